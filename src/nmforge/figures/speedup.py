@@ -1,0 +1,121 @@
+"""Kernel speed on a 4096x4096 layer: every kernel against the faster of torch's dense fp32 and 16-bit matmuls."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nmforge.figures.style import (
+    DOUBLE, INK, QUIET, blank, colour, foot, foot_height, measured, say, series_name, tidy,
+)  # fmt: skip
+from nmforge.selection import FULL_PRECISION, at, matching, most_threads, on_platform
+
+TABLES = ("kernels",)
+COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
+FAMILIES = {"ours": 1, "peer": 0, "paper": 2}
+
+
+def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per bar: streamed, 4096x4096, most threads, the fastest instruction set of each kernel.
+
+    `speedup` is the baseline's time over the kernel's time within the same run.
+    """
+    kernels = at(tables["kernels"], n=4096, k=4096, cache="streamed")
+    parts = [part for p in ("CPU", "GPU") for part in _platform(most_threads(on_platform(kernels, p)), p)]
+    if not parts:
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _platform(kernels: pd.DataFrame, platform: str) -> list[pd.DataFrame]:
+    """Bars of each M; a run without a dense torch row has no baseline and gives no bars."""
+    parts = []
+    runs = kernels.groupby(["m", "device", "run_id"], sort=True) if len(kernels) else []
+    for _, run in runs:
+        dense = matching(run, FULL_PRECISION)
+        if dense.empty:
+            continue
+        base = dense.loc[dense["median_us"].idxmin()]
+        bars = run.assign(
+            platform=platform,
+            baseline=base["kernel"],
+            speedup=float(base["median_us"]) / run["median_us"],
+            series=[series_name(p, b) for p, b in zip(run["pattern"], run["bits"], strict=True)],
+            rank=run["family"].map(FAMILIES),
+        )
+        bars["label"] = [_label(row) for _, row in bars.iterrows()]
+        parts.append(bars)
+    if not parts:
+        return []
+    every = pd.concat(parts).sort_values("median_us", kind="stable")
+    best = every.drop_duplicates(["m", "device", "family", "series", "stage", "label"])
+    order = ["m", "rank", "bits", "pattern", "stage"]
+    return [best.sort_values(order, ascending=[True, True, False, False, False], kind="stable").drop(columns="rank")]
+
+
+def _label(row: pd.Series) -> str:
+    """Name of a bar: who, which format, and which part of the work where the path is unfused."""
+    if row["family"] == "ours":
+        return f"ours, {row['series']}"
+    if row["family"] == "paper":
+        part = "matmul only" if row["stage"] == "matmul" else "dequantize + matmul"
+        return f"unfused {row['series']}, {part}"
+    if row["bits"] >= 16:
+        return f"torch, dense {'fp32' if row['bits'] == 32 else '16-bit'}"
+    return f"ONNX Runtime, {row['series']}"
+
+
+def plot(rows: pd.DataFrame) -> Figure:
+    """One panel per M and platform; unfused paths with their dequantization are hatched."""
+    if rows.empty:
+        figure = blank(DOUBLE, 1.2)
+        say(figure.add_subplot(), "CPU: not measured here\nGPU: not measured here")
+        return figure
+    platforms = [p for p in ("CPU", "GPU") if p in set(rows["platform"])]
+    labels = {p: list(dict.fromkeys(rows[rows["platform"] == p]["label"])) for p in platforms}
+    text = _foot(rows, platforms)
+    under, head, gap = foot_height(DOUBLE, text), 0.3, 0.62
+    heights = [0.175 * len(labels[p]) for p in platforms]
+    total = sum(heights) + gap * len(platforms) + head + under - 0.2
+    figure = blank(DOUBLE, total)
+    top = total - head
+    for platform, height in zip(platforms, heights, strict=True):
+        here = rows[rows["platform"] == platform]
+        sizes = sorted(set(here["m"]))
+        for i, m in enumerate(sizes):
+            width = 0.735 / len(sizes)
+            box = (0.255 + i * width, (top - height) / total, width - 0.02, height / total)
+            axes = figure.add_axes(box)
+            _panel(axes, here[here["m"] == m], labels[platform], first=i == 0)
+            axes.set_title(f"{platform}, M = {m}")
+            if i == len(sizes) // 2:
+                axes.set_xlabel("speed-up over the faster dense torch matmul", labelpad=2)
+        top -= height + gap
+    foot(figure, text, 0.05 / total)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, first: bool) -> None:
+    y = [labels.index(label) for label in rows["label"]]
+    bars = axes.barh(y, rows["speedup"], height=0.68, color=[colour(s) for s in rows["series"]])
+    for bar, stage in zip(bars, rows["stage"], strict=True):
+        if stage == "end_to_end":
+            bar.set(hatch="////", edgecolor="white", linewidth=0)
+    for i, value in zip(y, rows["speedup"], strict=True):
+        axes.annotate(f"{value:.2f}", (value, i), xytext=(2, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.axvline(1, color=INK, linewidth=0.6)
+    axes.set_xlim(0, max(1.0, rows["speedup"].max()) * 1.24)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_yticks(range(len(labels)), labels if first else [""] * len(labels))
+    tidy(axes)
+    axes.spines["left"].set_color(QUIET)
+
+
+def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
+    threads = "; ".join(f"{p} {rows[rows['platform'] == p]['threads'].max()} threads" for p in platforms)
+    absent = "" if "GPU" in platforms else " GPU: not measured here."
+    return (
+        f"N = K = 4096, weights streamed from memory, {threads}. Line at 1: baseline of each panel. "
+        f"{measured(rows)}.{absent} Claimed for 2:4 over dense on GPU (arXiv 2512.24713): matmul 1.71x, end to end 1.29x."
+    )

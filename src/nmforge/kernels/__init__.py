@@ -1,0 +1,1 @@
+"""Kernels of every backend and the table that names them."""

@@ -1,0 +1,74 @@
+// AVX-512 VNNI: one vpdpbusd multiplies a whole step of a tile, 64 codes, into sixteen 32-bit sums.
+//
+// With NMFORGE_EMULATE_AVX512 the same source compiles against SIMDe's emulation, to be tested on any machine.
+#include "gemm.hpp"
+
+#ifdef NMFORGE_EMULATE_AVX512
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#else
+#include <immintrin.h>
+#endif
+
+namespace nmforge {
+namespace {
+
+struct Avx512Vnni {
+  static constexpr int kBytes = 64;
+  static constexpr int kTokens = 8;
+  using Bytes = __m512i;
+  using Partial = __m512i;
+  using Ints = __m512i;
+
+  static Bytes load(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+  static void store(std::uint8_t* p, Bytes v) { _mm512_storeu_si512(p, v); }
+  static Ints load_ints(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+  static void store_ints(std::int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
+
+  // Shifts act on 16 bits; the mask drops what crossed a byte.
+  template <int From, int Width, int To>
+  static Bytes pick(Bytes v) {
+    if constexpr (From > To) v = _mm512_srli_epi16(v, From - To);
+    if constexpr (From < To) v = _mm512_slli_epi16(v, To - From);
+    return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(((1 << Width) - 1) << To)));
+  }
+  static Bytes either(Bytes a, Bytes b) { return _mm512_or_si512(a, b); }
+  static Bytes add(Bytes a, Bytes b) { return _mm512_add_epi8(a, b); }
+  static Bytes subtract(Bytes a, int b) { return _mm512_sub_epi8(a, _mm512_set1_epi8(static_cast<char>(b))); }
+  static Bytes broadcast4(const void* p) {
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    return _mm512_set1_epi32(four);
+  }
+  static Bytes broadcast16(const void* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  }
+  static Bytes select(Bytes table, Bytes places) { return _mm512_shuffle_epi8(table, places); }
+
+  static Partial zero() { return _mm512_setzero_si512(); }
+  static Partial dot(Partial sum, Bytes x, Bytes codes) { return _mm512_dpbusd_epi32(sum, x, codes); }
+  static __m512i multiplier(const std::uint8_t* p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Ints flush(Ints acc, Partial sum, __m512i mult) {
+    return _mm512_add_epi32(acc, _mm512_mullo_epi32(sum, mult));
+  }
+};
+
+#ifdef NMFORGE_EMULATE_AVX512
+bool available() { return true; }
+#else
+bool available() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+}  // namespace
+
+const Isa& isa_avx512vnni() {
+  static const Isa isa{"avx512vnni", available, multiply<Avx512Vnni>, quantize<Avx512Vnni>};
+  return isa;
+}
+
+}  // namespace nmforge

@@ -1,0 +1,68 @@
+// The re-laid weights of one linear layer, as the kernels read them, and one call on them.
+//
+// Sixteen rows form a tile. A step holds four kept codes of every row of a tile: 64 bytes once unpacked, row r in
+// bytes 4r..4r+3. Eight steps form a block, and a block is stored as 64-byte planes, codes first, then indices:
+//
+//   4-bit field: plane i = step 2i in the low nibble, step 2i+1 in the high nibble         (4 planes)
+//   2-bit field: plane i = steps 4i..4i+3, two bits each, first step lowest                (2 planes)
+//   1-bit field: one plane, step s in bit s                                                (1 plane)
+//   3-bit field: the low two bits as a 2-bit field, then the high bit as a 1-bit field     (3 planes)
+//
+// Codes are stored plus 2^(bits-1). An index is the place of a kept weight inside its window; adding the step's
+// lane_base gives its place among the 16 activations that start at step_base. Dense layers store no index.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nmforge {
+
+constexpr int kTileRows = 16;
+constexpr int kStepBytes = 64;
+constexpr int kBlockSteps = 8;
+constexpr int kTableBytes = 16;  // activations one selection can reach
+constexpr int kActivationBias = 128;
+
+struct Layout {
+  int n = 0, k = 0, groups = 0;
+  int tiles = 0, blocks = 0, flushes = 0;
+  int code_bits = 0, index_bits = 0;
+  const std::uint8_t* planes = nullptr;         // [tiles][blocks][code_bits + index_bits][64]
+  const std::uint8_t* mult = nullptr;           // [tiles][groups][16]
+  const std::int32_t* start = nullptr;          // [tiles * 16], -128 * sum_g mult_g * sum of the group's codes
+  const float* row_scale = nullptr;             // [tiles * 16]
+  const std::uint32_t* step_base = nullptr;     // [blocks * 8], first activation a step can reach
+  const std::uint32_t* lane_base = nullptr;     // [blocks * 8], four bytes added to the four indices of a row
+  const std::uint32_t* flush_end = nullptr;     // [flushes], step at which a partial sum ends, exclusive
+  const std::uint32_t* flush_group = nullptr;   // [flushes], group whose multiplier it takes
+};
+
+// One product: activations as bytes xq + 128, at least kTableBytes readable bytes behind every row.
+struct Job {
+  const Layout* layout = nullptr;
+  int m = 0;
+  const std::uint8_t* x = nullptr;       // [m][stride]
+  std::size_t stride = 0;
+  const float* step = nullptr;           // [m] activation step a, read for float output only
+  std::int32_t* out_int = nullptr;       // [m][n], or null
+  float* out_float = nullptr;            // [m][n], or null
+};
+
+// What one instruction set offers. `tiles` needs scratch_bytes(layout) bytes of its own; `quantize` returns false
+// where a row holds NaN or infinity.
+struct Isa {
+  const char* name;
+  bool (*available)();
+  void (*tiles)(const Job& job, int begin, int end, std::uint8_t* scratch);
+  bool (*quantize)(const float* x, int m, int k, std::uint8_t* out, std::size_t stride, float* step);
+};
+
+inline std::size_t scratch_bytes(const Layout& layout) {
+  return std::size_t{2} * layout.blocks * kBlockSteps * kStepBytes;
+}
+
+const Isa& isa_portable();
+const Isa& isa_avx2();
+const Isa& isa_avx512vnni();
+
+}  // namespace nmforge

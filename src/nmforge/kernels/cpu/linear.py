@@ -1,0 +1,83 @@
+"""`CpuLinear`: a compressed layer re-laid once, multiplied by the C++ kernels."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmforge.errors import NmforgeError
+from nmforge.kernels.cpu import _cpu
+from nmforge.kernels.cpu.layout import tile_linear
+from nmforge.linear import CompressedLinear
+from nmforge.spec import QuantScheme, check_accumulator
+
+ISA_VARIABLE = "NMFORGE_ISA"
+MAX_BITS = 4
+
+
+def available_isas() -> list[str]:
+    """Instruction sets this machine and build offer, slowest first."""
+    return list(_cpu.isas())
+
+
+def choose_isa(name: str | None = None) -> str:
+    """`name`, else the environment's NMFORGE_ISA, else the fastest; raises NmforgeError where it is not available."""
+    available = available_isas()
+    wanted = name or os.environ.get(ISA_VARIABLE) or available[-1]
+    if wanted not in available:
+        raise NmforgeError(
+            f"{ISA_VARIABLE} = {wanted!r} is not available on this machine; use one of {', '.join(available)}"
+        )
+    return wanted
+
+
+def why_unsupported(bits: int) -> str | None:
+    """Why the kernels decline codes of `bits` bits; None where they take them."""
+    return None if bits <= MAX_BITS else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
+
+
+class CpuLinear:
+    """One layer ready to multiply; the bits of every result equal `nmforge.reference`, on every instruction set.
+
+    Patterns whose windows straddle groups or reach too far for one selection are stored with their zeros.
+    """
+
+    def __init__(self, linear: CompressedLinear, isa: str | None = None) -> None:
+        """Re-lay `linear`; raises NmforgeError for codes wider than 4 bits, rows that could overflow INT32, or an
+        unavailable `isa`."""
+        reason = why_unsupported(linear.bits)
+        if reason:
+            raise NmforgeError(f"a CPU kernel cannot take this layer: {reason}; quantize it to {MAX_BITS} bits or fewer")
+        check_accumulator(linear.kept_per_row, QuantScheme(linear.bits, linear.group_size), "a layer for the CPU kernel")
+        self.isa = choose_isa(isa)
+        self.n, self.k = linear.n, linear.k
+        tiled = tile_linear(linear)
+        steps = tiled.steps
+        self.packed = steps.index_bits > 0 or linear.pattern.is_dense
+        self.weight_bytes = tiled.weight_bytes
+        self._native = _cpu.Linear(
+            isa=self.isa, n=self.n, k=self.k, groups=steps.groups, code_bits=linear.bits, index_bits=steps.index_bits,
+            planes=tiled.planes.reshape(-1), mult=tiled.mult.reshape(-1), start=tiled.start.reshape(-1),
+            row_scale=tiled.row_scale.reshape(-1), step_base=steps.base,
+            lane_base=np.ascontiguousarray(steps.lane_base).view("<u4").reshape(-1),
+            flush_end=steps.flush_end, flush_group=steps.flush_group,
+        )  # fmt: skip
+
+    def accumulate(self, xq: NDArray[np.int8], threads: int = 1) -> NDArray[np.int32]:
+        """Integer sums: int8[M, K] in -127..127 -> int32[M, N]."""
+        self._check_columns(xq)
+        return self._native.accumulate(np.ascontiguousarray(xq), threads)
+
+    def forward(self, x: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
+        """Mode W4A8: float32[M, K] -> float32[M, N]; raises NmforgeError where x holds NaN or infinity."""
+        self._check_columns(x)
+        try:
+            return self._native.forward(np.ascontiguousarray(x), threads)
+        except ValueError as error:
+            raise NmforgeError(f"a CPU kernel of {self.n} x {self.k} got bad input: {error}") from None
+
+    def _check_columns(self, x: NDArray[np.generic]) -> None:
+        if x.ndim != 2 or x.shape[1] != self.k:
+            raise NmforgeError(f"activations of shape {x.shape} do not fit a layer of K = {self.k}; pass [M, {self.k}]")

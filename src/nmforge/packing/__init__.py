@@ -1,0 +1,1 @@
+"""Stateless codecs between arrays and bytes; each has an exact inverse."""

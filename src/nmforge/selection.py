@@ -1,0 +1,121 @@
+"""Which rows of a measurement table answer a question, and where a number came from.
+
+Shared by scaling, claims and figures, so that the ledger and the pictures can never pick different rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+# Rows are compared only inside one of these groups: same run, same machine, same shape, same cache state.
+PAIRED = ("run_id", "device", "threads", "m", "n", "k", "cache")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A kind of kernel: who wrote it, its pattern and weight bits, and which part of the work is timed."""
+
+    family: str
+    pattern: str
+    bits: tuple[int, ...]
+    stage: str = "matmul"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows measured side by side in one run; `ratio` is baseline time over time."""
+
+    row: pd.Series
+    baseline: pd.Series
+
+    @property
+    def ratio(self) -> float:
+        return float(self.baseline["median_us"]) / float(self.row["median_us"])
+
+
+OURS_2OF4 = Query("ours", "2:4", (4,))
+OURS_INT4 = Query("ours", "dense", (4,))
+OURS_INT3 = Query("ours", "dense", (3,))
+FULL_PRECISION = Query("peer", "dense", (16, 32))  # torch, fp32 or bf16/fp16: the faster one is the baseline
+PEER_INT4 = Query("peer", "dense", (4,))
+
+
+def pattern_name(pattern: object) -> str:
+    """`dense` for any keep:of with keep == of, the pattern itself otherwise."""
+    keep, _, of = str(pattern).partition(":")
+    return "dense" if keep == of or not of else str(pattern)
+
+
+def platform_name(device: object) -> str:
+    """`GPU` for a device string that starts with `cuda`, else `CPU`."""
+    return "GPU" if str(device).startswith("cuda") else "CPU"
+
+
+def on_platform(table: pd.DataFrame, platform: str) -> pd.DataFrame:
+    """Rows of a kernel table measured on `CPU` or `GPU`."""
+    if table.empty:
+        return table
+    return table[[platform_name(device) == platform for device in table["device"]]]
+
+
+def matching(kernels: pd.DataFrame, query: Query) -> pd.DataFrame:
+    """Kernel rows of the queried kind."""
+    if kernels.empty:
+        return kernels
+    return kernels[
+        (kernels["family"] == query.family)
+        & (kernels["pattern"].map(pattern_name) == query.pattern)
+        & kernels["bits"].isin(query.bits)
+        & (kernels["stage"] == query.stage)
+    ]
+
+
+def at(kernels: pd.DataFrame, **fixed: object) -> pd.DataFrame:
+    """Rows whose columns equal the given values, e.g. `at(kernels, m=1, cache="streamed")`."""
+    for column, value in fixed.items():
+        if kernels.empty:
+            return kernels
+        kernels = kernels[kernels[column] == value]
+    return kernels
+
+
+def most_threads(kernels: pd.DataFrame) -> pd.DataFrame:
+    """The rows that used the largest thread count of the table."""
+    return kernels if kernels.empty else kernels[kernels["threads"] == kernels["threads"].max()]
+
+
+def fastest(rows: pd.DataFrame) -> pd.Series:
+    """The row with the smallest median time; ties go to the kernel whose name sorts first."""
+    return rows.sort_values(["median_us", "kernel"], kind="stable").iloc[0]
+
+
+def pair(kernels: pd.DataFrame, query: Query, baseline: Query) -> Pair | None:
+    """The queried kernel against a baseline of the same run; None if no run holds both.
+
+    Inside a run the fastest instance of each side counts. Of several runs, the one with the median ratio
+    is returned (the lower one of two), so the pair is always two rows that were really measured together.
+    """
+    sides = matching(kernels, query), matching(kernels, baseline)
+    if sides[0].empty or sides[1].empty:
+        return None
+    left, right = ({key: rows for key, rows in side.groupby(list(PAIRED))} for side in sides)
+    pairs = [Pair(fastest(left[key]), fastest(right[key])) for key in left if key in right]
+    pairs.sort(key=lambda p: p.ratio)
+    return pairs[(len(pairs) - 1) // 2] if pairs else None
+
+
+def origin(rows: pd.DataFrame | Iterable[pd.Series], here: str | None) -> str:
+    """`measured here` if every row was taken on host `here`, else `recorded on <device, date>`.
+
+    Several devices or dates are listed in sorted order. Needs the provenance columns `host` and `date`;
+    `device` is used where a table has it, `host` otherwise.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    if here is not None and set(frame["host"]) == {here}:
+        return "measured here"
+    place = frame["device"] if "device" in frame else frame["host"]
+    places = sorted({f"{name}, {str(date)[:10]}" for name, date in zip(place, frame["date"], strict=True)})
+    return f"recorded on {'; '.join(places)}"

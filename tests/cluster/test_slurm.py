@@ -1,0 +1,61 @@
+"""The workflow through a real Slurm, with the profile the project ships and the smallest config."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from one_node import completed_jobs, one_node_slurm, search_path, why_not
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
+
+
+@pytest.fixture(scope="module")
+def slurm_log() -> Iterator[Path]:
+    """A running one-node Slurm; the value is slurmctld's log."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    # pytest's own folders are closed to other users and deep: munge wants neither.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as name, one_node_slurm(Path(name)) as log:
+        yield log
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the project without anything it generates."""
+    target = tmp_path / "project"
+    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*GENERATED))
+    return target
+
+
+def run_workflow(tree: Path, *arguments: str) -> str:
+    """Snakemake in `tree` with the Slurm profile; its output, which is also the message where it fails."""
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "workflow/profiles/slurm", *arguments]
+    path = os.pathsep.join([str(Path(sys.executable).parent), search_path()])
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+def test_tiny_config_runs_as_slurm_jobs(slurm_log: Path, tree: Path) -> None:
+    output = run_workflow(tree, "--configfile", "tests/configs/tiny.yaml")
+    submitted = {int(job) for job in re.findall(r"submitted with SLURM jobid (\d+)", output)}
+    assert submitted, output[-6000:]
+    assert completed_jobs(slurm_log) == submitted
+    assert (tree / "results" / "tables" / "claims.csv").stat().st_size > 0

@@ -1,0 +1,113 @@
+"""The pins of envs/: requirements.in is the source, and every other file must agree with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVS = ROOT / "envs"
+CONDA_FILES = sorted(ENVS.glob("*.yaml"))
+LOCKS = [ENVS / "requirements.lock", ENVS / "requirements-cuda.lock"]
+CUDA_NAMES = re.compile(r"^(nvidia-|cuda-|triton$)")
+
+
+def read_pins(lines: list[str]) -> dict[str, str]:
+    """Name and version of `name==version` lines; anything else that is not a comment is an error."""
+    pins = {}
+    for line in lines:
+        text = line.split("#")[0].strip()
+        if text:
+            match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", text)
+            assert match, f"not an exact pin: {line!r}"
+            pins[canonicalize_name(match[1])] = match[2]
+    return pins
+
+
+def read_lock(path: Path) -> dict[str, tuple[str, list[str]]]:
+    """Version and SHA-256 digests of every package of a lock file."""
+    joined = path.read_text().replace("\\\n", " ")
+    entries = {}
+    for line in joined.splitlines():
+        pin, *hashes = line.split()
+        name, version = pin.split("==")
+        assert all(part.startswith("--hash=sha256:") for part in hashes), line[:80]
+        entries[canonicalize_name(name)] = (version, [part.removeprefix("--hash=sha256:") for part in hashes])
+    return entries
+
+
+def read_conda(path: Path) -> tuple[list[str], list[str]]:
+    """The dependencies of a conda file that conda installs, and those it leaves to pip."""
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    by_pip = [line for entry in dependencies if isinstance(entry, dict) for line in entry["pip"]]
+    return [entry for entry in dependencies if isinstance(entry, str)], by_pip
+
+
+@pytest.fixture(scope="module")
+def direct() -> dict[str, str]:
+    return read_pins((ENVS / "requirements.in").read_text().splitlines())
+
+
+def test_every_direct_requirement_is_locked_at_its_version(direct: dict[str, str]) -> None:
+    locked = {name: version for name, (version, _) in read_lock(LOCKS[0]).items()}
+    assert {name: locked.get(name) for name in direct if name != "torch"} == {
+        name: version for name, version in direct.items() if name != "torch"
+    }
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_every_locked_package_has_well_formed_hashes(path: Path) -> None:
+    for name, (_, digests) in read_lock(path).items():
+        assert digests, name
+        assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests), name
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_locks_name_no_index_and_no_machine(path: Path) -> None:
+    assert not re.search(r"://|--(extra-)?index|--find-links|^/", path.read_text(), re.MULTILINE)
+
+
+def test_cuda_packages_are_in_their_own_lock_and_torch_in_none() -> None:
+    plain, cuda = (set(read_lock(path)) for path in LOCKS)
+    assert {name for name in plain if CUDA_NAMES.match(name)} == set()
+    assert {name for name in cuda if not CUDA_NAMES.match(name)} == set()
+    assert "torch" not in plain | cuda
+
+
+def test_torch_digests_name_each_build_once(direct: dict[str, str]) -> None:
+    text = (ENVS / "torch.sha256").read_text()
+    rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    assert sorted(build for _, build in rows) == ["cpu", "cuda"]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest, _ in rows)
+    assert f"torch {direct['torch']} " in text
+
+
+def test_there_is_one_conda_file_per_role() -> None:
+    assert [path.stem for path in CONDA_FILES] == ["figures", "fpga", "kernels", "ml"]
+
+
+@pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
+def test_conda_files_repeat_the_pins(path: Path, direct: dict[str, str]) -> None:
+    by_conda, by_pip = read_conda(path)
+    pins = read_pins(by_pip)
+    assert len(pins) == len(by_pip)
+    assert pins == {name: direct.get(name) for name in pins}
+    assert set(by_conda) <= {"python=3.11", "pip", "make", "cxx-compiler"}
+
+
+def test_the_project_asks_only_for_pinned_packages(direct: dict[str, str]) -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = pyproject["project"]
+    wanted = [*project["dependencies"], *pyproject["build-system"]["requires"]]
+    for extra in project.get("optional-dependencies", {}).values():
+        wanted += extra
+    for requirement in map(Requirement, wanted):
+        name = canonicalize_name(requirement.name)
+        assert name in direct, f"{name} is in pyproject.toml but not in envs/requirements.in"
+        assert requirement.specifier.contains(direct[name]), str(requirement)
