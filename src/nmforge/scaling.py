@@ -28,7 +28,7 @@ SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
     "platform", "design_id", "context", "tokens_per_s", "us_per_token", "cycles_per_token", "bytes_per_token",
     "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads", "stage",
-    "cache", "engine", "rows", "cols", "clock_mhz", "scope",
+    "cache", "engine", "rows", "cols", "multipliers", "clock_mhz", "scope",
 ]  # fmt: skip
 
 CycleModel = Callable[[GemmShape, Pattern, int, int, int], int]
@@ -100,8 +100,8 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
     rtl = fpga[fpga["stage"] == "rtl"]
     for (engine, rows, cols), array in rtl.groupby(["engine", "rows", "cols"]):
         error = model_error_percent(array)
-        for pattern in sorted(set(array["pattern"].map(pattern_name))):
-            spec = Pattern.parse("1:1" if pattern == "dense" else pattern)
+        for built in sorted(set(array["pattern"])):
+            pattern, spec = pattern_name(built), Pattern.parse(built)
             total = LAYERS * sum(
                 cycles(GemmShape(1, n, k), spec, int(rows), int(cols), group_size) * count
                 for (n, k), count in SHAPES.items()
@@ -120,6 +120,7 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
                 "engine": engine,
                 "rows": int(rows),
                 "cols": int(cols),
+                "multipliers": int(rows) * int(cols) * spec.keep,
                 "clock_mhz": clock,
                 "stage": "matmul",
                 "scope": SCOPE,
@@ -129,10 +130,13 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
 def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """Fill `speedup_vs_dense`: against dense weights of the same bits, family, stage and machine.
 
-    Time where there is a time, else cycles (that is, the ratio at equal clock). NaN without a dense partner.
+    Kernels compare times. Arrays compare cycles times multipliers, the gain at equal clock and equal number of
+    multipliers: a PE of another pattern has another number of them, and buying more is no gain of sparsity.
+    NaN without a dense partner.
     """
-    cost = table["us_per_token"].where(table["platform"] != "FPGA", table["cycles_per_token"]).astype(float)
-    keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine", "rows", "cols"]]
+    work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)
+    cost = table["us_per_token"].astype(float).where(table["platform"] != "FPGA", work)
+    keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine"]]
     group = keys.astype(str).agg("|".join, axis=1)
     dense = cost[table["pattern"] == "dense"].groupby(group).min()
     return table.assign(speedup_vs_dense=group.map(dense).astype(float) / cost)

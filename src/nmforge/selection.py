@@ -49,6 +49,12 @@ def pattern_name(pattern: object) -> str:
     return "dense" if keep == of or not of else str(pattern)
 
 
+def multipliers(row: pd.Series) -> int:
+    """Multipliers of an array in the `fpga` table: rows x cols PEs with `keep` of them each; dense is 1:1."""
+    keep = str(row["pattern"]).partition(":")[0]
+    return int(row["rows"]) * int(row["cols"]) * (1 if keep == "dense" else int(keep))
+
+
 def platform_name(device: object) -> str:
     """`GPU` for a device string that starts with `cuda`, else `CPU`."""
     return "GPU" if str(device).startswith("cuda") else "CPU"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo", "scontrol")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "squeue", "sinfo", "scontrol")
 SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -92,6 +92,7 @@ def one_node_slurm(folder: Path) -> Iterator[Path]:
         start("slurmd", "-f", str(conf), "-N", hostname())
         stack.callback(stop, folder / "slurmd.pid")
         wait_until_idle(folder)
+        stack.callback(cancel_all)
         yield folder / "log" / "slurmctld.log"
 
 
@@ -149,6 +150,17 @@ def stop(pid_file: Path) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"process {pid} of {pid_file.name} did not end")
         time.sleep(0.1)
+
+
+def cancel_all() -> None:
+    """Cancel every job and wait until none runs, so that no job outlives the daemons."""
+    subprocess.run(["scancel", "--user", "root"], check=True)
+    deadline = time.monotonic() + STOP_SECONDS
+    query = ["squeue", "-h", "-t", "PENDING,RUNNING,COMPLETING"]
+    while subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip():
+        if time.monotonic() > deadline:
+            raise RuntimeError("cancelled jobs are still running")
+        time.sleep(0.2)
 
 
 def wait_until_idle(folder: Path) -> None:

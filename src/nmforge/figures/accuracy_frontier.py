@@ -19,8 +19,8 @@ DENSE_ANCHOR = 5.47
 ANCHORS = [
     ("GPTQ INT4", 4.125, 5.69, "AWQ, table 4"),
     ("GPTQ INT3", 3.125, 6.43, "AWQ, table 4"),
-    ("2:4 INT4, SparseGPT + OPTQ", 3.125, 12.07, "SLiM, table 10"),
-    ("2:4 INT4, MaskLLM", 3.125, 7.6, "SLiM, table 3"),
+    ("2:4 SparseGPT + OPTQ", 3.125, 12.07, "SLiM, table 10"),
+    ("2:4 MaskLLM", 3.125, 7.6, "SLiM, table 3"),
 ]
 ZOOM = 3.0  # the right panel ends where perplexity has tripled; what lies above is named in its corner
 
@@ -55,8 +55,8 @@ def plot(rows: pd.DataFrame) -> Figure:
     first = ours.iloc[0]
     text = (
         f"Perplexity of {first['model']} on {int(first['tokens']):,} tokens of {first['dataset']}, windows of "
-        f"{int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Published: LLaMA-2-7B, "
-        "WikiText-2 at 2048 tokens, dense 5.47 (AWQ table 4, SLiM tables 3 and 10); another model and text."
+        f"{int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Dashed: best dense INT4 and "
+        "INT3. Squares: published for LLaMA-2-7B on WikiText-2, dense 5.47 (AWQ table 4, SLiM tables 3 and 10)."
     )
     designs = list(dict.fromkeys(ours["design_id"]))
     under = foot_height(DOUBLE, text)
@@ -64,8 +64,8 @@ def plot(rows: pd.DataFrame) -> Figure:
     total = 0.42 + height + 0.42 + under
     figure = blank(DOUBLE, total)
     bottom = (under + 0.42) / total
-    _dots(figure.add_axes((0.175, bottom, 0.32, height / total)), ours, designs)
-    _frontier(figure.add_axes((0.58, bottom, 0.405, height / total)), rows)
+    _dots(figure.add_axes((0.175, bottom, 0.3, height / total)), ours, designs)
+    _frontier(figure.add_axes((0.545, bottom, 0.445, height / total)), rows)
     foot(figure, text, 0.05 / total)
     return figure
 
@@ -87,7 +87,7 @@ def _dots(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> None:
         values = ours[(ours["design_id"] == design) & ours["mode"].isin(["w4a16", "bf16"])]["ppl"]
         if len(values):
             value = float(values.iloc[0])
-            text = f"{value:.1f}" if value < 1e4 else f"{value:.1e}"
+            text = f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
             right = worst[design] < ours["ppl"].max() / 10
             axes.annotate(
                 text, (worst[design] if right else ours[ours["design_id"] == design]["ppl"].min(), i),
@@ -131,7 +131,8 @@ def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
                  c=[colour(s) for s in shown["series"]], zorder=3)  # fmt: skip
     low = min(0.97, float(shown["ratio_to_dense"].min()) * 0.98) if len(shown) else 0.97
     axes.set_ylim(low, ZOOM)
-    axes.set_xlim(1.5, 5.4)
+    axes.set_xlim(0, 6.9)
+    axes.set_xticks(range(1, 7))
     names = pd.concat([shown, published])
     _name_points(axes, names, low)
     ticks = [1, 1.2, 1.5, 2, 2.5, 3]
@@ -142,10 +143,15 @@ def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylabel("perplexity over dense (log scale)", labelpad=2)
     tidy(axes, "both")
     if len(beyond):
-        note = ", ".join(f"{r['design_id']} {r['ratio_to_dense']:,.3g}x" for _, r in beyond.iterrows())
+        note = ", ".join(f"{r['design_id']} {_times(r['ratio_to_dense'])}" for _, r in beyond.iterrows())
         words = note.split(", ")
         lines = [", ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
         axes.set_title("above: " + "\n".join(lines), fontsize=7, fontweight="normal", color=QUIET)
+
+
+def _times(ratio: float) -> str:
+    """`5.79x` below a hundred, `62,679x` above."""
+    return f"{ratio:.3g}x" if ratio < 100 else f"{ratio:,.0f}x"
 
 
 def _name_points(axes: Axes, points: pd.DataFrame, low: float) -> None:
@@ -157,8 +163,9 @@ def _name_points(axes: Axes, points: pd.DataFrame, low: float) -> None:
             y = max(float(row["ratio_to_dense"]), floor)
             floor = y * 1.075
             axes.annotate(
-                row["design_id"] if row["kind"] == "ours" else f"{row['design_id']} (published)",
-                (row["bits_per_weight"], row["ratio_to_dense"]), xytext=(2.85 if left else 4.4, y), textcoords="data",
+                row["design_id"], (row["bits_per_weight"], row["ratio_to_dense"]), textcoords="data",
+                xytext=(min(2.85, row["bits_per_weight"] - 0.25) if left else 4.4, y), zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
                 ha="right" if left else "left", va="center", fontsize=7, annotation_clip=False,
                 color=colour(row["series"]) if row["kind"] == "ours" else QUIET,
                 arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},

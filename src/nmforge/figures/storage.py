@@ -6,12 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nmforge.figures.style import (
-    CLAIMED, COLUMN, QUIET, blank, colour, foot, foot_height, measured, reference_line, say, series_name, tidy,
+    CLAIMED, COLUMN, QUIET, blank, colour, foot, foot_height, measured, rank, reference_line, say, series_name,
+    tidy, write_value,
 )  # fmt: skip
 
 TABLES = ("storage",)
-ENCODINGS = {"none": "zeros stored", "offset": "offsets", "bitmask": "bitmask", "enumerative": "ranks"}
-ORDER = ["dense 16-bit", "dense INT4", "dense INT3", "2:4 INT4", "4:8 INT4", "1:4 INT4"]
+ENCODINGS = {"offset": "offsets", "bitmask": "bitmask", "enumerative": "ranks"}
 
 
 def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -29,21 +29,21 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     first["paper"] = first["design_id"] == "paper-2of4"
     first["times_smaller"] = 16 / first["bits_per_weight"]
     keys = ["series", "paper", "encoding"]
-    drawn = first[(first["scope"] == "linear") & ~(first["paper"] & (first["encoding"] != "none"))]
+    in_place = (first["encoding"] == "none") & ~first["series"].str.startswith("dense")
+    drawn = first[(first["scope"] == "linear") & (in_place == first["paper"])]
     drawn = drawn.sort_values(["times_smaller", "design_id"], kind="stable").drop_duplicates(keys)
     whole = first[first["scope"] == "model"].rename(columns={"times_smaller": "whole_file"})
     drawn = drawn.merge(whole[["design_id", "encoding", "whole_file"]], on=["design_id", "encoding"], how="left")
     drawn["label"] = [_label(row) for _, row in drawn.iterrows()]
-    rank = {name: i for i, name in enumerate(ORDER)}
-    drawn["rank"] = drawn["series"].map(lambda name: rank.get(name, len(ORDER)))
-    order = ["rank", "paper", "times_smaller"]
-    return drawn.sort_values(order, ascending=[True, False, True], kind="stable").drop(columns="rank").reset_index(drop=True)
+    drawn["rank"] = drawn["series"].map(rank)
+    drawn = drawn.sort_values(["rank", "paper", "times_smaller"], ascending=[True, False, True], kind="stable")
+    return drawn.drop(columns="rank").reset_index(drop=True)
 
 
 def _label(row: pd.Series) -> str:
     if row["series"].startswith("dense"):
         return str(row["series"])
-    return f"{row['series']}, {'paper, zeros stored' if row['paper'] else ENCODINGS[row['encoding']]}"
+    return "paper-2of4, in place" if row["paper"] else f"{row['series']}, {ENCODINGS[row['encoding']]}"
 
 
 def plot(rows: pd.DataFrame) -> Figure:
@@ -54,7 +54,7 @@ def plot(rows: pd.DataFrame) -> Figure:
         return figure
     text = f"Bytes on disk of {rows['model'].iloc[0]}, codes, indices, scales and padding counted. {measured(rows)}."
     under = foot_height(COLUMN, text)
-    height = 0.62 + 0.19 * len(rows) + 0.36 + under
+    height = 0.5 + 0.19 * len(rows) + 0.36 + under
     figure = blank(COLUMN, height)
     axes = figure.add_axes((0.37, (under + 0.36) / height, 0.58, 0.19 * len(rows) / height))
     y = range(len(rows))
@@ -63,18 +63,14 @@ def plot(rows: pd.DataFrame) -> Figure:
         rows["whole_file"], y, "D", markersize=3.2, markerfacecolor="white", markeredgecolor="#222222",
         markeredgewidth=0.8, linestyle="none", label="whole file, embeddings in 16 bits",
     )  # fmt: skip
-    for i, row in rows.iterrows():
-        axes.annotate(
-            f"{row['times_smaller']:.2f}x, {row['bits_per_weight']:.2f} b/w", (row["times_smaller"], i), xytext=(3, 0),
-            textcoords="offset points", va="center", fontsize=7, color="#222222",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-        )  # fmt: skip
+    for i, row in enumerate(rows.to_dict("records")):
+        write_value(axes, f"{row['times_smaller']:.2f}x, {row['bits_per_weight']:.4g} b/w", row["times_smaller"], i)
     reference_line(axes, 4, f"4x {CLAIMED}", align="right")
-    axes.set_xlim(0, rows["times_smaller"].max() * 1.62)
+    axes.set_xlim(0, rows["times_smaller"].max() * 1.75)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(list(y), rows["label"])
     axes.set_xlabel("times smaller than fp16, linear layers", labelpad=2)
     tidy(axes)
-    figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), handletextpad=0.2, borderpad=0.3, labelcolor=QUIET)
+    figure.legend(loc="upper left", bbox_to_anchor=(0.03, 1.0), handletextpad=0.2, borderpad=0.3, labelcolor=QUIET)
     foot(figure, text, 0.05 / height)
     return figure

@@ -61,6 +61,20 @@ def colour(series: str) -> str:
     return COLOURS["dense 16-bit"] if series == "dense fp32" else COLOURS.get(series, OTHER)
 
 
+def rank(series: str) -> int:
+    """Place of a format in a legend or on an axis: dense first, then sparse, unknown ones last."""
+    order = ["dense fp32", *COLOURS]
+    return order.index(series) if series in order else len(order)
+
+
+def write_value(axes: Axes, text: str, x: float, y: float) -> None:
+    """Write a bar's value just behind its end, on white so that no line crosses it."""
+    axes.annotate(
+        text, (x, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7, color=INK, zorder=5,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+    )  # fmt: skip
+
+
 def blank(width: float, height: float) -> Figure:
     """An empty figure of the given size in inches, free of pyplot's global state."""
     return Figure(figsize=(width, height))

@@ -149,18 +149,22 @@ void multiply_tile(const Job& job, int tile, int first, const std::uint8_t* code
   const std::uint8_t* mult = layout.mult + static_cast<std::size_t>(tile) * layout.groups * kTileRows;
   const std::uint8_t* rows = job.x + first * job.stride;
   alignas(kStepBytes) std::int32_t sums[Tokens][kTileRows];
+#pragma GCC unroll 8
   for (int t = 0; t < Tokens; ++t) {
     for (int r = 0; r < kTileRows; ++r) sums[t][r] = layout.start[tile * kTileRows + r];
   }
   std::uint32_t step = 0;
   for (int f = 0; f < layout.flushes; ++f) {
     typename V::Partial partial[Tokens][kParts];
+#pragma GCC unroll 8
     for (int t = 0; t < Tokens; ++t) {
+#pragma GCC unroll 8
       for (int p = 0; p < kParts; ++p) partial[t][p] = V::zero();
     }
     for (; step < layout.flush_end[f]; ++step) {
       const std::uint8_t* x = rows + layout.step_base[step];
       typename V::Bytes code[kParts], place[kParts];
+#pragma GCC unroll 8
       for (int p = 0; p < kParts; ++p) {
         code[p] = V::load(codes + step * kStepBytes + p * V::kBytes);
         if constexpr (kSelect) place[p] = V::load(places + step * kStepBytes + p * V::kBytes);
@@ -169,13 +173,16 @@ void multiply_tile(const Job& job, int tile, int first, const std::uint8_t* code
       for (int t = 0; t < Tokens; ++t) {
         if constexpr (kSelect) {
           const typename V::Bytes table = V::broadcast16(x + t * job.stride);
+#pragma GCC unroll 8
           for (int p = 0; p < kParts; ++p) partial[t][p] = V::dot(partial[t][p], V::select(table, place[p]), code[p]);
         } else {
           const typename V::Bytes four = V::broadcast4(x + t * job.stride);
+#pragma GCC unroll 8
           for (int p = 0; p < kParts; ++p) partial[t][p] = V::dot(partial[t][p], four, code[p]);
         }
       }
     }
+#pragma GCC unroll 8
     for (int p = 0; p < kParts; ++p) {
       const auto scale = V::multiplier(mult + layout.flush_group[f] * kTileRows + p * V::kBytes / 4);
 #pragma GCC unroll 8
@@ -185,6 +192,7 @@ void multiply_tile(const Job& job, int tile, int first, const std::uint8_t* code
       }
     }
   }
+#pragma GCC unroll 8
   for (int t = 0; t < Tokens; ++t) write_tile<V>(job, tile, first + t, sums[t]);
 }
 

@@ -8,7 +8,7 @@ Sixteen rows form a tile; a step holds four kept codes of each row; eight steps 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,14 @@ def tile_linear(linear: CompressedLinear) -> TiledLinear:
     return TiledLinear(
         linear.pattern, linear.bits, linear.group_size, linear.n, linear.k, steps,
         _aligned(fields), np.ascontiguousarray(mult), _start(linear), row_scale,
+    )  # fmt: skip
+
+
+def duplicate(tiled: TiledLinear) -> TiledLinear:
+    """The same layer at another place in memory; the steps, a few kilobytes, stay shared."""
+    return replace(
+        tiled, planes=_aligned(tiled.planes), mult=tiled.mult.copy(), start=tiled.start.copy(),
+        row_scale=tiled.row_scale.copy(),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmforge.errors import NmforgeError
 from nmforge.kernels.cpu import _cpu
-from nmforge.kernels.cpu.layout import tile_linear
+from nmforge.kernels.cpu.layout import TiledLinear, duplicate, tile_linear
 from nmforge.linear import CompressedLinear
 from nmforge.spec import QuantScheme, check_accumulator
 
@@ -51,19 +51,35 @@ class CpuLinear:
         if reason:
             raise NmforgeError(f"a CPU kernel cannot take this layer: {reason}; quantize it to {MAX_BITS} bits or fewer")
         check_accumulator(linear.kept_per_row, QuantScheme(linear.bits, linear.group_size), "a layer for the CPU kernel")
-        self.isa = choose_isa(isa)
-        self.n, self.k = linear.n, linear.k
-        tiled = tile_linear(linear)
+        self._bind(tile_linear(linear), choose_isa(isa))
+
+    def _bind(self, tiled: TiledLinear, isa: str) -> None:
+        """Hand the re-laid arrays to the extension, which checks and keeps them."""
+        self.isa, self.n, self.k, self._tiled = isa, tiled.n, tiled.k, tiled
         steps = tiled.steps
-        self.packed = steps.index_bits > 0 or linear.pattern.is_dense
-        self.weight_bytes = tiled.weight_bytes
         self._native = _cpu.Linear(
-            isa=self.isa, n=self.n, k=self.k, groups=steps.groups, code_bits=linear.bits, index_bits=steps.index_bits,
+            isa=isa, n=tiled.n, k=tiled.k, groups=steps.groups, code_bits=tiled.bits, index_bits=steps.index_bits,
             planes=tiled.planes.reshape(-1), mult=tiled.mult.reshape(-1), start=tiled.start.reshape(-1),
             row_scale=tiled.row_scale.reshape(-1), step_base=steps.base,
             lane_base=np.ascontiguousarray(steps.lane_base).view("<u4").reshape(-1),
             flush_end=steps.flush_end, flush_group=steps.flush_group,
         )  # fmt: skip
+
+    @property
+    def packed(self) -> bool:
+        """False where the pattern is stored with its zeros."""
+        return self._tiled.steps.index_bits > 0 or self._tiled.pattern.is_dense
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of re-laid weights one product reads."""
+        return self._tiled.weight_bytes
+
+    def copy(self) -> CpuLinear:
+        """The same layer at another place in memory."""
+        other = CpuLinear.__new__(CpuLinear)
+        other._bind(duplicate(self._tiled), self.isa)
+        return other
 
     def accumulate(self, xq: NDArray[np.int8], threads: int = 1) -> NDArray[np.int32]:
         """Integer sums: int8[M, K] in -127..127 -> int32[M, N]."""

@@ -1,0 +1,36 @@
+"""Cache states: how many copies of the weights keep a run out of the last-level cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from nmforge.errors import NmforgeError
+
+Cache = Literal["resident", "streamed"]
+CACHES: tuple[Cache, ...] = ("resident", "streamed")
+MEMORY_CAP = 600 * 2**20
+MARGIN = 1.5  # a cycle reads this many cache sizes, so that nothing survives until its next turn
+SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def last_level_cache(root: Path = SYSFS) -> int:
+    """Bytes of the largest cache the kernel lists for the first core; raises NmforgeError where it lists none."""
+    sizes = [_bytes(path.read_text().strip()) for path in sorted(root.glob("index*/size"))]
+    if not sizes:
+        raise NmforgeError(f"{root} lists no cache, so streamed timings are impossible; bench with caches = resident")
+    return max(sizes)
+
+
+def copies_for(cache: Cache, weight_bytes: int, cache_bytes: int) -> int | None:
+    """Copies of the weights to cycle through: 1 for `resident`; None where `streamed` needs more than the cap."""
+    if cache == "resident":
+        return 1
+    copies = max(2, -(-int(MARGIN * cache_bytes) // weight_bytes))
+    return copies if copies * weight_bytes <= MEMORY_CAP else None
+
+
+def _bytes(text: str) -> int:
+    """`32768K` -> 33,554,432."""
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    return int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)

@@ -1,0 +1,180 @@
+"""Measure kernels and write their rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from nmforge import records, reference
+from nmforge.bench.caches import CACHES, Cache, copies_for, last_level_cache
+from nmforge.bench.shapes import LLAMA7B, LLAMA7B_KERNELS, bench_group_size, distinct
+from nmforge.bench.timer import Timing, time_alternating
+from nmforge.errors import NmforgeError
+from nmforge.kernels.problem import Float32, Prepared, Problem
+from nmforge.kernels.table import KERNELS, Kernel
+from nmforge.linear import CompressedLinear, random_linear
+from nmforge.spec import GemmShape, QuantScheme
+
+CHECKED_ROWS = 32
+DISTINCT_ROWS = 256
+PEER_TOLERANCE = 0.05  # 4-bit weights, 8-bit activations: a peer this far off multiplies something else
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One shape in one cache state, for which all kernels alternate."""
+
+    shape: GemmShape
+    cache: Cache
+    kernels: tuple[str, ...]
+
+
+def run_bench(
+    shapes: Sequence[tuple[int, int]],
+    m_values: Sequence[int],
+    threads: int,
+    out: Path,
+    *,
+    kernels: Sequence[str] = tuple(KERNELS),
+    caches: Sequence[Cache] = CACHES,
+    seconds: float = 0.1,
+    llama7b: bool = True,
+    seed: int = 0,
+) -> list[Row]:
+    """Measure `kernels` at every (N, K) and M, resident and streamed, and write the rows of table `kernels` to `out`.
+
+    All kernels of a point are prepared together and take turns; each gets about `seconds`. With `llama7b`, the layers
+    of LLaMA-7B follow at M = 1, streamed, for dense bf16, INT4 and 2:4 INT4. Raises NmforgeError for an unknown
+    kernel, or where a kernel's product is wrong.
+    """
+    unknown = [name for name in kernels if name not in KERNELS]
+    if unknown:
+        raise NmforgeError(f"kernel {unknown[0]!r} is not in the table; choose from {', '.join(KERNELS)}")
+    points = plan(shapes, m_values, kernels, caches, llama7b)
+    run_id, rows = uuid.uuid4().hex[:12], list[Row]()
+    layers: dict[tuple[int, int], Layers] = {}
+    for point in tqdm(points, desc="bench", unit="point", disable=None):
+        size = (point.shape.n, point.shape.k)
+        layers = {size: layers.get(size) or Layers(*size, seed)}
+        rows += measure(point, layers[size], threads, seconds, run_id)
+    records.write_point(out, "kernels", rows)
+    return rows
+
+
+def plan(
+    shapes: Sequence[tuple[int, int]], m_values: Sequence[int], kernels: Sequence[str], caches: Sequence[Cache],
+    llama7b: bool,
+) -> list[Point]:  # fmt: skip
+    """Points in the order they are measured; a LLaMA-7B shape measured anyway is not measured twice."""
+    points = [
+        Point(GemmShape(m, n, k), cache, tuple(kernels)) for n, k in shapes for m in m_values for cache in caches
+    ]
+    measured = set(shapes) if 1 in m_values and "streamed" in caches else set()
+    for n, k in distinct(LLAMA7B) if llama7b else []:
+        if (n, k) not in measured or not set(LLAMA7B_KERNELS) <= set(kernels):
+            points.append(Point(GemmShape(1, n, k), "streamed", LLAMA7B_KERNELS))
+    return points
+
+
+class Layers:
+    """Generated layers of one (N, K), one per pattern and bits, made when first asked for."""
+
+    def __init__(self, n: int, k: int, seed: int) -> None:
+        self.n, self.k, self.group_size = n, k, bench_group_size(k)
+        self._seed = seed
+        self._made: dict[tuple[object, int], CompressedLinear] = {}
+
+    def get(self, kernel: Kernel) -> CompressedLinear:
+        """The layer a kernel is measured with: at most 256 distinct rows, repeated, since values do not change times."""
+        key = (kernel.pattern, kernel.code_bits)
+        if key not in self._made:
+            rng = np.random.default_rng(self._seed)
+            rows = min(self.n, DISTINCT_ROWS)
+            few = random_linear(rng, rows, self.k, kernel.pattern, kernel.code_bits, self.group_size)
+            self._made[key] = take_rows(few, np.arange(self.n) % rows)
+        return self._made[key]
+
+
+def take_rows(linear: CompressedLinear, rows: np.ndarray) -> CompressedLinear:
+    """A layer of some rows of another."""
+    return replace(
+        linear, codes=linear.codes[rows], keep_mask=linear.keep_mask[rows], group_mult=linear.group_mult[rows],
+        row_scale=linear.row_scale[rows],
+    )  # fmt: skip
+
+
+def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: str) -> list[Row]:
+    """Prepare, check and time the kernels of a point; those that decline it have no row."""
+    x = np.random.default_rng(point.shape.m).standard_normal((point.shape.m, point.shape.k), dtype=np.float32)
+    ready: dict[str, tuple[Prepared, int]] = {}
+    for kernel in supported(point, layers.group_size):
+        problem = Problem(layers.get(kernel), x, threads)
+        prepared = kernel.prepare(problem)
+        check(kernel, problem, prepared.output())
+        copies = copies_for(point.cache, prepared.weight_bytes, last_level_cache()) if point.cache != "resident" else 1
+        if copies is None:
+            continue
+        if copies > 1:
+            prepared = kernel.prepare(replace(problem, copies=copies))
+        ready[kernel.name] = (prepared, copies)
+    timings = time_alternating({name: prepared.run for name, (prepared, _) in ready.items()}, seconds)
+    return [
+        row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id) for name in ready
+    ]
+
+
+def supported(point: Point, group_size: int) -> Iterator[Kernel]:
+    """The kernels of a point that take its shape on this machine."""
+    for name in point.kernels:
+        kernel = KERNELS[name]
+        if kernel.supports(kernel.pattern, QuantScheme(kernel.code_bits, group_size), point.shape) is None:
+            yield kernel
+
+
+def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
+    """Compare the first rows with the reference: `==` for exact kernels, within 5 % in the mean for the others."""
+    block = take_rows(problem.linear, np.arange(min(CHECKED_ROWS, problem.linear.n)))
+    found = y[:, : block.n]
+    if kernel.exact:
+        wrong = int((found != reference.forward_w4a8(block, problem.x)).sum())
+        if wrong:
+            raise NmforgeError(f"kernel {kernel.name}: {wrong} of {found.size} outputs differ from the reference")
+        return
+    exact = problem.x.astype(np.float64) @ reference.dequantize(block).astype(np.float64).T
+    error = float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+    if not error < PEER_TOLERANCE:
+        raise NmforgeError(f"kernel {kernel.name}: relative error {error:.2g} against float64, above {PEER_TOLERANCE}")
+
+
+def row(
+    kernel: Kernel, point: Point, group_size: int, threads: int, timing: Timing, prepared: Prepared, copies: int,
+    run_id: str,
+) -> Row:  # fmt: skip
+    """One row of table `kernels`; a run multiplies by every copy, so times are divided by their number."""
+    return {
+        "kernel": kernel.name,
+        "family": kernel.family,
+        "pattern": "dense" if kernel.pattern.is_dense else str(kernel.pattern),
+        "bits": kernel.bits,
+        "group_size": group_size,
+        "stage": kernel.stage,
+        "device": kernel.device,
+        "isa": kernel.isa,
+        "threads": threads,
+        "m": point.shape.m,
+        "n": point.shape.n,
+        "k": point.shape.k,
+        "cache": point.cache,
+        "copies": copies,
+        "median_us": timing.median_us / copies,
+        "spread_us": timing.spread_us / copies,
+        "repeats": timing.repeats,
+        "weight_bytes": prepared.weight_bytes,
+        "run_id": run_id,
+    }

@@ -1,0 +1,22 @@
+"""Shapes that are measured: (N, K) of linear layers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+SQUARE = (4096, 4096)
+LLAMA7B_LAYERS = 32
+# q, k, v, o; gate and up; down. Width 4096, intermediate 11008.
+LLAMA7B = [(4096, 4096)] * 4 + [(11008, 4096)] * 2 + [(4096, 11008)]
+LLAMA7B_COUNTS = Counter(LLAMA7B)
+LLAMA7B_KERNELS = ("torch-bf16", "ours-dense-int4", "ours-2:4-int4")
+
+
+def distinct(shapes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Shapes without repetitions, in order."""
+    return list(dict.fromkeys(shapes))
+
+
+def bench_group_size(k: int) -> int:
+    """Group size of generated layers: 128, else 64, else one group per row."""
+    return next((size for size in (128, 64) if k % size == 0), k)

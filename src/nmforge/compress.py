@@ -1,0 +1,141 @@
+"""The layer loop: capture a block's inputs, prune and quantize its layers, pass the compressed output on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nmforge import provenance
+from nmforge.artifact import RawTensor, write_artifact
+from nmforge.calibration import InputStats, capture_block
+from nmforge.config import CalibrationConfig
+from nmforge.corpora.windows import random_windows, read_tokens
+from nmforge.errors import NmforgeError
+from nmforge.linear import CompressedLinear
+from nmforge.models.layers import BLOCK_LINEARS, block_name, embed, run_block
+from nmforge.models.sources import load_checkpoint
+from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS
+from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
+from nmforge.quantization.gptq import gptq
+from nmforge.quantization.scales import Quantized
+from nmforge.reference import dequantize
+from nmforge.spec import DesignPoint
+
+
+def check_design(point: DesignPoint) -> None:
+    """Raise NmforgeError on an unknown or impossible combination of pruner and quantizer."""
+    if point.is_dense_bf16:
+        return
+    known = {"pruner": ["none", *PRUNERS, *JOINT_PRUNERS], "quantizer": [*QUANTIZERS, *CALIBRATED_QUANTIZERS]}
+    for key, names in known.items():
+        if getattr(point, key) not in names:
+            raise NmforgeError(
+                f"design {point.id}: {key} {getattr(point, key)!r} is unknown; use one of {', '.join(names)}"
+            )
+    if (point.pruner == "none") != point.pattern.is_dense:
+        raise NmforgeError(
+            f"design {point.id}: pattern {point.pattern} and pruner {point.pruner} disagree; "
+            "a dense pattern goes with pruner none, any other with a pruner"
+        )
+    if point.pruner in JOINT_PRUNERS:
+        if point.quantizer != "gptq":
+            raise NmforgeError(f"design {point.id}: pruner {point.pruner} solves jointly; set quantizer gptq")
+        if point.group_size % point.pattern.of:
+            raise NmforgeError(
+                f"design {point.id}: pattern {point.pattern} does not divide group_size {point.group_size}; "
+                f"choose a multiple of {point.pattern.of}"
+            )
+
+
+def is_calibrated(point: DesignPoint) -> bool:
+    """True where the point needs calibration text."""
+    return point.pruner in CALIBRATED_PRUNERS or point.quantizer in CALIBRATED_QUANTIZERS
+
+
+def compress_layer(weight: Tensor, stats: InputStats | None, point: DesignPoint, where: str) -> CompressedLinear:
+    """One layer float32[N, K] -> codes, mask and scales as the design point asks."""
+    point.pattern.check_divides(weight.shape[1], where)
+    if not torch.isfinite(weight).all():
+        raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
+    mask = None
+    if point.pruner not in JOINT_PRUNERS:
+        keep_all = torch.ones_like(weight, dtype=torch.bool)
+        mask = keep_all if point.pruner == "none" else PRUNERS[point.pruner](weight, stats, point.pattern)
+    if point.quantizer == "gptq":
+        if stats is None:
+            raise ValueError("gptq needs input statistics")
+        found = gptq(weight, stats.gram, point.pattern, point.scheme, mask, where)
+    else:
+        found = QUANTIZERS[point.quantizer](weight, mask, point.scheme)
+    return _as_linear(found, point)
+
+
+def _as_linear(found: Quantized, point: DesignPoint) -> CompressedLinear:
+    size = found.codes.shape[1] // found.group_mult.shape[1]
+    arrays = [tensor.numpy() for tensor in found]
+    return CompressedLinear(point.pattern, point.bits, size, *arrays)
+
+
+@torch.inference_mode()
+def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> dict[str, CompressedLinear]:
+    """Compress every linear layer in place, block by block; errors of earlier blocks propagate to later ones.
+
+    windows: int64[W, T] calibration tokens, or None for a point that needs none.
+    """
+    linears: dict[str, CompressedLinear] = {}
+    hidden = [] if windows is None else [embed(model, window[None]) for window in windows]
+    blocks = model.model.layers
+    for index, block in enumerate(tqdm(blocks, desc=f"compress {point.id}", unit="block", disable=None)):
+        stats = capture_block(model, index, hidden) if hidden else {}
+        for name in BLOCK_LINEARS:
+            module = block.get_submodule(name)
+            full = f"{block_name(index)}.{name}"
+            linears[full] = compress_layer(module.weight.float(), stats.get(name), point, full)
+            module.weight.copy_(torch.from_numpy(dequantize(linears[full])))
+        hidden = [run_block(model, index, window) for window in hidden]
+    return linears
+
+
+def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -> dict[str, RawTensor]:
+    """Everything but the compressed layers, in bf16, and the tokenizer; tied tensors are stored once."""
+    rest = {"tokenizer.json": RawTensor("uint8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes())}
+    tied = model.config.tie_word_embeddings
+    for name, tensor in model.state_dict().items():
+        if name.removesuffix(".weight") in linears or (tied and name == "lm_head.weight"):
+            continue
+        data = tensor.to(torch.bfloat16).contiguous().view(torch.uint8).numpy().tobytes()
+        rest[name] = RawTensor("bfloat16", tuple(tensor.shape), data)
+    return rest
+
+
+def compress_checkpoint(
+    checkpoint: Path, tokens: Path, point: DesignPoint, calibration: CalibrationConfig, encoding: str, out: Path
+) -> None:
+    """Checkpoint folder -> artifact file."""
+    check_design(point)
+    torch.set_flush_denormal(True)
+    model, _, identity = load_checkpoint(checkpoint)
+    linears: dict[str, CompressedLinear] = {}
+    used: dict[str, Any] = {"tokens": 0}
+    if not point.is_dense_bf16:
+        windows = None
+        if is_calibrated(point):
+            stream, revision = read_tokens(tokens, "calibration")
+            chosen = random_windows(stream, calibration.tokens, calibration.seqlen, calibration.seed)
+            windows = torch.from_numpy(chosen).long()
+            used = {"revision": revision, "tokens": windows.numel(), **calibration.model_dump(exclude={"tokens"})}
+        linears = compress_model(model, point, windows)
+    header = {
+        "model": {**identity, "config": model.config.to_dict()},
+        "design": {**asdict(point), "pattern": str(point.pattern)},
+        "calibration": used,
+        "versions": provenance.versions(),
+    }
+    rest = rest_tensors(model, linears, checkpoint / "tokenizer.json")
+    write_artifact(out, header, linears, rest, encoding)

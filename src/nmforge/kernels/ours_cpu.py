@@ -1,0 +1,20 @@
+"""Our C++ kernels as entries of the kernel table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nmforge.kernels.cpu import CpuLinear
+from nmforge.kernels.problem import Prepared, Problem, repeated
+
+
+def w4a8(problem: Problem) -> Prepared:
+    """Mode W4A8 from float32 activations to float32 outputs, quantization of the activations included."""
+    layers = [CpuLinear(problem.linear)]
+    layers += [layers[0].copy() for _ in range(problem.copies - 1)]
+    calls: list[Callable[[], object]] = [_call(layer, problem) for layer in layers]
+    return Prepared(repeated(calls), lambda: layers[0].forward(problem.x, problem.threads), layers[0].weight_bytes)
+
+
+def _call(layer: CpuLinear, problem: Problem) -> Callable[[], object]:
+    return lambda: layer.forward(problem.x, problem.threads)

@@ -1,0 +1,113 @@
+"""The table of kernels: what each is called, what it can take, how it is prepared. A new kernel is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from nmforge import provenance
+from nmforge.kernels import onnx_peer, ours_cpu, torch_cpu
+from nmforge.kernels.cpu import choose_isa
+from nmforge.kernels.cpu import why_unsupported as cpu_declines
+from nmforge.kernels.cpu.layout import why_not_packed
+from nmforge.kernels.gpu import torch_cuda
+from nmforge.kernels.problem import Prepared, Problem
+from nmforge.spec import DENSE, GemmShape, Pattern, QuantScheme
+
+Family = Literal["ours", "peer", "paper"]
+Stage = Literal["matmul", "end_to_end"]
+Supports = Callable[[Pattern, QuantScheme, GemmShape], str | None]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One way to multiply. `supports` gives the reason against a layer, or None; `prepare` lays the weights down.
+
+    bits: of a stored weight as the kernel multiplies it (16 and 32: float). stage: `matmul` alone, or `end_to_end`
+    with a dequantization before it; a fused kernel has one stage, `matmul`. exact: equals the reference bit for bit.
+    """
+
+    name: str
+    family: Family
+    pattern: Pattern
+    bits: int
+    prepare: Callable[[Problem], Prepared]
+    supports: Supports
+    stage: Stage = "matmul"
+    on_gpu: bool = False
+    exact: bool = False
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the integer codes its problem is made of; dense float kernels take theirs from 4-bit codes."""
+        return self.bits if self.bits <= 8 else 4
+
+    @property
+    def isa(self) -> str:
+        """Instruction set of our kernels; `library` where a library chooses for itself."""
+        return choose_isa() if self.family == "ours" else "library"
+
+    @property
+    def device(self) -> str:
+        """Name of the processor it runs on; on a GPU it starts with `cuda`."""
+        return torch_cuda.device_name() if self.on_gpu else provenance.cpu_name()
+
+
+def _anything(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return None
+
+
+def _ours_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return cpu_declines(scheme.bits) or why_not_packed(pattern, scheme.group_size or shape.k)
+
+
+def _peer_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return onnx_peer.why_unsupported(scheme.bits, scheme.group_size or shape.k)
+
+
+def _gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return torch_cuda.why_unsupported(pattern, shape.n, shape.k)
+
+
+def _ours(pattern: Pattern, bits: int) -> Kernel:
+    name = f"ours-{_word(pattern)}-int{bits}"
+    return Kernel(name, "ours", pattern, bits, ours_cpu.w4a8, _ours_supports, exact=True)
+
+
+def _paper(pattern: Pattern) -> list[Kernel]:
+    """The unfused path on the CPU and on the GPU, each in its two stages."""
+    cpu = Kernel(
+        f"paper-matmul-only-{_word(pattern)}", "paper", pattern, 4, torch_cpu.unfused_matmul, _anything
+    )
+    gpu = replace(
+        cpu, name=f"gpu-{cpu.name}", prepare=torch_cuda.matmul_only, supports=_gpu_supports, on_gpu=True
+    )
+    whole = [(cpu, torch_cpu.unfused_end_to_end), (gpu, torch_cuda.end_to_end)]
+    return [cpu, gpu] + [
+        replace(k, name=k.name.replace("matmul-only", "end-to-end"), prepare=run, stage="end_to_end")
+        for k, run in whole
+    ]
+
+
+def _word(pattern: Pattern) -> str:
+    return "dense" if pattern.is_dense else str(pattern)
+
+
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel
+    for kernel in [
+        Kernel("torch-fp32", "peer", DENSE, 32, partial(torch_cpu.dense, bits=32), _anything),
+        Kernel("torch-bf16", "peer", DENSE, 16, partial(torch_cpu.dense, bits=16), _anything),
+        Kernel("gpu-torch-fp16", "peer", DENSE, 16, torch_cuda.matmul_only, _gpu_supports, on_gpu=True),
+        Kernel("onnxruntime-int4", "peer", DENSE, 4, onnx_peer.matmul_nbits, _peer_supports),
+        _ours(DENSE, 4),
+        _ours(DENSE, 3),
+        _ours(Pattern(2, 4), 4),
+        _ours(Pattern(1, 4), 4),
+        _ours(Pattern(4, 8), 4),
+        *_paper(DENSE),
+        *_paper(Pattern(2, 4)),
+    ]
+}

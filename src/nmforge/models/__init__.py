@@ -1,0 +1,1 @@
+"""Checkpoints and their linear layers. The only place that knows module names."""

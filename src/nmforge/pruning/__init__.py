@@ -1,0 +1,21 @@
+"""Pruners: which weights of each window to keep. Adding one is a file and a line in PRUNERS.
+
+A pruner maps (weight float32[N, K], input statistics or None, pattern) to keep_mask bool[N, K], True = kept.
+`sparsegpt` chooses its mask inside the solver of quantization.gptq, since its weights move as it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from nmforge.calibration import InputStats
+from nmforge.pruning.magnitude import magnitude
+from nmforge.pruning.wanda import wanda
+from nmforge.spec import Pattern
+
+Pruner = Callable[[Tensor, InputStats | None, Pattern], Tensor]
+PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda}
+JOINT_PRUNERS = ("sparsegpt",)
+CALIBRATED_PRUNERS = ("wanda", "sparsegpt")

@@ -1,0 +1,84 @@
+"""GPTQ, and SparseGPT with quantization in the same pass (Frantar et al. 2022, arXiv 2210.17323; 2023, 2301.00774).
+
+Symbols: W[N, K] weights, H = X X^T + lambda I the damped Gram matrix, U the upper Cholesky factor of H^-1.
+Column k is rounded (or pruned) to q_k; its error e = (w_k - q_k) / U[k, k] is pushed onto the columns to come,
+W[:, j] -= e U[k, j] for j > k. With no mask given, each window keeps the weights of largest w^2 / U[k, k]^2 at the
+moment it is reached. Arrays are held transposed, K first, so that one column is contiguous.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nmforge.errors import NmforgeError
+from nmforge.pruning.select import keep_largest
+from nmforge.quantization.scales import Quantized, group_absmax, multipliers, row_scales, to_codes
+from nmforge.spec import Pattern, QuantScheme
+
+DAMPING = 0.01
+HEADROOM = 1.5  # compensation makes later weights grow; the row scale leaves room for it
+
+
+def gptq(
+    weight: Tensor, gram: Tensor, pattern: Pattern, scheme: QuantScheme, keep_mask: Tensor | None, where: str
+) -> Quantized:
+    """float32[N, K] with the Gram matrix float32[K, K] of its inputs -> codes, mask and scales.
+
+    keep_mask None lets the solver choose the mask (SparseGPT). Raises NmforgeError naming `where` on a Gram matrix
+    that stays singular.
+    """
+    rows, k = weight.shape
+    size, groups = scheme.groups(k, where)
+    factor = inverse_factor(gram, where)
+    columns = weight.T.clone()  # [K, N]
+    columns[gram.diagonal() == 0] = 0
+    row_scale = row_scales(group_absmax(columns.T, size), scheme, HEADROOM)
+    mask = torch.ones_like(columns, dtype=torch.bool) if keep_mask is None else keep_mask.T.clone()
+    choose = keep_mask is None and not pattern.is_dense
+    codes, mult = torch.zeros_like(columns), torch.ones(groups, rows)
+    for start in range(0, k, size):
+        stop = start + size
+        block = columns[start:stop]
+        absmax = block.abs().amax(dim=0)[:, None]
+        mult[start // size] = multipliers(absmax, row_scale, scheme)[:, 0]
+        step = mult[start // size] * row_scale
+        errors = _solve_block(block, factor, start, step, scheme, pattern, mask, codes, choose)
+        columns[stop:] -= factor[start:stop, stop:].T @ errors
+    codes = codes.T.contiguous().to(torch.int8)
+    return Quantized(codes, mask.T.contiguous(), mult.T.contiguous().to(torch.uint8), row_scale)
+
+
+def _solve_block(
+    block: Tensor, factor: Tensor, start: int, step: Tensor, scheme: QuantScheme, pattern: Pattern,
+    mask: Tensor, codes: Tensor, choose: bool,
+) -> Tensor:  # fmt: skip
+    """Round one group of columns [G, N] in place, fill `codes` and `mask`; returns the scaled errors [G, N]."""
+    errors = torch.empty_like(block)
+    for i in range(block.shape[0]):
+        k = start + i
+        if choose and k % pattern.of == 0:
+            _choose_window(block[i : i + pattern.of], factor, k, pattern, mask)
+        codes[k] = to_codes(block[i], step, scheme) * mask[k]
+        errors[i] = (block[i] - codes[k] * step) / factor[k, k]
+        block[i + 1 :] -= factor[k, k + 1 : start + block.shape[0], None] * errors[i]
+    return errors
+
+
+def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, mask: Tensor) -> None:
+    """SparseGPT's choice for the window that starts at column k; all of it must lie in one group."""
+    pivots = factor.diagonal()[k : k + pattern.of, None]
+    score = (window / pivots).square()
+    mask[k : k + pattern.of] = keep_largest(score.T, pattern).T
+
+
+def inverse_factor(gram: Tensor, where: str) -> Tensor:
+    """Upper Cholesky factor of (gram + damping)^-1; an input that was never active gets a unit pivot."""
+    damped = gram.clone()
+    diagonal = damped.diagonal()
+    diagonal[diagonal == 0] = 1
+    diagonal += DAMPING * diagonal.mean()
+    lower, failed = torch.linalg.cholesky_ex(damped)
+    if failed:
+        raise NmforgeError(f"{where}: its Gram matrix is singular; calibrate on more tokens")
+    return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True)
