@@ -130,8 +130,8 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
 def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """Fill `speedup_vs_dense`: against dense weights of the same bits, family, stage and machine.
 
-    Kernels compare times. Arrays compare cycles times multipliers, the gain at equal clock and equal number of
-    multipliers: a PE of another pattern has another number of them, and buying more is no gain of sparsity.
+    Kernels compare times. Arrays compare cycles times multipliers, the gain at equal clock and equal number
+    of multipliers: a PE of another pattern has another number of them, and buying more is no gain of sparsity.
     NaN without a dense partner.
     """
     work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)

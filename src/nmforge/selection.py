@@ -107,7 +107,7 @@ def pair(kernels: pd.DataFrame, query: Query, baseline: Query) -> Pair | None:
     sides = matching(kernels, query), matching(kernels, baseline)
     if sides[0].empty or sides[1].empty:
         return None
-    left, right = ({key: rows for key, rows in side.groupby(list(PAIRED))} for side in sides)
+    left, right = (dict(list(side.groupby(list(PAIRED)))) for side in sides)
     pairs = [Pair(fastest(left[key]), fastest(right[key])) for key in left if key in right]
     pairs.sort(key=lambda p: p.ratio)
     return pairs[(len(pairs) - 1) // 2] if pairs else None

@@ -15,7 +15,13 @@ from PIL import Image
 from nmforge.errors import NmforgeError
 from nmforge.figures import FIGURES, draw, style
 
-WHERE = {"commit": "abc", "config_hash": "def", "host": "bench-1", "versions": "{}", "date": "2026-01-02T03:04:05"}
+WHERE = {
+    "commit": "abc",
+    "config_hash": "def",
+    "host": "bench-1",
+    "versions": "{}",
+    "date": "2026-01-02T03:04:05",
+}
 MODEL = {"model": "SmolLM2-135M-Instruct"}
 DESIGNS = [  # design_id, pattern, bits, bits per weight, ppl in w4a16, in w4a8
     ("dense-bf16", "dense", 16, 16.0, 20.9, None),
@@ -29,9 +35,11 @@ DESIGNS = [  # design_id, pattern, bits, bits per weight, ppl in w4a16, in w4a8
     ("sparsegpt-4of8-int4", "4:8", 4, 3.625, 45.7, 46.8),
     ("sparsegpt-1of4-int4", "1:4", 4, 1.625, 611.0, 630.0),
 ]
-ENCODED = {"2:4": {"offset": 3.125, "bitmask": 3.125, "enumerative": 2.79},
-           "4:8": {"offset": 3.625, "bitmask": 3.125, "enumerative": 2.91},
-           "1:4": {"offset": 1.625, "bitmask": 2.125, "enumerative": 1.625}}  # fmt: skip
+ENCODED = {
+    "2:4": {"offset": 3.125, "bitmask": 3.125, "enumerative": 2.79},
+    "4:8": {"offset": 3.625, "bitmask": 3.125, "enumerative": 2.91},
+    "1:4": {"offset": 1.625, "bitmask": 2.125, "enumerative": 1.625},
+}
 
 
 def accuracy_table() -> pd.DataFrame:
@@ -39,9 +47,23 @@ def accuracy_table() -> pd.DataFrame:
     for design, pattern, bits, bpw, w4a16, w4a8 in DESIGNS:
         modes = {"bf16": w4a16} if bits == 16 else {"w4a16": w4a16, "w4a8": w4a8}
         for mode, ppl in modes.items():
-            rows.append({**MODEL, "design_id": design, "pattern": pattern, "bits": bits, "mode": mode, "ppl": ppl,
-                         "ratio_to_dense": ppl / 20.9, "bits_per_weight": bpw, "tokens": 24576, "seqlen": 2048,
-                         "stride": 2048, "dataset": "enwiki sample", **WHERE})  # fmt: skip
+            rows.append(
+                {
+                    **MODEL,
+                    "design_id": design,
+                    "pattern": pattern,
+                    "bits": bits,
+                    "mode": mode,
+                    "ppl": ppl,
+                    "ratio_to_dense": ppl / 20.9,
+                    "bits_per_weight": bpw,
+                    "tokens": 24576,
+                    "seqlen": 2048,
+                    "stride": 2048,
+                    "dataset": "enwiki sample",
+                    **WHERE,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -53,17 +75,46 @@ def storage_table() -> pd.DataFrame:
             encodings |= ENCODED[pattern]
         for encoding, value in encodings.items():
             for scope, b in (("linear", value), ("model", 0.79 * value + 0.21 * 16)):
-                rows.append({**MODEL, "design_id": design, "pattern": pattern, "bits": bits, "encoding": encoding,
-                             "scope": scope, "bytes": int(b * 1e6), "bits_per_weight": b, "ratio_to_fp16": 16 / b,
-                             **WHERE})  # fmt: skip
+                rows.append(
+                    {
+                        **MODEL,
+                        "design_id": design,
+                        "pattern": pattern,
+                        "bits": bits,
+                        "encoding": encoding,
+                        "scope": scope,
+                        "bytes": int(b * 1e6),
+                        "bits_per_weight": b,
+                        "ratio_to_fp16": 16 / b,
+                        **WHERE,
+                    }
+                )
     return pd.DataFrame(rows)
 
 
-def kernel_row(kernel: str, family: str, pattern: str, bits: int, us: float, **more: object) -> dict[str, object]:
-    base = {"kernel": kernel, "family": family, "pattern": pattern, "bits": bits, "device": "AMD EPYC 7B13",
-            "isa": "avx2", "threads": 2, "m": 1, "n": 4096, "k": 4096, "cache": "streamed", "stage": "matmul",
-            "median_us": us, "spread_us": us / 50, "repeats": 30, "weight_bytes": 4096 * 4096 * bits / 8,
-            "run_id": "r1", **WHERE}  # fmt: skip
+def kernel_row(
+    kernel: str, family: str, pattern: str, bits: int, us: float, **more: object
+) -> dict[str, object]:
+    base = {
+        "kernel": kernel,
+        "family": family,
+        "pattern": pattern,
+        "bits": bits,
+        "device": "AMD EPYC 7B13",
+        "isa": "avx2",
+        "threads": 2,
+        "m": 1,
+        "n": 4096,
+        "k": 4096,
+        "cache": "streamed",
+        "stage": "matmul",
+        "median_us": us,
+        "spread_us": us / 50,
+        "repeats": 30,
+        "weight_bytes": 4096 * 4096 * bits / 8,
+        "run_id": "r1",
+        **WHERE,
+    }
     return base | more
 
 
@@ -95,41 +146,97 @@ def kernels_table(*, cuda: bool = False) -> pd.DataFrame:
 
 
 def scaling_rows() -> pd.DataFrame:
-    def row(platform: str, design: str, pattern: str, bits: int, us: float, family: str | None) -> dict[str, object]:
-        return {"platform": platform, "design_id": design, "pattern": pattern, "bits": bits, "family": family,
-                "us_per_token": us, "tokens_per_s": 1e6 / us, "threads": 2, "stage": "matmul", "kernel": design,
-                "device": "AMD EPYC 7B13", "source": "recorded on AMD EPYC 7B13, 2026-01-02"}  # fmt: skip
+    def row(
+        platform: str, design: str, pattern: str, bits: int, us: float, family: str | None
+    ) -> dict[str, object]:
+        return {
+            "platform": platform,
+            "design_id": design,
+            "pattern": pattern,
+            "bits": bits,
+            "family": family,
+            "us_per_token": us,
+            "tokens_per_s": 1e6 / us,
+            "threads": 2,
+            "stage": "matmul",
+            "kernel": design,
+            "device": "AMD EPYC 7B13",
+            "source": "recorded on AMD EPYC 7B13, 2026-01-02",
+        }
 
-    cpu = pd.DataFrame([
-        row("CPU", "dense-bf16", "dense", 16, 812e3, "peer"), row("CPU", "dense-int4", "dense", 4, 231e3, "ours"),
-        row("CPU", "dense-int3", "dense", 3, 216e3, "ours"), row("CPU", "2of4-int4", "2:4", 4, 186e3, "ours"),
-        row("CPU", "dense-int4", "dense", 4, 247e3, "peer"),
-    ])  # fmt: skip
+    cpu = pd.DataFrame(
+        [
+            row("CPU", "dense-bf16", "dense", 16, 812e3, "peer"),
+            row("CPU", "dense-int4", "dense", 4, 231e3, "ours"),
+            row("CPU", "dense-int3", "dense", 3, 216e3, "ours"),
+            row("CPU", "2of4-int4", "2:4", 4, 186e3, "ours"),
+            row("CPU", "dense-int4", "dense", 4, 247e3, "peer"),
+        ]
+    )
     cpu["speedup_vs_dense"] = 231e3 / cpu["us_per_token"]
     cycles = {"dense": 4.1e7, "2:4": 2.08e7, "4:8": 2.11e7, "1:4": 1.07e7}
-    fpga = pd.DataFrame([
-        {"platform": "FPGA", "pattern": p, "bits": 4, "cycles_per_token": c, "speedup_vs_dense": 4.1e7 / c,
-         "engine": "gemm", "rows": 8, "cols": 8, "source": "modelled (model checked against RTL within 0.4 %)"}
-        for p, c in cycles.items()
-    ])  # fmt: skip
+    fpga = pd.DataFrame(
+        [
+            {
+                "platform": "FPGA",
+                "pattern": p,
+                "bits": 4,
+                "cycles_per_token": c,
+                "speedup_vs_dense": 4.1e7 / c,
+                "engine": "gemm",
+                "rows": 8,
+                "cols": 8,
+                "source": "modelled (model checked against RTL within 0.4 %)",
+            }
+            for p, c in cycles.items()
+        ]
+    )
     return pd.concat([cpu, fpga], ignore_index=True)
 
 
 def fpga_table() -> pd.DataFrame:
     rows = []
-    for pattern, cycles, lut, ff in [("1:1", 4210, 9100, 5200), ("2:4", 1130, 10900, 5600),
-                                     ("4:8", 580, 13800, 6900), ("1:4", 1120, 8100, 4700)]:  # fmt: skip
-        same = {"engine": "gemm", "pattern": pattern, "rows": 8, "cols": 8, "m": 16, "n": 16, "k": 512, **WHERE}
+    for pattern, cycles, lut, ff in [
+        ("1:1", 4210, 9100, 5200),
+        ("2:4", 1130, 10900, 5600),
+        ("4:8", 580, 13800, 6900),
+        ("1:4", 1120, 8100, 4700),
+    ]:
+        same = {
+            "engine": "gemm",
+            "pattern": pattern,
+            "rows": 8,
+            "cols": 8,
+            "m": 16,
+            "n": 16,
+            "k": 512,
+            **WHERE,
+        }
         for seed in (0, 1):
-            rows.append({**same, "stage": "rtl", "target": "verilator", "seed": seed, "cycles": cycles + 2 * seed,
-                         "ideal_cycles": round(cycles * 0.95), "efficiency": 0.95, "outputs_compared": 256,
-                         "mismatches": 0})  # fmt: skip
+            rows.append(
+                {
+                    **same,
+                    "stage": "rtl",
+                    "target": "verilator",
+                    "seed": seed,
+                    "cycles": cycles + 2 * seed,
+                    "ideal_cycles": round(cycles * 0.95),
+                    "efficiency": 0.95,
+                    "outputs_compared": 256,
+                    "mismatches": 0,
+                }
+            )
         rows.append({**same, "stage": "synthesis", "target": "ecp5", "lut": lut, "ff": ff, "dsp": 0})
     return pd.DataFrame(rows)
 
 
-BUILDERS = {"accuracy": accuracy_table, "storage": storage_table, "kernels": kernels_table,
-            "scaling": scaling_rows, "fpga": fpga_table}  # fmt: skip
+BUILDERS = {
+    "accuracy": accuracy_table,
+    "storage": storage_table,
+    "kernels": kernels_table,
+    "scaling": scaling_rows,
+    "fpga": fpga_table,
+}
 
 
 @pytest.fixture
@@ -226,7 +333,9 @@ def test_speedup_is_taken_against_the_faster_torch_row_of_the_same_run() -> None
     rows = FIGURES["speedup"].data({"kernels": kernels_table()})
     assert set(rows["baseline"]) == {"torch bf16 dense"}
     ours = rows[(rows["label"] == "ours, 2:4 INT4") & (rows["m"] == 1)]
-    assert list(ours["speedup"]) == [2100 / 480]  # the portable build of the same kernel is slower and not drawn
+    assert list(ours["speedup"]) == [
+        2100 / 480
+    ]  # the portable build of the same kernel is slower and not drawn
 
 
 def test_a_platform_nobody_measured_is_written_not_drawn() -> None:

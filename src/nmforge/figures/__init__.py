@@ -41,13 +41,15 @@ METADATA: dict[str, dict[str, str | None]] = {
 def draw(name: str, tables_dir: Path, out_dir: Path) -> list[Path]:
     """Draw one figure: `<name>.csv` with the plotted rows, then `<name>.pdf` and `<name>.png` of those rows.
 
-    Every file is written under a temporary name and renamed. Raises NmforgeError for an unknown name, and for a
-    table `<tables_dir>/<table>.parquet` that is missing.
+    Every file is written under a temporary name and renamed. Raises NmforgeError for an unknown name, and for
+    a table `<tables_dir>/<table>.parquet` that is missing.
     """
     if name not in FIGURES:
         raise NmforgeError(f"figure {name!r} is unknown; choose one of {', '.join(FIGURES)}")
     drawing, out = FIGURES[name], Path(out_dir)
-    rows = drawing.data({table: read_table(Path(tables_dir) / f"{table}.parquet") for table in drawing.tables})
+    rows = drawing.data(
+        {table: read_table(Path(tables_dir) / f"{table}.parquet") for table in drawing.tables}
+    )
     with style.styled():
         figure = drawing.plot(rows)
         writers: dict[str, Callable[[Path], object]] = {"csv": lambda path: rows.to_csv(path, index=False)}

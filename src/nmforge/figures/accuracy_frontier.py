@@ -8,8 +8,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from nmforge.figures.style import (
-    DOUBLE, FAINT, INK, QUIET, blank, colour, foot, foot_height, measured, say, series_name, tidy,
-)  # fmt: skip
+    DOUBLE,
+    FAINT,
+    INK,
+    QUIET,
+    blank,
+    colour,
+    foot,
+    foot_height,
+    measured,
+    say,
+    series_name,
+    tidy,
+)
 
 TABLES = ("accuracy",)
 COLUMNS = ["design_id", "series", "mode", "ppl", "ratio_to_dense", "bits_per_weight", "kind"]
@@ -26,7 +37,7 @@ ZOOM = 3.0  # the right panel ends where perplexity has tripled; what lies above
 
 
 def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per design point and mode of the first model, then the published anchors (`kind` = published)."""
+    """One row per design point and mode of the first model, then the published anchors."""
     accuracy = tables["accuracy"]
     if accuracy.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -34,19 +45,28 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows["series"] = [series_name(p, b) for p, b in zip(rows["pattern"], rows["bits"], strict=True)]
     rows["kind"] = "ours"
     best = rows.groupby("design_id")["ppl"].transform("min")
-    rows = rows.assign(best=best).sort_values(["best", "design_id", "mode"], kind="stable").drop(columns="best")
+    rows = (
+        rows.assign(best=best).sort_values(["best", "design_id", "mode"], kind="stable").drop(columns="best")
+    )
     anchors = pd.DataFrame(
         [
-            {"design_id": name, "series": name, "bits_per_weight": bw, "ppl": ppl, "kind": "published",
-             "ratio_to_dense": ppl / DENSE_ANCHOR, "dataset": f"WikiText-2, LLaMA-2-7B ({source})"}
+            {
+                "design_id": name,
+                "series": name,
+                "bits_per_weight": bw,
+                "ppl": ppl,
+                "kind": "published",
+                "ratio_to_dense": ppl / DENSE_ANCHOR,
+                "dataset": f"WikiText-2, LLaMA-2-7B ({source})",
+            }
             for name, bw, ppl, source in ANCHORS
         ]
-    )  # fmt: skip
+    )
     return pd.concat([rows, anchors], ignore_index=True)
 
 
 def plot(rows: pd.DataFrame) -> Figure:
-    """Left: every point on a log perplexity axis, both modes. Right: ratio to dense against bits per weight."""
+    """Left: every point and mode on a log axis of perplexity. Right: ratio to dense by bits per weight."""
     ours = rows[rows["kind"] == "ours"]
     if ours.empty:
         figure = blank(DOUBLE, 1.2)
@@ -54,9 +74,10 @@ def plot(rows: pd.DataFrame) -> Figure:
         return figure
     first = ours.iloc[0]
     text = (
-        f"Perplexity of {first['model']} on {int(first['tokens']):,} tokens of {first['dataset']}, windows of "
-        f"{int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Dashed: best dense INT4 and "
-        "INT3. Squares: published for LLaMA-2-7B on WikiText-2, dense 5.47 (AWQ table 4, SLiM tables 3 and 10)."
+        f"Perplexity of {first['model']} on {int(first['tokens']):,} tokens of {first['dataset']}, windows "
+        f"of {int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Dashed: best dense INT4 "
+        "and INT3. Squares: published for LLaMA-2-7B on WikiText-2, dense 5.47 (AWQ table 4, "
+        "SLiM tables 3 and 10)."
     )
     designs = list(dict.fromkeys(ours["design_id"]))
     under = foot_height(DOUBLE, text)
@@ -78,9 +99,16 @@ def _dots(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> None:
         edge = [colour(s) for s in rows["series"]]
         y = [designs.index(d) for d in rows["design_id"]]
         axes.scatter(
-            rows["ppl"], y, s=38 if hollow else 16, facecolors="none" if hollow else edge, edgecolors=edge, linewidths=1,
-        )  # fmt: skip
-        axes.scatter([], [], s=38 if hollow else 16, facecolors="none" if hollow else INK, edgecolors=INK, label=label)
+            rows["ppl"],
+            y,
+            s=38 if hollow else 16,
+            facecolors="none" if hollow else edge,
+            edgecolors=edge,
+            linewidths=1,
+        )
+        axes.scatter(
+            [], [], s=38 if hollow else 16, facecolors="none" if hollow else INK, edgecolors=INK, label=label
+        )
     _levels(axes, ours, vertical=True)
     worst = ours.groupby("design_id")["ppl"].max()
     for i, design in enumerate(designs):
@@ -90,10 +118,15 @@ def _dots(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> None:
             text = f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
             right = worst[design] < ours["ppl"].max() / 10
             axes.annotate(
-                text, (worst[design] if right else ours[ours["design_id"] == design]["ppl"].min(), i),
-                xytext=(6 if right else -6, 0), textcoords="offset points", fontsize=7, va="center",
+                text,
+                (worst[design] if right else ours[ours["design_id"] == design]["ppl"].min(), i),
+                xytext=(6 if right else -6, 0),
+                textcoords="offset points",
+                fontsize=7,
+                va="center",
                 ha="left" if right else "right",
-            )  # fmt: skip
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+            )
     axes.set_yticks(range(len(designs)), designs)
     axes.set_ylim(len(designs) - 0.4, -0.6)
     low, high = ours["ppl"].min(), ours["ppl"].max()
@@ -102,9 +135,14 @@ def _dots(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> None:
     axes.set_xlabel("perplexity (log scale)", labelpad=2)
     tidy(axes, "y")
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.55, 1.0), ncols=2, borderpad=0, handletextpad=0.1, columnspacing=0.8,
+        loc="lower left",
+        bbox_to_anchor=(-0.55, 1.0),
+        ncols=2,
+        borderpad=0,
+        handletextpad=0.1,
+        columnspacing=0.8,
         borderaxespad=0.3,
-    )  # fmt: skip
+    )
 
 
 def _levels(axes: Axes, ours: pd.DataFrame, *, vertical: bool) -> None:
@@ -125,10 +163,23 @@ def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
     published = rows[rows["kind"] == "published"]
     axes.set_yscale("log")
     _levels(axes, rows[rows["kind"] == "ours"], vertical=False)
-    axes.scatter(published["bits_per_weight"], published["ratio_to_dense"], s=20, marker="s", facecolors="white",
-                 edgecolors=QUIET, linewidths=0.9, zorder=2)  # fmt: skip
-    axes.scatter(shown["bits_per_weight"], shown["ratio_to_dense"], s=22,
-                 c=[colour(s) for s in shown["series"]], zorder=3)  # fmt: skip
+    axes.scatter(
+        published["bits_per_weight"],
+        published["ratio_to_dense"],
+        s=20,
+        marker="s",
+        facecolors="white",
+        edgecolors=QUIET,
+        linewidths=0.9,
+        zorder=2,
+    )
+    axes.scatter(
+        shown["bits_per_weight"],
+        shown["ratio_to_dense"],
+        s=22,
+        c=[colour(s) for s in shown["series"]],
+        zorder=3,
+    )
     low = min(0.97, float(shown["ratio_to_dense"].min()) * 0.98) if len(shown) else 0.97
     axes.set_ylim(low, ZOOM)
     axes.set_xlim(0, 6.9)
@@ -155,7 +206,7 @@ def _times(ratio: float) -> str:
 
 
 def _name_points(axes: Axes, points: pd.DataFrame, low: float) -> None:
-    """Names beside their points: left of 3.3 b/w to the left, else to the right, pushed apart on the log axis."""
+    """Names beside their points: below 3.3 b/w to the left, else to the right, pushed apart."""
     for left in (True, False):
         side = points[(points["bits_per_weight"] < 3.3) == left].sort_values("ratio_to_dense", kind="stable")
         floor = low * 1.005
@@ -163,10 +214,16 @@ def _name_points(axes: Axes, points: pd.DataFrame, low: float) -> None:
             y = max(float(row["ratio_to_dense"]), floor)
             floor = y * 1.075
             axes.annotate(
-                row["design_id"], (row["bits_per_weight"], row["ratio_to_dense"]), textcoords="data",
-                xytext=(min(2.85, row["bits_per_weight"] - 0.25) if left else 4.4, y), zorder=4,
+                row["design_id"],
+                (row["bits_per_weight"], row["ratio_to_dense"]),
+                textcoords="data",
+                xytext=(min(2.85, row["bits_per_weight"] - 0.25) if left else 4.4, y),
+                zorder=4,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-                ha="right" if left else "left", va="center", fontsize=7, annotation_clip=False,
+                ha="right" if left else "left",
+                va="center",
+                fontsize=7,
+                annotation_clip=False,
                 color=colour(row["series"]) if row["kind"] == "ours" else QUIET,
                 arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
-            )  # fmt: skip
+            )

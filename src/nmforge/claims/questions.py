@@ -1,0 +1,100 @@
+"""Questions the paper does not ask of itself: accuracy, the INT3 rival, and one arithmetic everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from nmforge.claims.entry import NOT_REACHED, REPRODUCED, USABLE, Entry, Tables, missing, table_of, verdict
+from nmforge.selection import at, origin, pattern_name
+
+
+def accuracy_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Does the paper's recipe leave a usable model, and does 2:4 INT4 beat dense INT3 of the same storage?"""
+    accuracy = at(table_of(tables, "accuracy"), mode="w4a16")
+    usable, rival = (
+        "the paper's recipe keeps the model usable",
+        "2:4 INT4 as accurate as dense INT3, equal storage",
+    )
+    recipe = at(accuracy, design_id="paper-2of4")
+    if recipe.empty:
+        yield missing(
+            usable, f"our bar: ppl <= {USABLE:g}x dense", "accuracy", "paper-2of4 was not evaluated"
+        )
+    for _, row in recipe.iterrows():
+        yield _usable(usable, row, here)
+    models = sorted(set(accuracy["model"])) if len(accuracy) else []
+    for model in models:
+        yield _accuracy_rival(rival, at(accuracy, model=model), here)
+    if not models:
+        yield missing(rival, "our question", "accuracy", "no accuracy rows")
+
+
+def _protocol(row: pd.Series) -> str:
+    return f"{row['model']}, W4A16, {row['tokens']:,} tokens of {row['dataset']} at {row['seqlen']}"
+
+
+def _usable(claim: str, row: pd.Series, here: str | None) -> Entry:
+    worse = float(row["ratio_to_dense"])
+    good = REPRODUCED if worse <= USABLE else NOT_REACHED
+    return Entry(
+        claim,
+        f"our bar: ppl <= {USABLE:g}x dense",
+        f"ppl {row['ppl']:,.4g} = {worse:,.3g}x dense",
+        f"paper-2of4, {_protocol(row)}",
+        "dense-bf16",
+        good,
+        origin([row], here),
+        USABLE,
+        worse,
+    )
+
+
+def _accuracy_rival(claim: str, accuracy: pd.DataFrame, here: str | None) -> Entry:
+    pattern = accuracy["pattern"].map(pattern_name)
+    sparse = accuracy[(pattern == "2:4") & (accuracy["bits"] == 4)]
+    dense = accuracy[(pattern == "dense") & (accuracy["bits"] == 3)]
+    if sparse.empty or dense.empty:
+        return missing(
+            claim, "our question", str(accuracy["model"].iloc[0]), "needs a 2:4 INT4 and an INT3 point"
+        )
+    ours, rival = (rows.sort_values(["ppl", "design_id"]).iloc[0] for rows in (sparse, dense))
+    gain = float(rival["ppl"] / ours["ppl"])
+    text = f"ppl {ours['ppl']:.4g} at {ours['bits_per_weight']:.3g} b/w"
+    against = f"{rival['design_id']}, ppl {rival['ppl']:.4g} at {rival['bits_per_weight']:.3g} b/w"
+    return Entry(
+        claim,
+        "our question",
+        text,
+        f"{ours['design_id']}, {_protocol(ours)}",
+        against,
+        verdict(gain, 1.0),
+        origin([ours, rival], here),
+        1.0,
+        gain,
+    )
+
+
+def coherence_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """The gap the paper was withdrawn over: every backend gives the same INT32, counted."""
+    claim, claimed = "one arithmetic on every backend", "0 mismatches"
+    coherence = table_of(tables, "coherence")
+    for backend, name in (("cpu", "C++ kernel"), ("rtl", "RTL simulation")):
+        rows = at(coherence, backend=backend)
+        compared = 0 if rows.empty else int(rows["compared"].sum())
+        if compared == 0:
+            yield missing(claim, claimed, name, f"no {backend} accumulators were compared")
+            continue
+        wrong, designs = int(rows["mismatches"].sum()), rows["design_id"].nunique()
+        yield Entry(
+            claim,
+            claimed,
+            f"{wrong} of {compared:,} INT32 differ",
+            f"{name}, {designs} design points",
+            "reference, compared with ==",
+            REPRODUCED if wrong == 0 else NOT_REACHED,
+            origin(rows, here),
+            0.0,
+            wrong,
+        )

@@ -1,0 +1,81 @@
+"""One arithmetic: the INT32 accumulators of reference, C++ kernel and RTL simulation, compared with `==`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmforge.artifact import load_linear, read_header
+from nmforge.config import CoherenceConfig, FpgaConfig
+from nmforge.errors import NmforgeError
+from nmforge.fpga.simulate import simulate_gemm
+from nmforge.kernels.cpu.linear import CpuLinear, available_isas
+from nmforge.linear import CompressedLinear, Int8
+from nmforge.records import write_point
+from nmforge.reference import Int32, accumulate
+
+
+def sampled_layers(names: list[str], count: int) -> list[str]:
+    """`count` names spread over depth: for a fixed stride that meets every kind of layer in turn."""
+    places = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
+    return [names[place] for place in sorted(set(places.tolist()))]
+
+
+def activations(tokens: int, k: int, seed: int) -> Int8:
+    """Seeded int8[tokens, K] over the whole range; the first two tokens are all 127 and all -127."""
+    xq = np.random.default_rng(seed).integers(-127, 128, (tokens, k), dtype=np.int8)
+    xq[:2] = np.array([[127], [-127]], dtype=np.int8)[: len(xq)]
+    return xq
+
+
+def first_rows(linear: CompressedLinear, rows: int) -> CompressedLinear:
+    """The layer's first output channels."""
+    return replace(
+        linear,
+        codes=linear.codes[:rows],
+        keep_mask=linear.keep_mask[:rows],
+        group_mult=linear.group_mult[:rows],
+        row_scale=linear.row_scale[:rows],
+    )
+
+
+def compare_layer(
+    linear: CompressedLinear, xq: Int8, settings: CoherenceConfig, fpga: FpgaConfig, build_dir: Path
+) -> list[dict[str, Any]]:
+    """Rows of one layer: every instruction set of the CPU kernel on all rows, the RTL on the first ones."""
+    expected = accumulate(linear, xq)
+    rows = []
+    for isa in available_isas():
+        found = CpuLinear(linear, isa).accumulate(xq, threads=1)
+        rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
+    part = first_rows(linear, settings.rtl_rows)
+    simulated = simulate_gemm(part, xq, fpga.rows, fpga.cols, build_dir, stall_percent=25, seed=1)
+    note = f"{fpga.rows}x{fpga.cols} array, first {part.n} rows, 25 % random stalls"
+    rows.append({"backend": "rtl", "note": note, **_compare(expected[:, : part.n], simulated.acc)})
+    return rows
+
+
+def _compare(expected: Int32, found: Int32) -> dict[str, int]:
+    return {"compared": int(expected.size), "mismatches": int((expected != found).sum())}
+
+
+def check_coherence(
+    artifact: Path, settings: CoherenceConfig, fpga: FpgaConfig, build_dir: Path, out: Path
+) -> None:
+    """Write the coherence point of one artifact; raises NmforgeError on the first layer with a mismatch."""
+    header = read_header(artifact)
+    rows: list[dict[str, Any]] = []
+    for seed, name in enumerate(sampled_layers(list(header["layers"]), settings.layers)):
+        linear = load_linear(artifact, name)
+        found = compare_layer(linear, activations(settings.tokens, linear.k, seed), settings, fpga, build_dir)
+        for row in found:
+            if row["mismatches"]:
+                raise NmforgeError(
+                    f"{artifact} layer {name}: {row['mismatches']} of {row['compared']} accumulators of backend "
+                    f"{row['backend']} ({row['note']}) differ from the reference; this backend is wrong"
+                )
+        rows += [{"design_id": header["design"]["id"], "layer": name, **row} for row in found]
+    write_point(out, "coherence", rows)

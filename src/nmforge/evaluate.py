@@ -1,0 +1,141 @@
+"""Perplexity of a design point in both modes, and how far its predictions are from the dense model's.
+
+The dense model's final hidden states are kept (a few MB), so KL and top-1 agreement cost one more head product
+on the compared positions instead of a second forward pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from nmforge.artifact import read_header
+from nmforge.config import EvaluationConfig
+from nmforge.corpora.windows import read_tokens, spread_windows
+from nmforge.models.packed import load_packed
+from nmforge.records import read_points, write_atomically, write_point
+from nmforge.storage import linear_bits_per_weight
+
+CHUNK = 256  # positions whose logits are held at once
+
+
+@dataclass
+class Scores:
+    """Sums over the positions scored and the positions compared with the dense model."""
+
+    nll: float = 0.0
+    tokens: int = 0
+    kl: float = 0.0
+    agree: int = 0
+    compared: int = 0
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean negative log-likelihood; infinite where that overflows."""
+        mean = self.nll / self.tokens
+        return math.exp(mean) if mean < 700 else math.inf
+
+
+def score_window(
+    model: Any, tokens: Tensor, dense_hidden: Tensor | None, settings: EvaluationConfig, scores: Scores
+) -> Tensor:
+    """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden]."""
+    hidden: Tensor = model.model(tokens[None], use_cache=False).last_hidden_state[0]
+    first = len(tokens) - settings.stride  # with stride < seqlen, earlier positions are context only
+    for start in range(max(first - 1, 0), len(tokens) - 1, CHUNK):
+        stop = min(start + CHUNK, len(tokens) - 1)
+        logits = model.lm_head(hidden[start:stop]).float()
+        targets = tokens[start + 1 : stop + 1]
+        scores.nll += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
+        scores.tokens += stop - start
+        if dense_hidden is not None:
+            places = torch.arange(start, stop, settings.compare_every)
+            dense = model.lm_head(dense_hidden[places].to(hidden.dtype)).float()
+            _compare(dense, logits[places - start], scores)
+    return hidden
+
+
+def _compare(dense: Tensor, logits: Tensor, scores: Scores) -> None:
+    """Add KL(dense || compressed) in nats and top-1 agreement over rows of logits."""
+    p, q = dense.log_softmax(-1), logits.log_softmax(-1)
+    scores.kl += float((p.exp() * (p - q)).sum())
+    scores.agree += int((p.argmax(-1) == q.argmax(-1)).sum())
+    scores.compared += len(p)
+
+
+@torch.inference_mode()
+def evaluate_mode(
+    artifact: Path, windows: Tensor, mode: str, settings: EvaluationConfig, dense_hidden: Tensor | None
+) -> tuple[Scores, Tensor]:
+    """Scores over int64[W, T] windows and the hidden states [W, T, hidden] in the evaluation's type."""
+    dtype = getattr(torch, settings.dtype)
+    model = load_packed(artifact, mode, dtype, torch.get_num_threads())
+    scores, hidden = Scores(), []
+    label = f"evaluate {artifact.name.removesuffix('.nmf.safetensors')} {mode}"
+    for index, window in enumerate(tqdm(windows, desc=label, unit="window", disable=None)):
+        dense = None if dense_hidden is None else dense_hidden[index]
+        hidden.append(score_window(model, window, dense, settings, scores))
+    return scores, torch.stack(hidden)
+
+
+def evaluate_artifact(
+    artifact: Path, tokens: Path, settings: EvaluationConfig, modes: Sequence[str], model_name: str,
+    dense_point: Path | None, dense_hidden: Path, out: Path,
+) -> None:  # fmt: skip
+    """Write the accuracy rows of one design point.
+
+    The dense point (`dense_point` None) leaves its hidden states at `dense_hidden`; every other one reads them.
+    """
+    torch.set_flush_denormal(True)
+    stream, revision = read_tokens(tokens, "evaluation")
+    chosen = spread_windows(stream, settings.windows, settings.seqlen, settings.stride)
+    windows = torch.from_numpy(chosen.astype(np.int64))
+    reference = load_file(dense_hidden)["hidden"] if dense_point else None
+    dense_ppl = float(read_points([dense_point])["ppl"].iloc[0]) if dense_point else None
+    header = read_header(artifact)
+    rows = []
+    for mode in modes:
+        scores, hidden = evaluate_mode(artifact, windows, mode, settings, reference)
+        rows.append(_row(header, artifact, mode, scores, dense_ppl, settings)
+                    | {"model": model_name, "dataset_revision": revision})  # fmt: skip
+        if dense_point is None:
+            write_atomically(dense_hidden, lambda path, kept=hidden: save_file({"hidden": kept}, path))
+    write_point(out, "accuracy", rows)
+
+
+def _row(
+    header: dict[str, Any], artifact: Path, mode: str, scores: Scores, dense_ppl: float | None,
+    settings: EvaluationConfig,
+) -> dict[str, Any]:  # fmt: skip
+    """One accuracy row; the dense point agrees with itself by definition, so it has no KL."""
+    design = header["design"]
+    compared = scores.compared
+    return {
+        "design_id": design["id"],
+        "mode": mode,
+        "pattern": design["pattern"],
+        "pruner": design["pruner"],
+        "quantizer": design["quantizer"],
+        "bits": design["bits"],
+        "group_size": design["group_size"],
+        "ppl": scores.perplexity,
+        "ratio_to_dense": scores.perplexity / dense_ppl if dense_ppl else 1.0,
+        "kl": scores.kl / compared if compared else None,
+        "top1_agreement": scores.agree / compared if compared else None,
+        "compared_tokens": compared,
+        "tokens": scores.tokens,
+        "seqlen": settings.seqlen,
+        "stride": settings.stride,
+        "dtype": settings.dtype,
+        "calibration_tokens": header["calibration"]["tokens"],
+        "bits_per_weight": linear_bits_per_weight(artifact),
+    }
