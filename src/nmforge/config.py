@@ -74,6 +74,7 @@ class KernelsConfig(Section):
     shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
     model_shapes: bool = True
     threads: int = Field(2, gt=0)
+    llama7b: bool = Field(True, description="Also measure LLaMA-7B's shapes; the scaling table needs them.")
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
 
 
@@ -83,6 +84,7 @@ class FpgaConfig(Section):
     rows: int = Field(4, gt=0)
     cols: int = Field(4, gt=0)
     patterns: list[str] = ["1:1", "2:2", "2:4", "1:4", "4:8"]
+    layer: str = Field("model.layers.0.mlp.down_proj", description="Layer the simulated tiles are cut from.")
     tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
     tokens: int = Field(8, gt=0)
     targets: list[Literal["ecp5", "xcup"]] = ["ecp5", "xcup"]
@@ -94,13 +96,6 @@ class CoherenceConfig(Section):
     layers: int = Field(2, gt=0, description="Layers per design point, spread over depth.")
     tokens: int = Field(8, gt=0)
     rtl_rows: int = Field(16, gt=0, description="Rows of each layer that the RTL simulation computes.")
-
-
-class ScalingConfig(Section):
-    """LLaMA-7B from measured shapes."""
-
-    context: int = Field(1, gt=0)
-    boards: list[str] = ["U280", "KV260"]
 
 
 class Config(Section):
@@ -115,7 +110,6 @@ class Config(Section):
     kernels: KernelsConfig = KernelsConfig()
     fpga: FpgaConfig = FpgaConfig()
     coherence: CoherenceConfig = CoherenceConfig()
-    scaling: ScalingConfig = ScalingConfig()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Config:

@@ -131,13 +131,13 @@ def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """Fill `speedup_vs_dense`: against dense weights of the same bits, family, stage and machine.
 
     Kernels compare times. Arrays compare cycles times multipliers, the gain at equal clock and equal number
-    of multipliers: a PE of another pattern has another number of them, and buying more is no gain of sparsity.
+    of multipliers: a PE of another pattern has another number of them, and buying more is no gain.
     NaN without a dense partner.
     """
     work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)
     cost = table["us_per_token"].astype(float).where(table["platform"] != "FPGA", work)
     keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine"]]
-    group = keys.astype(str).agg("|".join, axis=1)
+    group = keys.apply(lambda row: "|".join(map(str, row)), axis=1)
     dense = cost[table["pattern"] == "dense"].groupby(group).min()
     return table.assign(speedup_vs_dense=group.map(dense).astype(float) / cost)
 

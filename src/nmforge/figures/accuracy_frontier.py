@@ -75,8 +75,8 @@ def plot(rows: pd.DataFrame) -> Figure:
     first = ours.iloc[0]
     text = (
         f"Perplexity of {first['model']} on {int(first['tokens']):,} tokens of {first['dataset']}, windows "
-        f"of {int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Dashed: best dense INT4 "
-        "and INT3. Squares: published for LLaMA-2-7B on WikiText-2, dense 5.47 (AWQ table 4, "
+        f"of {int(first['seqlen'])}, stride {int(first['stride'])}. {measured(ours)}. Dashed: best dense "
+        "INT4 and INT3. Squares: published for LLaMA-2-7B on WikiText-2, dense 5.47 (AWQ table 4, "
         "SLiM tables 3 and 10)."
     )
     designs = list(dict.fromkeys(ours["design_id"]))

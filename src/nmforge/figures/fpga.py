@@ -89,8 +89,8 @@ def plot(rows: pd.DataFrame) -> Figure:
     )
     arrays = sorted({f"{r:.0f}x{c:.0f}" for r, c in zip(rows["rows"], rows["cols"], strict=True)})
     text = (
-        f"{first['engine']} array of {' or '.join(arrays)} PEs{shape}, INT4 x INT8; a PE has as many multipliers "
-        f"as its pattern keeps. Cycles: Verilator. {tail} {measured(rows)}."
+        f"{first['engine']} array of {' or '.join(arrays)} PEs{shape}, INT4 x INT8; a PE has as many "
+        f"multipliers as its pattern keeps. Cycles: Verilator. {tail} {measured(rows)}."
     )
     under = foot_height(COLUMN, text)
     panels = [(q, title) for q, title in QUANTITIES if q in set(rows["quantity"])]

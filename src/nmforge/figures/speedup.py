@@ -134,6 +134,7 @@ def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     absent = "" if "GPU" in platforms else " GPU: not measured here."
     return (
         f"N = K = 4096, weights streamed from memory, {threads}. Unfused: the paper's path, "
-        f"end to end = dequantize + matmul. Dashed: claimed for 2:4 over dense on a GPU (arXiv 2512.24713), end to end 1.29x, matmul 1.71x. "
+        "end to end = dequantize + matmul. Dashed: claimed for 2:4 over dense on a GPU (arXiv 2512.24713), "
+        "end to end 1.29x, matmul 1.71x. "
         f"{measured(rows)}.{absent}"
     )

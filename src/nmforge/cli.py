@@ -1,0 +1,267 @@
+"""`nmforge VERB`: one thin verb for each rule of the workflow, usable by hand.
+
+A verb reads settings from the config file, paths from its arguments, and calls one function. Heavy imports happen
+inside the verb, so that the light ones start at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nmforge import provenance
+from nmforge.config import Config, load_config
+from nmforge.errors import NmforgeError
+
+Arguments = argparse.Namespace
+DEFAULT_CACHE = Path(".cache/inputs")
+TABLES, FIGURES = Path("results/tables"), Path("paper_figures")
+
+
+def _config(arguments: Arguments) -> Config:
+    """The config, whose hash goes into every measurement of this process."""
+    config = load_config(arguments.config)
+    os.environ[provenance.CONFIG_HASH_VARIABLE] = provenance.hash_json(config.model_dump(mode="json"))[:16]
+    return config
+
+
+def _threads(arguments: Arguments) -> None:
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+
+
+def checkpoint(arguments: Arguments) -> None:
+    """fetch the model and write it as a folder of bf16 safetensors"""
+    from nmforge.models.sources import prepare_checkpoint
+
+    model = _config(arguments).model
+    prepare_checkpoint(model.source, model.revision, arguments.cache, arguments.out)
+
+
+def text(arguments: Arguments) -> None:
+    """fetch the text and tokenize its calibration and evaluation documents"""
+    from nmforge.corpora.sources import load_corpus
+    from nmforge.corpora.windows import write_tokens
+    from nmforge.models.sources import load_checkpoint
+
+    settings = _config(arguments).text
+    _, tokenizer, _ = load_checkpoint(arguments.checkpoint)
+    write_tokens(load_corpus(settings.source, settings.revision, arguments.cache), tokenizer, arguments.out)
+
+
+def compress(arguments: Arguments) -> None:
+    """prune, quantize and pack one design point into an artifact"""
+    from nmforge.compress import compress_checkpoint
+
+    config = _config(arguments)
+    point = config.design(arguments.design)
+    _threads(arguments)
+    compress_checkpoint(
+        arguments.checkpoint, arguments.tokens, point, config.calibration, config.index_encoding, arguments.out
+    )
+
+
+def inspect(arguments: Arguments) -> None:
+    """print what is in an artifact, after checking every hash"""
+    from nmforge.inspection import describe
+
+    print(describe(arguments.artifact))
+
+
+def evaluate(arguments: Arguments) -> None:
+    """perplexity, KL and top-1 agreement of one artifact, in every mode it has"""
+    from nmforge.artifact import read_header
+    from nmforge.evaluate import evaluate_artifact
+
+    config = _config(arguments)
+    dense = not read_header(arguments.artifact)["layers"]
+    if not dense and arguments.dense_point is None:
+        raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
+    _threads(arguments)
+    evaluate_artifact(
+        arguments.artifact, arguments.tokens, config.evaluation, ["bf16"] if dense else ["w4a16", "w4a8"],
+        config.model.name, None if dense else arguments.dense_point, arguments.dense_hidden, arguments.out,
+    )  # fmt: skip
+
+
+def storage(arguments: Arguments) -> None:
+    """bytes on disk of one artifact, under every index encoding"""
+    from nmforge.storage import measure_storage
+
+    measure_storage(arguments.artifact, _config(arguments).model.name, arguments.out)
+
+
+def coherence(arguments: Arguments) -> None:
+    """compare reference, C++ kernels and RTL simulation of one artifact bit for bit"""
+    from nmforge.coherence import check_coherence
+
+    config = _config(arguments)
+    check_coherence(arguments.artifact, config.coherence, config.fpga, arguments.build, arguments.out)
+
+
+def bench(arguments: Arguments) -> None:
+    """time the kernels of this machine, peers alternated with ours"""
+    from nmforge.bench.run import run_bench
+    from nmforge.bench.shapes import model_shapes
+
+    settings = _config(arguments).kernels
+    shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
+    run_bench(
+        shapes, settings.m, settings.threads, arguments.out,
+        seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,
+    )  # fmt: skip
+
+
+def simulate(arguments: Arguments) -> None:
+    """simulate one engine cycle by cycle on a tile of an artifact's layer"""
+    from nmforge.fpga.run import simulate_point
+
+    settings = _config(arguments).fpga
+    simulate_point(
+        arguments.artifact, arguments.layer, arguments.pattern, settings.rows, settings.cols, settings.tile_rows,
+        settings.tokens, arguments.build, arguments.out,
+    )  # fmt: skip
+
+
+def synthesize(arguments: Arguments) -> None:
+    """count the LUTs, flip-flops and DSPs of one engine with Yosys"""
+    from nmforge.fpga.run import synthesize_point
+
+    settings = _config(arguments).fpga
+    synthesize_point(
+        arguments.pattern, settings.rows, settings.cols, arguments.target, arguments.build, arguments.out
+    )
+
+
+def table(arguments: Arguments) -> None:
+    """collect points into one Parquet and CSV table"""
+    from nmforge.records import read_points, write_table
+
+    write_table(read_points(arguments.points), arguments.out)
+
+
+def scaling(arguments: Arguments) -> None:
+    """LLaMA-7B per token, from the kernel and accelerator tables"""
+    from nmforge.records import read_table, write_table
+    from nmforge.scaling import scaling_table
+
+    kernels, fpga = read_table(arguments.tables / "kernels.parquet"), read_table(arguments.tables / "fpga.parquet")
+    write_table(scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
+
+
+def figures(arguments: Arguments) -> None:
+    """draw figures from the tables"""
+    from nmforge.figures import FIGURES as KNOWN
+    from nmforge.figures import draw
+
+    for name in arguments.names or KNOWN:
+        draw(name, arguments.tables, arguments.out)
+
+
+def claims(arguments: Arguments) -> None:
+    """print the ledger of claims; with --build make it from the tables first"""
+    from nmforge.claims import format_ledger, ledger
+    from nmforge.records import read_table, write_table
+
+    path = arguments.tables / "claims.parquet"
+    if arguments.build:
+        names = ("accuracy", "storage", "kernels", "fpga", "coherence", "scaling")
+        files = {name: arguments.tables / f"{name}.parquet" for name in names}
+        found = {name: read_table(file) for name, file in files.items() if file.exists()}
+        write_table(ledger(found), path)
+    print(format_ledger(read_table(path)))
+
+
+def schema(_arguments: Arguments) -> None:
+    """print the JSON Schema of config.yaml"""
+    print(json.dumps(Config.model_json_schema(), indent=1))
+
+
+def _paths(parser: argparse.ArgumentParser, **options: tuple[Path | None, str]) -> None:
+    """Add path options; a default of None makes the option required."""
+    for name, (default, explanation) in options.items():
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, type=Path, default=default, required=default is None, help=explanation)
+
+
+def _artifact_verb(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", type=Path, help="an *.nmf.safetensors file")
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nmforge", description=__doc__.split("\n")[0].replace("`", ""))
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    out = {"out": (None, "file to write")}
+    build = {"build": (Path("build/fpga"), "folder that keeps simulator builds")}
+    inputs = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
+    source = {"checkpoint": (Path("results/checkpoint"), "folder written by nmforge checkpoint")}
+    tokens = {"tokens": (Path("results/tokens.safetensors"), "file written by nmforge text")}
+    tables = {"tables": (TABLES, "folder of the tables")}
+
+    def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
+        one = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
+        one.set_defaults(run=verb)
+        return one
+
+    _paths(add(checkpoint), **inputs, **out)
+    _paths(add(text), **inputs, **source, **out)
+    one = add(compress)
+    one.add_argument("--design", required=True, help="id of a design point in the config")
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _paths(one, **source, **tokens, **out)
+    _artifact_verb(add(inspect))
+    one = add(evaluate)
+    _artifact_verb(one)
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels")
+    one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
+    _paths(one, **tokens, dense_hidden=(Path("results/dense_hidden.safetensors"), "hidden states of it"), **out)
+    one = add(storage)
+    _artifact_verb(one)
+    _paths(one, **out)
+    one = add(coherence)
+    _artifact_verb(one)
+    _paths(one, **build, **out)
+    one = add(bench)
+    _paths(one, artifact=(None, "an artifact, for the model's own shapes"), **out)
+    one = add(simulate)
+    _artifact_verb(one)
+    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
+    one.add_argument("--pattern", help="pattern of the engine; default: the layer's own")
+    _paths(one, **build, **out)
+    one = add(synthesize)
+    one.add_argument("--pattern", required=True, help="pattern of the engine, such as 2:4")
+    one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
+    _paths(one, **build, **out)
+    one = add(table)
+    one.add_argument("points", type=Path, nargs="+", help="point files")
+    _paths(one, **out)
+    _paths(add(scaling), **tables)
+    one = add(figures)
+    one.add_argument("names", nargs="*", help="which figures; default: all")
+    _paths(one, **tables, out=(FIGURES, "folder to draw into"))
+    one = add(claims)
+    one.add_argument("--build", action="store_true", help="make the ledger from the tables first")
+    _paths(one, **tables)
+    add(schema)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 on success, 2 with one sentence on an error the user can mend."""
+    arguments = _build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except NmforgeError as error:
+        print(f"nmforge {arguments.verb}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""LLaMA-7B scaling: sums by hand over tiny tables, missing shapes, and no clock out of nothing."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from nmforge.scaling import COLUMNS, SCOPE, SHAPES, WEIGHTS, design_name, scaling_table
+from nmforge.spec import GemmShape, Pattern
+
+CPU = "AMD EPYC 7B13, 2 cores"
+KEYS = {
+    "device": CPU,
+    "isa": "avx2",
+    "threads": 2,
+    "m": 1,
+    "cache": "streamed",
+    "stage": "matmul",
+    "run_id": "r",
+}
+WHERE = {"host": CPU, "date": "2026-01-02"}
+NO_FPGA = pd.DataFrame()
+
+
+def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) -> list[dict[str, object]]:
+    """Rows of one kernel at the shapes of LLaMA-7B, in the order of SHAPES; a byte per microsecond."""
+    base = {
+        "kernel": f"ours-{pattern}-int{bits}",
+        "family": "ours",
+        "pattern": pattern,
+        "bits": bits,
+        **KEYS,
+        **WHERE,
+    }
+    return [
+        {**base, "n": n, "k": k, "median_us": us, "weight_bytes": 10 * us, **more}
+        for (n, k), us in zip(SHAPES, times, strict=False)
+    ]
+
+
+def array(pattern: str, cycles: int, model: int, **more: object) -> dict[str, object]:
+    return {
+        "engine": "gemm", "pattern": pattern, "rows": 8, "cols": 8, "stage": "rtl", "cycles": cycles,
+        "model_cycles": model, **WHERE, **more,
+    }  # fmt: skip
+
+
+def one_window_a_cycle(shape: GemmShape, pattern: Pattern, rows: int, cols: int, group_size: int) -> int:
+    """A closed form of our own: each PE takes one window a cycle."""
+    return shape.n * shape.k // pattern.of // rows
+
+
+def test_the_shapes_are_llama_7b() -> None:
+    assert sum(SHAPES.values()) == 7
+    assert WEIGHTS == 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008) == 6_476_005_376
+
+
+def test_time_is_the_weighted_sum_over_224_layers() -> None:
+    table = scaling_table(pd.DataFrame(kernel("dense", 4, (10.0, 30.0, 20.0))), NO_FPGA)
+    row = table.iloc[0]
+    assert row["us_per_token"] == 32 * (4 * 10 + 2 * 30 + 1 * 20)
+    assert row["tokens_per_s"] == 1e6 / row["us_per_token"]
+    assert row["bytes_per_token"] == 10 * row["us_per_token"]
+    assert (row["design_id"], row["platform"], row["context"], row["scope"]) == (
+        "dense-int4",
+        "CPU",
+        0,
+        SCOPE,
+    )
+    assert "attention" in SCOPE
+    assert list(table.columns) == COLUMNS
+
+
+def test_speedup_is_against_dense_weights_of_the_same_kernels() -> None:
+    rows = kernel("dense", 4, (10.0, 30.0, 20.0)) + kernel("2:4", 4, (8.0, 24.0, 16.0))
+    rows += kernel("dense", 16, (50.0, 150.0, 100.0), family="peer", kernel="torch-bf16")
+    table = scaling_table(pd.DataFrame(rows), NO_FPGA).set_index("design_id")
+    assert table.loc["2of4-int4", "speedup_vs_dense"] == 1.25
+    assert table.loc["dense-int4", "speedup_vs_dense"] == 1.0
+    assert table.loc["dense-bf16", "speedup_vs_dense"] == 1.0
+
+
+def test_sparse_without_a_dense_partner_has_no_speedup() -> None:
+    table = scaling_table(pd.DataFrame(kernel("2:4", 4, (8.0, 24.0, 16.0))), NO_FPGA)
+    assert math.isnan(table["speedup_vs_dense"].iloc[0])
+
+
+@pytest.mark.parametrize("change", [{"m": 16}, {"cache": "resident"}])
+def test_only_decode_from_memory_counts(change: dict[str, object]) -> None:
+    assert scaling_table(pd.DataFrame(kernel("dense", 4, (1.0, 1.0, 1.0), **change)), NO_FPGA).empty
+
+
+def test_a_kernel_that_misses_a_shape_has_no_row() -> None:
+    assert scaling_table(pd.DataFrame(kernel("dense", 4, (10.0, 30.0))), NO_FPGA).empty
+    empty = scaling_table(pd.DataFrame(), NO_FPGA)
+    assert empty.empty and list(empty.columns) == COLUMNS
+
+
+def test_two_runs_count_with_their_median() -> None:
+    rows = kernel("dense", 4, (10.0, 10.0, 10.0)) + kernel("dense", 4, (20.0, 20.0, 20.0), run_id="s")
+    assert scaling_table(pd.DataFrame(rows), NO_FPGA)["us_per_token"].tolist() == [32 * 7 * 15.0]
+
+
+def test_source_says_here_or_recorded() -> None:
+    kernels = pd.DataFrame(kernel("dense", 4, (1.0, 1.0, 1.0)))
+    assert scaling_table(kernels, NO_FPGA, here=CPU)["source"].tolist() == ["measured here"]
+    assert scaling_table(kernels, NO_FPGA)["source"].tolist() == [f"recorded on {CPU}, 2026-01-02"]
+    assert scaling_table(kernels, NO_FPGA, here="other")["source"].tolist() == [
+        f"recorded on {CPU}, 2026-01-02"
+    ]
+
+
+def test_cuda_rows_are_a_gpu() -> None:
+    kernels = pd.DataFrame(kernel("2:4", 4, (1.0, 1.0, 1.0), device="cuda: NVIDIA H100"))
+    assert scaling_table(kernels, NO_FPGA)["platform"].tolist() == ["GPU"]
+
+
+def test_fpga_counts_cycles_and_invents_no_clock() -> None:
+    fpga = pd.DataFrame([array("1:1", 1000, 1000), array("2:4", 250, 249), array("4:8", 125, 125)])
+    table = scaling_table(pd.DataFrame(), fpga, cycles=one_window_a_cycle).set_index("pattern")
+    assert table.loc["dense", "cycles_per_token"] == WEIGHTS / 8
+    assert table.loc["2:4", "cycles_per_token"] == WEIGHTS / 32
+    # A quarter of the cycles with twice the multipliers: the gain at equal hardware is two.
+    assert table["multipliers"].to_dict() == {"dense": 64, "2:4": 128, "4:8": 256}
+    assert table["speedup_vs_dense"].to_dict() == {"dense": 1.0, "2:4": 2.0, "4:8": 2.0}
+    assert table[["tokens_per_s", "us_per_token", "clock_mhz"]].isna().all(axis=None)
+    assert set(table["source"]) == {"modelled (model checked against RTL within 0.4 %)"}
+
+
+def test_a_routed_clock_gives_tokens_per_second_for_its_own_array_only() -> None:
+    routed = {"stage": "route", "fmax_mhz": 80.0, "cycles": math.nan, "model_cycles": math.nan}
+    fpga = pd.DataFrame([array("1:1", 10, 10), array("2:4", 10, 10), {**array("2:4", 0, 0), **routed}])
+    table = scaling_table(pd.DataFrame(), fpga, cycles=one_window_a_cycle).set_index("pattern")
+    assert table.loc["2:4", "tokens_per_s"] == 80e6 / (WEIGHTS / 32)
+    assert math.isnan(table.loc["dense", "tokens_per_s"])
+
+
+def test_design_names() -> None:
+    assert [design_name("dense", 16), design_name("1:1", 3), design_name("4:8", 4)] == [
+        "dense-bf16", "dense-int3", "4of8-int4",
+    ]  # fmt: skip

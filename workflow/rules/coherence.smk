@@ -1,0 +1,41 @@
+# One arithmetic: reference, C++ and RTL compared with ==. A single mismatch fails the run.
+
+
+rule coherence:
+    input:
+        sources("coherence.py", "reference.py", "kernels/cpu", "fpga"),
+        artifact=ARTIFACT,
+    output:
+        "results/points/coherence/{design}.json",
+    wildcard_constraints:
+        design="|".join(COMPRESSED),
+    params:
+        coherence=section("coherence"),
+        fpga=section("fpga"),
+        config=CONFIG,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    log:
+        "logs/coherence/{design}.log",
+    conda:
+        "../../envs/fpga.yaml"
+    shell:
+        "nmforge --config {params.config} coherence {input.artifact} --build build/fpga --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule coherence_table:
+    input:
+        expand("results/points/coherence/{design}.json", design=COMPRESSED),
+    output:
+        multiext("results/tables/coherence", ".parquet", ".csv"),
+    group:
+        "tables"
+    log:
+        "logs/tables/coherence.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"

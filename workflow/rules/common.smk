@@ -1,0 +1,37 @@
+# Names that every stage shares. The merged config is written once, so that a verb run by a rule and a verb run by
+# hand read the same file; rules name the part they depend on in `params`, so a change reruns that part alone.
+
+MODEL = SETTINGS.model.name
+DESIGNS = [design.id for design in SETTINGS.designs]
+DENSE = next(design.id for design in SETTINGS.designs if design.bits == 16)
+COMPRESSED = [design for design in DESIGNS if design != DENSE]
+TABLES = ["accuracy", "storage", "kernels", "fpga", "coherence", "scaling", "claims"]
+FIGURES = ["storage", "speedup", "llama7b_scaling", "accuracy_frontier", "fpga"]
+
+CONFIG = Path("results/config.yaml")
+CHECKPOINT = f"results/checkpoints/{MODEL}"
+TOKENS = f"results/tokens/{MODEL}.safetensors"
+ARTIFACT = f"results/artifacts/{MODEL}/{{design}}.nmf.safetensors"
+DENSE_HIDDEN = f"results/cache/{MODEL}-dense_hidden.safetensors"
+
+merged = yaml.safe_dump(SETTINGS.model_dump(mode="json"), sort_keys=False)
+if not CONFIG.exists() or CONFIG.read_text() != merged:
+    CONFIG.parent.mkdir(exist_ok=True)
+    CONFIG.write_text(merged)
+
+
+def sources(*names):
+    """Source files a stage depends on: a file, or every source below a folder, of src/nmforge."""
+    found = []
+    for name in names:
+        path = Path("src/nmforge") / name
+        below = path.rglob("*") if path.is_dir() else [path]
+        found += [
+            str(file) for file in below if file.suffix in (".py", ".sv", ".cpp", ".hpp")
+        ]
+    return sorted(found)
+
+
+def section(name):
+    """One block of the config as plain data."""
+    return SETTINGS.model_dump(mode="json")[name]

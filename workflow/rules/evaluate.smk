@@ -1,0 +1,69 @@
+# Perplexity in both modes. The dense point goes first: the others are compared with its hidden states.
+# One thread a job: two jobs side by side are faster than one job with two threads.
+
+
+rule evaluate_dense:
+    input:
+        sources("evaluate.py", "models/packed.py"),
+        artifact=ARTIFACT.format(design=DENSE),
+        tokens=TOKENS,
+    output:
+        point=f"results/points/accuracy/{DENSE}.json",
+        hidden=DENSE_HIDDEN,
+    params:
+        evaluation=section("evaluation"),
+        config=CONFIG,
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    log:
+        f"logs/evaluate/{DENSE}.log",
+    conda:
+        "../../envs/ml.yaml"
+    shell:
+        "nmforge --config {params.config} evaluate {input.artifact} --threads {threads}"
+        " --tokens {input.tokens} --dense-hidden {output.hidden} --out {output.point} 2> >(tee {log} >&2)"
+
+
+rule evaluate:
+    input:
+        sources("evaluate.py", "models/packed.py", "kernels/cpu"),
+        artifact=ARTIFACT,
+        tokens=TOKENS,
+        dense=rules.evaluate_dense.output.point,
+        hidden=DENSE_HIDDEN,
+    output:
+        "results/points/accuracy/{design}.json",
+    wildcard_constraints:
+        design="|".join(COMPRESSED),
+    params:
+        evaluation=section("evaluation"),
+        config=CONFIG,
+    threads: 1
+    resources:
+        mem_mb=3500,
+        runtime=60,
+    log:
+        "logs/evaluate/{design}.log",
+    conda:
+        "../../envs/ml.yaml"
+    shell:
+        "nmforge --config {params.config} evaluate {input.artifact} --threads {threads}"
+        " --tokens {input.tokens} --dense-point {input.dense} --dense-hidden {input.hidden}"
+        " --out {output} 2> >(tee {log} >&2)"
+
+
+rule accuracy_table:
+    input:
+        expand("results/points/accuracy/{design}.json", design=DESIGNS),
+    output:
+        multiext("results/tables/accuracy", ".parquet", ".csv"),
+    group:
+        "tables"
+    log:
+        "logs/tables/accuracy.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"

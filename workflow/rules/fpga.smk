@@ -1,0 +1,81 @@
+# The accelerator: cycles from simulation, resources from synthesis. `2:4` is spelled `2of4` in file names.
+
+ENGINES = [pattern.replace(":", "of") for pattern in SETTINGS.fpga.patterns]
+
+
+def engine_artifact(wildcards):
+    """A design point with the engine's pattern; dense engines read a dense one. RTL codes are INT4 or INT3."""
+    pattern = wildcards.engine.replace("of", ":")
+    keep, of = pattern.split(":")
+    wanted = "dense" if keep == of else pattern
+    fitting = [d.id for d in SETTINGS.designs if d.pattern == wanted and d.bits == 4 and d.group_size]
+    if not fitting:
+        raise WorkflowError(
+            f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
+        )
+    return ARTIFACT.format(design=fitting[-1])
+
+
+rule simulate:
+    input:
+        sources("fpga"),
+        artifact=engine_artifact,
+    output:
+        "results/points/fpga/rtl-{engine}.json",
+    params:
+        fpga=section("fpga"),
+        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
+        config=CONFIG,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    log:
+        "logs/fpga/rtl-{engine}.log",
+    conda:
+        "../../envs/fpga.yaml"
+    shell:
+        "nmforge --config {params.config} simulate {input.artifact} --pattern {params.pattern}"
+        " --layer {SETTINGS.fpga.layer} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+
+
+rule synthesize:
+    input:
+        sources("fpga"),
+    output:
+        "results/points/fpga/synthesis-{engine}-{target}.json",
+    params:
+        fpga=section("fpga"),
+        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
+        config=CONFIG,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    log:
+        "logs/fpga/synthesis-{engine}-{target}.log",
+    conda:
+        "../../envs/fpga.yaml"
+    shell:
+        "nmforge --config {params.config} synthesize --pattern {params.pattern}"
+        " --target {wildcards.target} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+
+
+rule fpga_table:
+    input:
+        expand("results/points/fpga/rtl-{engine}.json", engine=ENGINES),
+        expand(
+            "results/points/fpga/synthesis-{engine}-{target}.json",
+            engine=ENGINES,
+            target=SETTINGS.fpga.targets,
+        ),
+    output:
+        multiext("results/tables/fpga", ".parquet", ".csv"),
+    group:
+        "tables"
+    log:
+        "logs/tables/fpga.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"

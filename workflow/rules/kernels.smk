@@ -1,0 +1,38 @@
+# Kernel times on this machine. The rule takes every core, so nothing else disturbs the clock.
+
+
+rule bench:
+    input:
+        sources("kernels", "bench"),
+        artifact=ARTIFACT.format(design=COMPRESSED[-1]),
+    output:
+        "results/points/kernels/bench.json",
+    params:
+        kernels=section("kernels"),
+        config=CONFIG,
+    threads: workflow.cores if workflow.cores else SETTINGS.kernels.threads
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    log:
+        "logs/bench.log",
+    conda:
+        "../../envs/kernels.yaml"
+    shell:
+        "nmforge --config {params.config} bench --artifact {input.artifact} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule kernels_table:
+    input:
+        rules.bench.output,
+    output:
+        multiext("results/tables/kernels", ".parquet", ".csv"),
+    group:
+        "tables"
+    log:
+        "logs/tables/kernels.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"

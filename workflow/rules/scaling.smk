@@ -1,0 +1,34 @@
+# LLaMA-7B from measured shapes and the checked cycle model, and the ledger of claims.
+
+
+rule scaling:
+    input:
+        sources("scaling.py"),
+        "results/tables/kernels.parquet",
+        "results/tables/fpga.parquet",
+    output:
+        multiext("results/tables/scaling", ".parquet", ".csv"),
+    group:
+        "tables"
+    log:
+        "logs/tables/scaling.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge scaling 2> >(tee {log} >&2)"
+
+
+rule claims:
+    input:
+        sources("claims"),
+        expand("results/tables/{table}.parquet", table=[t for t in TABLES if t != "claims"]),
+    output:
+        multiext("results/tables/claims", ".parquet", ".csv"),
+    group:
+        "tables"
+    log:
+        "logs/tables/claims.log",
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge claims --build > {log}"
