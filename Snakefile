@@ -20,7 +20,7 @@ try:
     SETTINGS = parse_config(config, "config.yaml")
 except NmforgeError as error:
     raise WorkflowError(str(error))
-validate(config, "workflow/schemas/config.schema.json")
+validate(config, "workflow/schemas/config.schema.json", set_default=False)
 
 
 include: "workflow/rules/common.smk"

@@ -105,10 +105,7 @@ def write_artifact(
     }
     full["header_sha256"] = hash_json(full)
     buffers = {name: np.frombuffer(tensor.data, dtype=np.uint8) for name, tensor in sorted(tensors.items())}
-    payload = {
-        name: _tensor_spec(tensors[name], buffer)
-        for name, buffer in buffers.items()
-    }
+    payload = {name: _tensor_spec(tensors[name], buffer) for name, buffer in buffers.items()}
     metadata = {METADATA_KEY: json.dumps(full, sort_keys=True)}
     write_atomically(path, lambda temporary: serialize_file(payload, str(temporary), metadata))
 
@@ -189,7 +186,9 @@ def load_linear(path: Path, name: str) -> CompressedLinear:
     handle = _open(path)
     header = _header_of(handle, path)
     if name not in header["layers"]:
-        raise NmforgeError(f"artifact {path} has no compressed layer {name}; nmforge inspect lists its layers")
+        raise NmforgeError(
+            f"artifact {path} has no compressed layer {name}; nmforge inspect lists its layers"
+        )
     return _load(handle, header, path, name)
 
 

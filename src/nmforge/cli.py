@@ -62,7 +62,12 @@ def compress(arguments: Arguments) -> None:
     point = config.design(arguments.design)
     _threads(arguments)
     compress_checkpoint(
-        arguments.checkpoint, arguments.tokens, point, config.calibration, config.index_encoding, arguments.out
+        arguments.checkpoint,
+        arguments.tokens,
+        point,
+        config.calibration,
+        config.index_encoding,
+        arguments.out,
     )
 
 
@@ -81,7 +86,9 @@ def evaluate(arguments: Arguments) -> None:
     config = _config(arguments)
     dense = not read_header(arguments.artifact)["layers"]
     if not dense and arguments.dense_point is None:
-        raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
+        raise NmforgeError(
+            "--dense-point is missing; name the accuracy point of the design point left in bf16"
+        )
     _threads(arguments)
     evaluate_artifact(
         arguments.artifact, arguments.tokens, config.evaluation, ["bf16"] if dense else ["w4a16", "w4a8"],
@@ -106,11 +113,12 @@ def coherence(arguments: Arguments) -> None:
 
 def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, peers alternated with ours"""
+    from nmforge.artifact import read_header
     from nmforge.bench.run import run_bench
-    from nmforge.bench.shapes import model_shapes
 
     settings = _config(arguments).kernels
-    shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
+    layers = read_header(arguments.artifact)["layers"].values() if settings.model_shapes else []
+    shapes = [*settings.shapes, *sorted({(layer["n"], layer["k"]) for layer in layers})]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
         seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,
@@ -150,8 +158,13 @@ def scaling(arguments: Arguments) -> None:
     from nmforge.records import read_table, write_table
     from nmforge.scaling import scaling_table
 
-    kernels, fpga = read_table(arguments.tables / "kernels.parquet"), read_table(arguments.tables / "fpga.parquet")
-    write_table(scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
+    kernels, fpga = (
+        read_table(arguments.tables / "kernels.parquet"),
+        read_table(arguments.tables / "fpga.parquet"),
+    )
+    write_table(
+        scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet"
+    )
 
 
 def figures(arguments: Arguments) -> None:
@@ -179,7 +192,8 @@ def claims(arguments: Arguments) -> None:
 
 def schema(_arguments: Arguments) -> None:
     """print the JSON Schema of config.yaml"""
-    print(json.dumps(Config.model_json_schema(), indent=1))
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    print(json.dumps(dialect | Config.model_json_schema(), indent=1))
 
 
 def _paths(parser: argparse.ArgumentParser, **options: tuple[Path | None, str]) -> None:
@@ -195,7 +209,9 @@ def _artifact_verb(parser: argparse.ArgumentParser) -> None:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nmforge", description=__doc__.split("\n")[0].replace("`", ""))
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)")
+    parser.add_argument(
+        "--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     out = {"out": (None, "file to write")}
     build = {"build": (Path("build/fpga"), "folder that keeps simulator builds")}
@@ -218,9 +234,13 @@ def _build_parser() -> argparse.ArgumentParser:
     _artifact_verb(add(inspect))
     one = add(evaluate)
     _artifact_verb(one)
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels")
+    one.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels"
+    )
     one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
-    _paths(one, **tokens, dense_hidden=(Path("results/dense_hidden.safetensors"), "hidden states of it"), **out)
+    _paths(
+        one, **tokens, dense_hidden=(Path("results/dense_hidden.safetensors"), "hidden states of it"), **out
+    )
     one = add(storage)
     _artifact_verb(one)
     _paths(one, **out)

@@ -58,7 +58,9 @@ def is_calibrated(point: DesignPoint) -> bool:
     return point.pruner in CALIBRATED_PRUNERS or point.quantizer in CALIBRATED_QUANTIZERS
 
 
-def compress_layer(weight: Tensor, stats: InputStats | None, point: DesignPoint, where: str) -> CompressedLinear:
+def compress_layer(
+    weight: Tensor, stats: InputStats | None, point: DesignPoint, where: str
+) -> CompressedLinear:
     """One layer float32[N, K] -> codes, mask and scales as the design point asks."""
     point.pattern.check_divides(weight.shape[1], where)
     if not torch.isfinite(weight).all():
@@ -104,7 +106,9 @@ def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> di
 
 def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -> dict[str, RawTensor]:
     """Everything but the compressed layers, in bf16, and the tokenizer; tied tensors are stored once."""
-    rest = {"tokenizer.json": RawTensor("uint8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes())}
+    rest = {
+        "tokenizer.json": RawTensor("uint8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes())
+    }
     tied = model.config.tie_word_embeddings
     for name, tensor in model.state_dict().items():
         if name.removesuffix(".weight") in linears or (tied and name == "lm_head.weight"):
@@ -115,7 +119,12 @@ def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -
 
 
 def compress_checkpoint(
-    checkpoint: Path, tokens: Path, point: DesignPoint, calibration: CalibrationConfig, encoding: str, out: Path
+    checkpoint: Path,
+    tokens: Path,
+    point: DesignPoint,
+    calibration: CalibrationConfig,
+    encoding: str,
+    out: Path,
 ) -> None:
     """Checkpoint folder -> artifact file."""
     check_design(point)
@@ -129,7 +138,11 @@ def compress_checkpoint(
             stream, revision = read_tokens(tokens, "calibration")
             chosen = random_windows(stream, calibration.tokens, calibration.seqlen, calibration.seed)
             windows = torch.from_numpy(chosen).long()
-            used = {"revision": revision, "tokens": windows.numel(), **calibration.model_dump(exclude={"tokens"})}
+            used = {
+                "revision": revision,
+                "tokens": windows.numel(),
+                **calibration.model_dump(exclude={"tokens"}),
+            }
         linears = compress_model(model, point, windows)
     header = {
         "model": {**identity, "config": model.config.to_dict()},

@@ -1,7 +1,7 @@
 """Measurement rows: a stage writes one JSON per point, a table collects the points.
 
-    results/points/<table>/<point>.json   {"table": ..., "provenance": {...}, "rows": [{...}, ...]}
-    results/tables/<table>.parquet, .csv  one line per row, provenance columns last
+results/points/<table>/<point>.json   {"table": ..., "provenance": {...}, "rows": [{...}, ...]}
+results/tables/<table>.parquet, .csv  one line per row, provenance columns last
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def read_points(paths: Iterable[Path]) -> pd.DataFrame:
             document = json.loads(path.read_text())
             rows += [{**row, **document["provenance"]} for row in document["rows"]]
         except (OSError, ValueError, KeyError) as error:
-            raise NmforgeError(f"{path} is not a readable point file ({error}); delete it and run again") from error
+            raise NmforgeError(
+                f"{path} is not a readable point file ({error}); delete it and run again"
+            ) from error
     return pd.DataFrame(rows)
 
 
@@ -66,5 +68,7 @@ def write_table(frame: pd.DataFrame, parquet: Path) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """Read a Parquet table; raises NmforgeError naming the file where it is missing."""
     if not path.exists():
-        raise NmforgeError(f"table {path} is missing; run snakemake --cores all, or name another --tables folder")
+        raise NmforgeError(
+            f"table {path} is missing; run snakemake --cores all, or name another --tables folder"
+        )
     return pd.read_parquet(path)

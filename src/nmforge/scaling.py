@@ -7,6 +7,7 @@ Nothing is extrapolated from another shape. A kernel that was not measured at al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, o
         microseconds = per_token(rows, "median_us")
         if microseconds is None:
             continue
-        key = dict(zip(keys, values, strict=True))
+        key: dict[str, Any] = dict(zip(keys, values, strict=True))
         yield {
             **key,
             "platform": platform_name(key["device"]),
@@ -98,15 +99,17 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
     if fpga.empty:
         return
     rtl = fpga[fpga["stage"] == "rtl"]
-    for (engine, rows, cols), array in rtl.groupby(["engine", "rows", "cols"]):
+    for _, array in rtl.groupby(["engine", "rows", "cols"]):
+        first = array.iloc[0]
+        engine, rows, cols = str(first["engine"]), int(first["rows"]), int(first["cols"])
         error = model_error_percent(array)
         for built in sorted(set(array["pattern"])):
             pattern, spec = pattern_name(built), Pattern.parse(built)
             total = LAYERS * sum(
-                cycles(GemmShape(1, n, k), spec, int(rows), int(cols), group_size) * count
+                cycles(GemmShape(1, n, k), spec, rows, cols, group_size) * count
                 for (n, k), count in SHAPES.items()
             )
-            clock = routed_clock(fpga, str(engine), pattern, int(rows), int(cols))
+            clock = routed_clock(fpga, engine, pattern, rows, cols)
             yield {
                 "platform": "FPGA",
                 "design_id": design_name(pattern, 4),
@@ -118,9 +121,9 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
                 "pattern": pattern,
                 "bits": 4,
                 "engine": engine,
-                "rows": int(rows),
-                "cols": int(cols),
-                "multipliers": int(rows) * int(cols) * spec.keep,
+                "rows": rows,
+                "cols": cols,
+                "multipliers": rows * cols * spec.keep,
                 "clock_mhz": clock,
                 "stage": "matmul",
                 "scope": SCOPE,

@@ -7,20 +7,20 @@ rule coherence:
         artifact=ARTIFACT,
     output:
         "results/points/coherence/{design}.json",
+    log:
+        "logs/coherence/{design}.log",
     wildcard_constraints:
         design="|".join(COMPRESSED),
-    params:
-        coherence=section("coherence"),
-        fpga=section("fpga"),
-        config=CONFIG,
+    conda:
+        "../../envs/fpga.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
-    log:
-        "logs/coherence/{design}.log",
-    conda:
-        "../../envs/fpga.yaml"
+    params:
+        coherence=section("coherence"),
+        fpga=section("fpga"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} coherence {input.artifact} --build build/fpga --out {output}"
         " 2> >(tee {log} >&2)"
@@ -31,10 +31,10 @@ rule coherence_table:
         expand("results/points/coherence/{design}.json", design=COMPRESSED),
     output:
         multiext("results/tables/coherence", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/coherence.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:

@@ -3,24 +3,33 @@
 
 rule compress:
     input:
-        sources("compress.py", "calibration.py", "pruning", "quantization", "packing", "artifact.py"),
+        sources(
+            "compress.py",
+            "calibration.py",
+            "pruning",
+            "quantization",
+            "packing",
+            "artifact.py",
+        ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
     output:
         ARTIFACT,
-    params:
-        design=lambda wildcards: next(d for d in section("designs") if d["id"] == wildcards.design),
-        calibration=section("calibration"),
-        encoding=section("index_encoding"),
-        config=CONFIG,
-    threads: 2
-    resources:
-        mem_mb=4000,
-        runtime=30,
     log:
         "logs/compress/{design}.log",
     conda:
         "../../envs/ml.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        design=lambda wildcards: next(
+            d for d in section("designs") if d["id"] == wildcards.design
+        ),
+        calibration=section("calibration"),
+        encoding=section("index_encoding"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} compress --design {wildcards.design} --threads {threads}"
         " --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2> >(tee {log} >&2)"

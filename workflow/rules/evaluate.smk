@@ -10,17 +10,17 @@ rule evaluate_dense:
     output:
         point=f"results/points/accuracy/{DENSE}.json",
         hidden=DENSE_HIDDEN,
-    params:
-        evaluation=section("evaluation"),
-        config=CONFIG,
-    threads: 2
-    resources:
-        mem_mb=4000,
-        runtime=60,
     log:
         f"logs/evaluate/{DENSE}.log",
     conda:
         "../../envs/ml.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        evaluation=section("evaluation"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} evaluate {input.artifact} --threads {threads}"
         " --tokens {input.tokens} --dense-hidden {output.hidden} --out {output.point} 2> >(tee {log} >&2)"
@@ -35,19 +35,19 @@ rule evaluate:
         hidden=DENSE_HIDDEN,
     output:
         "results/points/accuracy/{design}.json",
+    log:
+        "logs/evaluate/{design}.log",
     wildcard_constraints:
         design="|".join(COMPRESSED),
-    params:
-        evaluation=section("evaluation"),
-        config=CONFIG,
+    conda:
+        "../../envs/ml.yaml"
     threads: 1
     resources:
         mem_mb=3500,
         runtime=60,
-    log:
-        "logs/evaluate/{design}.log",
-    conda:
-        "../../envs/ml.yaml"
+    params:
+        evaluation=section("evaluation"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} evaluate {input.artifact} --threads {threads}"
         " --tokens {input.tokens} --dense-point {input.dense} --dense-hidden {input.hidden}"
@@ -59,10 +59,10 @@ rule accuracy_table:
         expand("results/points/accuracy/{design}.json", design=DESIGNS),
     output:
         multiext("results/tables/accuracy", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/accuracy.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:

@@ -7,10 +7,10 @@ rule figure:
         expand("results/tables/{table}.parquet", table=TABLES),
     output:
         multiext("paper_figures/{figure}", ".pdf", ".png", ".csv"),
-    group:
-        "figures"
     log:
         "logs/figures/{figure}.log",
+    group:
+        "figures"
     conda:
         "../../envs/figures.yaml"
     shell:
@@ -19,4 +19,6 @@ rule figure:
 
 rule figures:
     input:
-        expand("paper_figures/{figure}.{kind}", figure=FIGURES, kind=["pdf", "png", "csv"]),
+        expand(
+            "paper_figures/{figure}.{kind}", figure=FIGURES, kind=["pdf", "png", "csv"]
+        ),

@@ -8,7 +8,11 @@ def engine_artifact(wildcards):
     pattern = wildcards.engine.replace("of", ":")
     keep, of = pattern.split(":")
     wanted = "dense" if keep == of else pattern
-    fitting = [d.id for d in SETTINGS.designs if d.pattern == wanted and d.bits == 4 and d.group_size]
+    fitting = [
+        d.id
+        for d in SETTINGS.designs
+        if d.pattern == wanted and d.bits == 4 and d.group_size
+    ]
     if not fitting:
         raise WorkflowError(
             f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
@@ -22,18 +26,18 @@ rule simulate:
         artifact=engine_artifact,
     output:
         "results/points/fpga/rtl-{engine}.json",
-    params:
-        fpga=section("fpga"),
-        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
-        config=CONFIG,
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
     log:
         "logs/fpga/rtl-{engine}.log",
     conda:
         "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        fpga=section("fpga"),
+        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} simulate {input.artifact} --pattern {params.pattern}"
         " --layer {SETTINGS.fpga.layer} --build build/fpga --out {output} 2> >(tee {log} >&2)"
@@ -44,18 +48,18 @@ rule synthesize:
         sources("fpga"),
     output:
         "results/points/fpga/synthesis-{engine}-{target}.json",
-    params:
-        fpga=section("fpga"),
-        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
-        config=CONFIG,
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     log:
         "logs/fpga/synthesis-{engine}-{target}.log",
     conda:
         "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        fpga=section("fpga"),
+        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} synthesize --pattern {params.pattern}"
         " --target {wildcards.target} --build build/fpga --out {output} 2> >(tee {log} >&2)"
@@ -71,10 +75,10 @@ rule fpga_table:
         ),
     output:
         multiext("results/tables/fpga", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/fpga.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:

@@ -6,17 +6,17 @@ rule checkpoint:
         sources("models/sources.py", "models/toy.py"),
     output:
         directory(CHECKPOINT),
-    params:
-        model=section("model"),
-        config=CONFIG,
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=15,
     log:
         "logs/checkpoint.log",
     conda:
         "../../envs/ml.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        model=section("model"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} checkpoint --out {output} 2> >(tee {log} >&2)"
 
@@ -27,17 +27,17 @@ rule tokens:
         checkpoint=CHECKPOINT,
     output:
         TOKENS,
-    params:
-        text=section("text"),
-        config=CONFIG,
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=15,
     log:
         "logs/tokens.log",
     conda:
         "../../envs/ml.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        text=section("text"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} text --checkpoint {input.checkpoint} --out {output}"
         " 2> >(tee {log} >&2)"

@@ -7,17 +7,17 @@ rule bench:
         artifact=ARTIFACT.format(design=COMPRESSED[-1]),
     output:
         "results/points/kernels/bench.json",
-    params:
-        kernels=section("kernels"),
-        config=CONFIG,
-    threads: workflow.cores if workflow.cores else SETTINGS.kernels.threads
-    resources:
-        mem_mb=4000,
-        runtime=30,
     log:
         "logs/bench.log",
     conda:
         "../../envs/kernels.yaml"
+    threads: workflow.cores if workflow.cores else SETTINGS.kernels.threads
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        kernels=section("kernels"),
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} bench --artifact {input.artifact} --out {output}"
         " 2> >(tee {log} >&2)"
@@ -28,10 +28,10 @@ rule kernels_table:
         rules.bench.output,
     output:
         multiext("results/tables/kernels", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/kernels.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:

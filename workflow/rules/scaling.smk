@@ -8,10 +8,10 @@ rule scaling:
         "results/tables/fpga.parquet",
     output:
         multiext("results/tables/scaling", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/scaling.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:
@@ -21,13 +21,16 @@ rule scaling:
 rule claims:
     input:
         sources("claims"),
-        expand("results/tables/{table}.parquet", table=[t for t in TABLES if t != "claims"]),
+        expand(
+            "results/tables/{table}.parquet",
+            table=[t for t in TABLES if t != "claims"],
+        ),
     output:
         multiext("results/tables/claims", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/claims.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:

@@ -7,14 +7,14 @@ rule storage:
         artifact=ARTIFACT,
     output:
         "results/points/storage/{design}.json",
-    params:
-        config=CONFIG,
-    group:
-        "points"
     log:
         "logs/storage/{design}.log",
+    group:
+        "points"
     conda:
         "../../envs/ml.yaml"
+    params:
+        config=CONFIG,
     shell:
         "nmforge --config {params.config} storage {input.artifact} --out {output} 2> >(tee {log} >&2)"
 
@@ -24,10 +24,10 @@ rule storage_table:
         expand("results/points/storage/{design}.json", design=DESIGNS),
     output:
         multiext("results/tables/storage", ".parquet", ".csv"),
-    group:
-        "tables"
     log:
         "logs/tables/storage.log",
+    group:
+        "tables"
     conda:
         "../../envs/figures.yaml"
     shell:

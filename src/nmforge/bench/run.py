@@ -73,7 +73,10 @@ def plan(
 ) -> list[Point]:  # fmt: skip
     """Points in the order they are measured; a LLaMA-7B shape measured anyway is not measured twice."""
     points = [
-        Point(GemmShape(m, n, k), cache, tuple(kernels)) for n, k in shapes for m in m_values for cache in caches
+        Point(GemmShape(m, n, k), cache, tuple(kernels))
+        for n, k in shapes
+        for m in m_values
+        for cache in caches
     ]
     measured = set(shapes) if 1 in m_values and "streamed" in caches else set()
     for n, k in distinct(LLAMA7B) if llama7b else []:
@@ -117,7 +120,11 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
         problem = Problem(layers.get(kernel), x, threads)
         prepared = kernel.prepare(problem)
         check(kernel, problem, prepared.output())
-        copies = copies_for(point.cache, prepared.weight_bytes, last_level_cache()) if point.cache != "resident" else 1
+        copies = (
+            copies_for(point.cache, prepared.weight_bytes, last_level_cache())
+            if point.cache != "resident"
+            else 1
+        )
         if copies is None:
             continue
         if copies > 1:
@@ -125,7 +132,8 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
         ready[kernel.name] = (prepared, copies)
     timings = time_alternating({name: prepared.run for name, (prepared, _) in ready.items()}, seconds)
     return [
-        row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id) for name in ready
+        row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id)
+        for name in ready
     ]
 
 
@@ -144,12 +152,16 @@ def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
     if kernel.exact:
         wrong = int((found != reference.forward_w4a8(block, problem.x)).sum())
         if wrong:
-            raise NmforgeError(f"kernel {kernel.name}: {wrong} of {found.size} outputs differ from the reference")
+            raise NmforgeError(
+                f"kernel {kernel.name}: {wrong} of {found.size} outputs differ from the reference"
+            )
         return
     exact = problem.x.astype(np.float64) @ reference.dequantize(block).astype(np.float64).T
     error = float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
     if not error < PEER_TOLERANCE:
-        raise NmforgeError(f"kernel {kernel.name}: relative error {error:.2g} against float64, above {PEER_TOLERANCE}")
+        raise NmforgeError(
+            f"kernel {kernel.name}: relative error {error:.2g} against float64, above {PEER_TOLERANCE}"
+        )
 
 
 def row(

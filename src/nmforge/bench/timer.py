@@ -21,7 +21,9 @@ class Timing:
 
 
 def time_alternating(
-    candidates: Mapping[str, Callable[[], object]], seconds: float, clock: Callable[[], float] = time.perf_counter
+    candidates: Mapping[str, Callable[[], object]],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Time each candidate for about `seconds`, a sample of each in turn.
 

@@ -61,8 +61,8 @@ def _accuracy_rival(claim: str, accuracy: pd.DataFrame, here: str | None) -> Ent
         )
     ours, rival = (rows.sort_values(["ppl", "design_id"]).iloc[0] for rows in (sparse, dense))
     gain = float(rival["ppl"] / ours["ppl"])
-    text = f"ppl {ours['ppl']:.4g} at {ours['bits_per_weight']:.3g} b/w"
-    against = f"{rival['design_id']}, ppl {rival['ppl']:.4g} at {rival['bits_per_weight']:.3g} b/w"
+    text = f"ppl {ours['ppl']:.4g} at {ours['bits_per_weight']:.4g} b/w"
+    against = f"{rival['design_id']}, ppl {rival['ppl']:.4g} at {rival['bits_per_weight']:.4g} b/w"
     return Entry(
         claim,
         "our question",
@@ -91,7 +91,7 @@ def coherence_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
             claim,
             claimed,
             f"{wrong} of {compared:,} INT32 differ",
-            f"{name}, {designs} design points",
+            f"{name}, {designs} design point{'s' * (designs != 1)}",
             "reference, compared with ==",
             REPRODUCED if wrong == 0 else NOT_REACHED,
             origin(rows, here),

@@ -71,9 +71,14 @@ def _c4(_source: str, revision: str | None, _cache: Path) -> Corpus:
     """C4 English: the first train shard calibrates, the first validation shard evaluates."""
     from datasets import load_dataset
 
-    files = {"train": "en/c4-train.00000-of-01024.json.gz", "validation": "en/c4-validation.00000-of-00008.json.gz"}
+    files = {
+        "train": "en/c4-train.00000-of-01024.json.gz",
+        "validation": "en/c4-validation.00000-of-00008.json.gz",
+    }
     data = load_dataset("allenai/c4", data_files=files, revision=revision)
-    return Corpus(list(data["train"]["text"][:20000]), list(data["validation"]["text"][:2000]), revision or "main")
+    return Corpus(
+        list(data["train"]["text"][:20000]), list(data["validation"]["text"][:2000]), revision or "main"
+    )
 
 
 SOURCES: dict[str, Callable[[str, str | None, Path], Corpus]] = {

@@ -21,7 +21,7 @@ from nmforge.figures.style import (
     tidy,
     write_value,
 )
-from nmforge.selection import FULL_PRECISION, at, matching, most_threads, on_platform
+from nmforge.selection import FULL_PRECISION, at, fastest, matching, most_threads, on_platform
 
 TABLES = ("kernels",)
 COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
@@ -43,13 +43,14 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _platform(kernels: pd.DataFrame, platform: str) -> list[pd.DataFrame]:
     """Bars of each M; a run without a dense torch row has no baseline and gives no bars."""
-    parts = []
-    runs = kernels.groupby(["m", "device", "run_id"], sort=True) if len(kernels) else []
-    for _, run in runs:
+    parts: list[pd.DataFrame] = []
+    if kernels.empty:
+        return parts
+    for _, run in kernels.groupby(["m", "device", "run_id"], sort=True):
         dense = matching(run, FULL_PRECISION)
         if dense.empty:
             continue
-        base = dense.loc[dense["median_us"].idxmin()]
+        base = fastest(dense)
         bars = run.assign(
             platform=platform,
             baseline=base["kernel"],
@@ -130,10 +131,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, first: bool) ->
 
 
 def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
-    threads = "; ".join(f"{p} {rows[rows['platform'] == p]['threads'].max()} threads" for p in platforms)
+    cpu = rows[rows["platform"] == "CPU"]
+    threads = f", {cpu['threads'].max()} CPU threads" if len(cpu) else ""
     absent = "" if "GPU" in platforms else " GPU: not measured here."
     return (
-        f"N = K = 4096, weights streamed from memory, {threads}. Unfused: the paper's path, "
+        f"N = K = 4096, weights streamed from memory{threads}. Unfused: the paper's path, "
         "end to end = dequantize + matmul. Dashed: claimed for 2:4 over dense on a GPU (arXiv 2512.24713), "
         "end to end 1.29x, matmul 1.71x. "
         f"{measured(rows)}.{absent}"

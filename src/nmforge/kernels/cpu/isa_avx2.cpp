@@ -11,7 +11,7 @@ namespace {
 
 struct Avx2 {
   static constexpr int kBytes = 32;
-  static constexpr int kTokens = 4;
+  static constexpr int kTokens = 3;
   using Bytes = __m256i;
   using Partial = __m256i;
   using Ints = __m256i;

@@ -35,7 +35,11 @@ def choose_isa(name: str | None = None) -> str:
 
 def why_unsupported(bits: int) -> str | None:
     """Why the kernels decline codes of `bits` bits; None where they take them."""
-    return None if bits <= MAX_BITS else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
+    return (
+        None
+        if bits <= MAX_BITS
+        else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
+    )
 
 
 class CpuLinear:
@@ -49,8 +53,12 @@ class CpuLinear:
         unavailable `isa`."""
         reason = why_unsupported(linear.bits)
         if reason:
-            raise NmforgeError(f"a CPU kernel cannot take this layer: {reason}; quantize it to {MAX_BITS} bits or fewer")
-        check_accumulator(linear.kept_per_row, QuantScheme(linear.bits, linear.group_size), "a layer for the CPU kernel")
+            raise NmforgeError(
+                f"a CPU kernel cannot take this layer: {reason}; quantize it to {MAX_BITS} bits or fewer"
+            )
+        check_accumulator(
+            linear.kept_per_row, QuantScheme(linear.bits, linear.group_size), "a layer for the CPU kernel"
+        )
         self._bind(tile_linear(linear), choose_isa(isa))
 
     def _bind(self, tiled: TiledLinear, isa: str) -> None:
@@ -96,4 +104,6 @@ class CpuLinear:
 
     def _check_columns(self, x: NDArray[np.generic]) -> None:
         if x.ndim != 2 or x.shape[1] != self.k:
-            raise NmforgeError(f"activations of shape {x.shape} do not fit a layer of K = {self.k}; pass [M, {self.k}]")
+            raise NmforgeError(
+                f"activations of shape {x.shape} do not fit a layer of K = {self.k}; pass [M, {self.k}]"
+            )

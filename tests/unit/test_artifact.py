@@ -1,0 +1,76 @@
+"""The artifact file: what is written comes back, and anything altered is refused with one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmforge.artifact import RawTensor, load_linear, load_linears, read_header, verify, write_artifact
+from nmforge.errors import NmforgeError
+from nmforge.linear import random_linear
+from nmforge.spec import Pattern
+from nmforge.storage import encoded_bytes, linear_sizes
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    path = tmp_path / "a.nmf.safetensors"
+    layers = {"b.q_proj": random_linear(np.random.default_rng(1), 5, 64, Pattern(2, 4), 4, 32)}
+    rest = {"norm.weight": RawTensor("bfloat16", (2,), b"\x80\x3f\x80\x3f")}
+    write_artifact(path, {"design": {"id": "x"}}, layers, rest, "offset")
+    return path
+
+
+def test_round_trip(artifact: Path) -> None:
+    want = random_linear(np.random.default_rng(1), 5, 64, Pattern(2, 4), 4, 32)
+    assert (load_linears(artifact)["b.q_proj"].codes == want.codes).all()
+    assert read_header(artifact)["layers"]["b.q_proj"] == {
+        "pattern": "2:4", "bits": 4, "group_size": 32, "n": 5, "k": 64,
+    }  # fmt: skip
+
+
+def test_storage_is_the_formula(artifact: Path) -> None:
+    codes, indices, mult, scale = 5 * 16, 5 * 8, 5 * 2, 5 * 4
+    assert linear_sizes(artifact) == (codes + indices + mult + scale, 320)
+    assert encoded_bytes(load_linears(artifact), "bitmask") == codes + 5 * 8 + mult + scale
+
+
+def test_every_flipped_byte_of_data_is_found(artifact: Path) -> None:
+    whole = artifact.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    for place in range(start, len(whole), 7):
+        artifact.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(NmforgeError, match=r"tensor .* is altered \(sha256 differs\); compress it again"):
+            verify(artifact)
+
+
+def test_altered_header(artifact: Path) -> None:
+    artifact.write_bytes(artifact.read_bytes().replace(b'\\"bits\\": 4', b'\\"bits\\": 3'))
+    with pytest.raises(NmforgeError, match="its header is altered"):
+        read_header(artifact)
+
+
+def test_truncated(artifact: Path) -> None:
+    artifact.write_bytes(artifact.read_bytes()[:-3])
+    with pytest.raises(NmforgeError, match="is truncated or not a safetensors file"):
+        read_header(artifact)
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(NmforgeError, match="is missing; make it with nmforge compress"):
+        read_header(tmp_path / "none.nmf.safetensors")
+
+
+def test_unknown_layer(artifact: Path) -> None:
+    with pytest.raises(NmforgeError, match="has no compressed layer nope"):
+        load_linear(artifact, "nope")
+
+
+def test_nothing_half_written(tmp_path: Path) -> None:
+    linear = random_linear(np.random.default_rng(1), 5, 64, Pattern(2, 4), 4, 32)
+    linear.group_mult[0, 0] = 0
+    with pytest.raises(NmforgeError, match=r"b: group_mult leaves 1\.\.127"):
+        write_artifact(tmp_path / "bad.nmf.safetensors", {}, {"b": linear}, {}, "offset")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,146 @@
+"""Pruners and quantizers on layers small enough to check by hand or by brute force."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from nmforge.calibration import InputStats
+from nmforge.compress import check_design, compress_layer
+from nmforge.errors import NmforgeError
+from nmforge.linear import CompressedLinear
+from nmforge.pruning.magnitude import magnitude
+from nmforge.pruning.select import keep_largest
+from nmforge.pruning.wanda import wanda
+from nmforge.quantization.gptq import gptq, inverse_factor
+from nmforge.quantization.rtn import rtn
+from nmforge.reference import dequantize
+from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
+
+
+def stats_of(x: torch.Tensor) -> InputStats:
+    stats = InputStats(0, torch.zeros(x.shape[1], x.shape[1]))
+    stats.add(x)
+    return stats
+
+
+def correlated(tokens: int, k: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(k, k, generator=generator)
+    return torch.randn(tokens, k, generator=generator) @ mix
+
+
+def point(pattern: Pattern, pruner: str, quantizer: str, group: int = 8) -> DesignPoint:
+    return DesignPoint("p", pattern, pruner, quantizer, 4, group)
+
+
+def test_magnitude_keeps_the_largest_and_the_earlier_of_a_tie() -> None:
+    weight = torch.tensor([[1.0, -3.0, 2.0, 0.5, 0.0, 0.0, 0.0, 0.0]])
+    mask = magnitude(weight, None, Pattern(2, 4))
+    assert mask.tolist() == [[False, True, True, False, True, True, False, False]]
+
+
+def test_wanda_weighs_by_input_norm() -> None:
+    x = torch.diag(torch.tensor([10.0, 1.0, 1.0, 1.0]))
+    mask = wanda(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), stats_of(x), Pattern(2, 4))
+    assert mask.tolist() == [[True, False, False, True]]
+
+
+def test_keep_largest_is_the_best_mask_by_enumeration() -> None:
+    score = torch.rand(6, 8, generator=torch.Generator().manual_seed(1))
+    mask = keep_largest(score, Pattern(3, 8))
+    for row in range(6):
+        best = max(itertools.combinations(range(8), 3), key=lambda c, r=row: sum(score[r, list(c)]))
+        assert tuple(np.flatnonzero(mask[row])) == best
+
+
+def test_rtn_is_within_half_a_step() -> None:
+    weight = torch.randn(4, 32, generator=torch.Generator().manual_seed(2))
+    found = rtn(weight, torch.ones_like(weight, dtype=torch.bool), QuantScheme(4, 8))
+    step = (found.group_mult.float() * found.row_scale[:, None]).repeat_interleave(8, 1)
+    # rounding the multiplier clips the largest code by at most half a multiplier unit, seven times
+    slack = 3.5 * found.row_scale[:, None]
+    assert ((weight - found.codes * step).abs() <= step / 2 + slack).all()
+    assert found.codes.min() >= -8
+    assert found.codes.max() <= 7
+
+
+def test_gptq_with_uncorrelated_inputs_is_rounding_to_the_same_grid() -> None:
+    weight = torch.randn(5, 16, generator=torch.Generator().manual_seed(3))
+    found = gptq(
+        weight, torch.eye(16), DENSE, QuantScheme(4, 16), torch.ones_like(weight, dtype=torch.bool), "w"
+    )
+    step = found.group_mult.float() * found.row_scale[:, None]
+    assert (found.codes == (weight / step).round().clamp(-8, 7)).all()
+
+
+def output_error(weight: torch.Tensor, linear: CompressedLinear, x: torch.Tensor) -> float:
+    return float(((torch.from_numpy(dequantize(linear)) - weight) @ x.T).norm())
+
+
+def test_compensation_beats_rounding_and_pruning_alone() -> None:
+    x, weight = correlated(512, 32), torch.randn(16, 32, generator=torch.Generator().manual_seed(4))
+    stats = stats_of(x)
+    error = {
+        name: output_error(weight, compress_layer(weight, stats, point(pattern, pruner, quantizer), "w"), x)
+        for name, pattern, pruner, quantizer in [
+            ("rtn", DENSE, "none", "rtn"),
+            ("gptq", DENSE, "none", "gptq"),
+            ("magnitude", Pattern(2, 4), "magnitude", "rtn"),
+            ("wanda", Pattern(2, 4), "wanda", "rtn"),
+            ("sparsegpt", Pattern(2, 4), "sparsegpt", "gptq"),
+        ]
+    }
+    assert error["gptq"] < 0.8 * error["rtn"]
+    assert error["sparsegpt"] < 0.8 * error["wanda"]
+    assert error["sparsegpt"] < 0.8 * error["magnitude"]
+
+
+def test_inverse_factor_inverts_the_damped_gram_matrix() -> None:
+    gram = stats_of(correlated(100, 6)).gram
+    factor = inverse_factor(gram, "w").double()
+    damped = gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(6, dtype=torch.float64)
+    assert torch.allclose(factor.T @ factor @ damped, torch.eye(6, dtype=torch.float64), atol=1e-3)
+
+
+def test_dead_inputs_get_code_zero() -> None:
+    x = correlated(64, 16)
+    x[:, 5] = 0
+    linear = compress_layer(torch.ones(3, 16), stats_of(x), point(DENSE, "none", "gptq"), "w")
+    assert not linear.codes[:, 5].any()
+
+
+@pytest.mark.parametrize("text", ["2:4", "4:8", "1:4", "1:8"])
+def test_sparsegpt_masks_have_the_pattern(text: str) -> None:
+    weight = torch.randn(6, 32, generator=torch.Generator().manual_seed(5))
+    made = compress_layer(
+        weight, stats_of(correlated(64, 32)), point(Pattern.parse(text), "sparsegpt", "gptq"), "w"
+    )
+    made.check("w")
+
+
+def test_paper_point_has_one_scale() -> None:
+    weight = torch.randn(6, 16, generator=torch.Generator().manual_seed(6))
+    made = compress_layer(weight, None, point(Pattern(2, 4), "magnitude", "tensor-absmax", 0), "w")
+    assert len(set(made.row_scale.tolist())) == 1
+    assert (made.group_mult == 1).all()
+    assert np.abs(made.codes).max() == 7
+
+
+def test_sentences() -> None:
+    weight = torch.zeros(2, 10)
+    with pytest.raises(
+        NmforgeError, match=r"pattern 2:4 does not divide K = 10 of layer x; choose .* 2, 5, 10"
+    ):
+        compress_layer(weight, None, point(Pattern(2, 4), "magnitude", "rtn"), "layer x")
+    with pytest.raises(NmforgeError, match="layer x: its weights are not finite"):
+        compress_layer(torch.full((1, 8), torch.nan), None, point(DENSE, "none", "rtn"), "layer x")
+    with pytest.raises(NmforgeError, match="design p: pruner 'best' is unknown"):
+        check_design(point(Pattern(2, 4), "best", "rtn"))
+    with pytest.raises(NmforgeError, match="pattern 2:4 and pruner none disagree"):
+        check_design(point(Pattern(2, 4), "none", "rtn"))
+    with pytest.raises(NmforgeError, match="pattern 3:6 does not divide group_size 8"):
+        check_design(point(Pattern(3, 6), "sparsegpt", "gptq"))

@@ -1,0 +1,52 @@
+"""config.yaml: every mistake is one sentence that names the key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nmforge.cli import main
+from nmforge.config import Config, load_config, parse_config
+from nmforge.errors import NmforgeError
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def test_default_config_has_the_points_of_the_paper_and_its_rivals() -> None:
+    ids = [design.id for design in load_config(ROOT / "config.yaml").designs]
+    assert {"dense-bf16", "paper-2of4", "gptq-int3", "sparsegpt-2of4-int4"} <= set(ids)
+
+
+def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(
+        (ROOT / "workflow/schemas/config.schema.json").read_text()
+    )
+    assert Config.model_json_schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"evaluation": {"window": 3}}, "config.yaml: unknown key evaluation.window; remove it or correct"),
+        ({"evaluation": {"windows": 0}}, "config.yaml: evaluation.windows: Input should be greater than 0"),
+        ({"designs": [{"id": "a", "pattern": "2-4"}]}, "pattern '2-4' is not of the form keep:of"),
+        ({"designs": [{"id": "a"}, {"id": "a"}]}, "designs repeats the id a"),
+        ({"designs": [{"id": "a", "pattern": "2:40"}]}, "pattern 2:40 is out of range"),
+    ],
+)
+def test_sentences(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(NmforgeError) as caught:
+        parse_config(GOOD | change, "config.yaml")
+    assert sentence in str(caught.value)
+
+
+def test_a_verb_prints_one_sentence_and_returns_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path / "no.nmf.safetensors")]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("nmforge inspect: artifact ")
+    assert printed.count("\n") == 1
