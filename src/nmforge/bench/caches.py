@@ -11,6 +11,7 @@ Cache = Literal["resident", "streamed"]
 CACHES: tuple[Cache, ...] = ("resident", "streamed")
 MEMORY_CAP = 600 * 2**20
 MARGIN = 1.5  # a cycle reads this many cache sizes, so that nothing survives until its next turn
+MAX_COPIES = 128  # with more, a cycle would time the calls rather than the weights
 SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -25,11 +26,11 @@ def last_level_cache(root: Path = SYSFS) -> int:
 
 
 def copies_for(cache: Cache, weight_bytes: int, cache_bytes: int) -> int | None:
-    """Copies of the weights to cycle through: 1 for `resident`; None where `streamed` needs more than the cap."""
+    """Copies of the weights to cycle through: 1 for `resident`; None where `streamed` needs more than the caps."""
     if cache == "resident":
         return 1
     copies = max(2, -(-int(MARGIN * cache_bytes) // weight_bytes))
-    return copies if copies * weight_bytes <= MEMORY_CAP else None
+    return copies if copies <= MAX_COPIES and copies * weight_bytes <= MEMORY_CAP else None
 
 
 def _bytes(text: str) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+
+from nmforge.artifact import read_header
 
 SQUARE = (4096, 4096)
 LLAMA7B_LAYERS = 32
@@ -15,6 +18,11 @@ LLAMA7B_KERNELS = ("torch-bf16", "ours-dense-int4", "ours-2:4-int4")
 def distinct(shapes: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Shapes without repetitions, in order."""
     return list(dict.fromkeys(shapes))
+
+
+def model_shapes(artifact: Path) -> list[tuple[int, int]]:
+    """Distinct (N, K) of the compressed layers of an artifact, in its order."""
+    return distinct([(layer["n"], layer["k"]) for layer in read_header(artifact)["layers"].values()])
 
 
 def bench_group_size(k: int) -> int:

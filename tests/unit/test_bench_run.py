@@ -1,0 +1,114 @@
+"""The benchmark: rows it writes, points it plans, copies it cycles through, and the timer on a clock of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmforge.bench import caches, shapes
+from nmforge.bench.run import plan, run_bench
+from nmforge.bench.timer import MAX_SAMPLES, summarize, time_alternating
+from nmforge.errors import NmforgeError
+from nmforge.kernels.table import KERNELS
+
+COLUMNS = {
+    "kernel", "family", "pattern", "bits", "group_size", "stage", "device", "isa", "threads", "m", "n", "k", "cache",
+    "copies", "median_us", "spread_us", "repeats", "weight_bytes", "run_id",
+}  # fmt: skip
+
+
+class FakeClock:
+    """Seconds that pass only when a candidate is called."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.log: list[str] = []
+
+    def candidate(self, name: str, seconds: float):  # type: ignore[no-untyped-def]
+        def call() -> None:
+            self.now += seconds
+            self.log.append(name)
+
+        return call
+
+
+def test_timer_measures_and_alternates() -> None:
+    clock = FakeClock()
+    candidates = {"fast": clock.candidate("fast", 1e-4), "slow": clock.candidate("slow", 0.5)}
+    timings = time_alternating(candidates, 0.1, lambda: clock.now)
+    assert timings["fast"].median_us == pytest.approx(100) and timings["fast"].spread_us == pytest.approx(0, abs=1e-6)
+    assert timings["slow"].median_us == pytest.approx(500_000) and timings["slow"].repeats == 3
+    assert timings["fast"].repeats == int(0.1 / (0.003 + 0.002))
+    assert clock.log.count("slow") == 5  # warm-up, calibration, three samples
+    first, last = clock.log.index("slow", 4), len(clock.log) - 1 - clock.log[::-1].index("slow")
+    assert "fast" in clock.log[first:last]
+
+
+def test_timer_caps_the_samples() -> None:
+    clock = FakeClock()
+    assert time_alternating({"a": clock.candidate("a", 1e-3)}, 10, lambda: clock.now)["a"].repeats == MAX_SAMPLES
+
+
+def test_summary_is_median_and_half_the_quartile_distance() -> None:
+    timing = summarize([5e-6, 1e-6, 3e-6, 2e-6, 100e-6])
+    assert (timing.median_us, timing.repeats) == (pytest.approx(3), 5)
+    assert timing.spread_us == pytest.approx((5 - 2) / 2)
+
+
+def test_last_level_cache(tmp_path: Path) -> None:
+    for index, size in enumerate(["32K", "512K", "32M"]):
+        folder = tmp_path / f"index{index}"
+        folder.mkdir()
+        (folder / "size").write_text(size + "\n")
+    assert caches.last_level_cache(tmp_path) == 32 * 2**20
+    with pytest.raises(NmforgeError, match="lists no cache"):
+        caches.last_level_cache(tmp_path / "nowhere")
+
+
+def test_copies_exceed_the_cache_and_keep_to_the_cap() -> None:
+    mib = 2**20
+    assert caches.copies_for("resident", mib, 32 * mib) == 1
+    assert caches.copies_for("streamed", 10 * mib, 32 * mib) == 5
+    assert caches.copies_for("streamed", 64 * mib, 32 * mib) == 2
+    assert caches.copies_for("streamed", 400 * mib, 32 * mib) is None
+
+
+def test_llama_shapes_are_planned_once() -> None:
+    points = plan([(4096, 4096)], [1, 16], tuple(KERNELS), caches.CACHES, True)
+    assert len(points) == 6
+    assert [(p.shape.n, p.shape.k) for p in points[4:]] == [(11008, 4096), (4096, 11008)]
+    assert all(p.kernels == shapes.LLAMA7B_KERNELS and p.cache == "streamed" for p in points[4:])
+    alone = plan([], [1], tuple(KERNELS), caches.CACHES, True)
+    assert [(p.shape.n, p.shape.k) for p in alone] == [(4096, 4096), (11008, 4096), (4096, 11008)]
+    assert shapes.LLAMA7B_COUNTS.total() == 7
+
+
+def test_group_sizes() -> None:
+    assert [shapes.bench_group_size(k) for k in (4096, 576, 100)] == [128, 64, 100]
+
+
+def test_rows(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    rows = run_bench([(48, 192)], [1, 4], 2, out, seconds=0.001, llama7b=False, caches=("resident",))
+    assert json.loads(out.read_text())["rows"] == rows
+    here = [name for name, kernel in KERNELS.items() if not kernel.on_gpu]
+    cpu = [row for row in rows if not str(row["device"]).startswith("cuda")]
+    assert [(row["kernel"], row["m"]) for row in cpu] == [(name, m) for m in (1, 4) for name in here]
+    assert all(set(row) == COLUMNS and row["median_us"] > 0 and row["repeats"] >= 3 for row in rows)  # type: ignore[operator]
+    assert {row["run_id"] for row in rows} == {rows[0]["run_id"]}
+
+
+def test_streamed_rows_cycle_through_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmforge.bench.run.last_level_cache", lambda: 100_000)
+    names = ["torch-fp32", "ours-dense-int4", "onnxruntime-int4"]
+    rows = run_bench([(48, 192)], [1], 1, tmp_path / "b.json", kernels=names, caches=("streamed",), seconds=0.001,
+                     llama7b=False)  # fmt: skip
+    assert [row["copies"] for row in rows] == [-(-150_000 // int(str(row["weight_bytes"]))) for row in rows]
+
+
+def test_unknown_kernel(tmp_path: Path) -> None:
+    with pytest.raises(NmforgeError, match="kernel 'cublas' is not in the table; choose from torch-fp32"):
+        run_bench([(48, 192)], [1], 1, tmp_path / "b.json", kernels=["cublas"])
+    assert not list(tmp_path.iterdir())
