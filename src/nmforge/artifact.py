@@ -112,9 +112,7 @@ def write_artifact(
 
 def _tensor_spec(tensor: RawTensor, buffer: UInt8) -> TensorSpec:
     """What safetensors wants to know; `buffer` has to outlive the call that writes it."""
-    return TensorSpec(
-        dtype=tensor.dtype, shape=tensor.shape, data_ptr=buffer.ctypes.data, data_len=buffer.nbytes
-    )
+    return TensorSpec(dtype=tensor.dtype, shape=tensor.shape, data_ptr=buffer.ctypes.data, data_len=buffer.nbytes)
 
 
 def layer_header(linear: CompressedLinear) -> dict[str, Any]:
@@ -186,9 +184,7 @@ def load_linear(path: Path, name: str) -> CompressedLinear:
     handle = _open(path)
     header = _header_of(handle, path)
     if name not in header["layers"]:
-        raise NmforgeError(
-            f"artifact {path} has no compressed layer {name}; nmforge inspect lists its layers"
-        )
+        raise NmforgeError(f"artifact {path} has no compressed layer {name}; nmforge inspect lists its layers")
     return _load(handle, header, path, name)
 
 

@@ -86,13 +86,14 @@ def evaluate(arguments: Arguments) -> None:
     config = _config(arguments)
     dense = not read_header(arguments.artifact)["layers"]
     if not dense and arguments.dense_point is None:
-        raise NmforgeError(
-            "--dense-point is missing; name the accuracy point of the design point left in bf16"
-        )
+        raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
     _threads(arguments)
+    modes = ["bf16"] if dense else ["w4a16", "w4a8"]
+    names = {"model": config.model.name, "dataset": config.text.source}
+    dense_point = None if dense else arguments.dense_point
     evaluate_artifact(
-        arguments.artifact, arguments.tokens, config.evaluation, ["bf16"] if dense else ["w4a16", "w4a8"],
-        config.model.name, None if dense else arguments.dense_point, arguments.dense_hidden, arguments.out,
+        arguments.artifact, arguments.tokens, config.evaluation, modes, names, dense_point, arguments.dense_hidden,
+        arguments.out,
     )  # fmt: skip
 
 
@@ -141,9 +142,7 @@ def synthesize(arguments: Arguments) -> None:
     from nmforge.fpga.run import synthesize_point
 
     settings = _config(arguments).fpga
-    synthesize_point(
-        arguments.pattern, settings.rows, settings.cols, arguments.target, arguments.build, arguments.out
-    )
+    synthesize_point(arguments.pattern, settings.rows, settings.cols, arguments.target, arguments.build, arguments.out)
 
 
 def table(arguments: Arguments) -> None:
@@ -162,9 +161,7 @@ def scaling(arguments: Arguments) -> None:
         read_table(arguments.tables / "kernels.parquet"),
         read_table(arguments.tables / "fpga.parquet"),
     )
-    write_table(
-        scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet"
-    )
+    write_table(scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
 
 
 def figures(arguments: Arguments) -> None:
@@ -186,7 +183,7 @@ def claims(arguments: Arguments) -> None:
         names = ("accuracy", "storage", "kernels", "fpga", "coherence", "scaling")
         files = {name: arguments.tables / f"{name}.parquet" for name in names}
         found = {name: read_table(file) for name, file in files.items() if file.exists()}
-        write_table(ledger(found), path)
+        write_table(ledger(found, here=provenance.cpu_name()), path)
     print(format_ledger(read_table(path)))
 
 
@@ -209,9 +206,7 @@ def _artifact_verb(parser: argparse.ArgumentParser) -> None:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nmforge", description=__doc__.split("\n")[0].replace("`", ""))
-    parser.add_argument(
-        "--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)"
-    )
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     out = {"out": (None, "file to write")}
     build = {"build": (Path("build/fpga"), "folder that keeps simulator builds")}
@@ -234,13 +229,9 @@ def _build_parser() -> argparse.ArgumentParser:
     _artifact_verb(add(inspect))
     one = add(evaluate)
     _artifact_verb(one)
-    one.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels"
-    )
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels")
     one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
-    _paths(
-        one, **tokens, dense_hidden=(Path("results/dense_hidden.safetensors"), "hidden states of it"), **out
-    )
+    _paths(one, **tokens, dense_hidden=(Path("results/dense_hidden.safetensors"), "hidden states of it"), **out)
     one = add(storage)
     _artifact_verb(one)
     _paths(one, **out)

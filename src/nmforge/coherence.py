@@ -62,9 +62,7 @@ def _compare(expected: Int32, found: Int32) -> dict[str, int]:
     return {"compared": int(expected.size), "mismatches": int((expected != found).sum())}
 
 
-def check_coherence(
-    artifact: Path, settings: CoherenceConfig, fpga: FpgaConfig, build_dir: Path, out: Path
-) -> None:
+def check_coherence(artifact: Path, settings: CoherenceConfig, fpga: FpgaConfig, build_dir: Path, out: Path) -> None:
     """Write the coherence point of one artifact; raises NmforgeError on the first layer with a mismatch."""
     header = read_header(artifact)
     rows: list[dict[str, Any]] = []

@@ -58,24 +58,27 @@ def is_calibrated(point: DesignPoint) -> bool:
     return point.pruner in CALIBRATED_PRUNERS or point.quantizer in CALIBRATED_QUANTIZERS
 
 
-def compress_layer(
-    weight: Tensor, stats: InputStats | None, point: DesignPoint, where: str
-) -> CompressedLinear:
+def compress_layer(weight: Tensor, stats: InputStats | None, point: DesignPoint, where: str) -> CompressedLinear:
     """One layer float32[N, K] -> codes, mask and scales as the design point asks."""
     point.pattern.check_divides(weight.shape[1], where)
     if not torch.isfinite(weight).all():
         raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
-    mask = None
-    if point.pruner not in JOINT_PRUNERS:
-        keep_all = torch.ones_like(weight, dtype=torch.bool)
-        mask = keep_all if point.pruner == "none" else PRUNERS[point.pruner](weight, stats, point.pattern)
+    mask = _mask(weight, stats, point)
     if point.quantizer == "gptq":
         if stats is None:
             raise ValueError("gptq needs input statistics")
         found = gptq(weight, stats.gram, point.pattern, point.scheme, mask, where)
     else:
-        found = QUANTIZERS[point.quantizer](weight, mask, point.scheme)
+        found = QUANTIZERS[point.quantizer](
+            weight, torch.ones_like(weight).bool() if mask is None else mask, point.scheme
+        )
     return _as_linear(found, point)
+
+
+def _mask(weight: Tensor, stats: InputStats | None, point: DesignPoint) -> Tensor | None:
+    """The pruner's mask; None where there is nothing to prune or the solver chooses as it goes."""
+    pruner = PRUNERS.get(point.pruner)
+    return None if pruner is None else pruner(weight, stats, point.pattern)
 
 
 def _as_linear(found: Quantized, point: DesignPoint) -> CompressedLinear:
@@ -106,9 +109,7 @@ def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> di
 
 def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -> dict[str, RawTensor]:
     """Everything but the compressed layers, in bf16, and the tokenizer; tied tensors are stored once."""
-    rest = {
-        "tokenizer.json": RawTensor("uint8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes())
-    }
+    rest = {"tokenizer.json": RawTensor("uint8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes())}
     tied = model.config.tie_word_embeddings
     for name, tensor in model.state_dict().items():
         if name.removesuffix(".weight") in linears or (tied and name == "lm_head.weight"):

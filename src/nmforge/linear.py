@@ -62,13 +62,11 @@ class CompressedLinear:
         """Raise NmforgeError naming `where` if any rule of the class docstring is broken."""
         self.pattern.check_divides(self.k, where)
         scheme = QuantScheme(self.bits, self.group_size)
-        size, groups = scheme.groups(self.k, where)
+        _, groups = scheme.groups(self.k, where)
         check_accumulator(self.kept_per_row, scheme, where)
         windows = self.keep_mask.reshape(self.n, -1, self.pattern.of).sum(axis=2)
         rules = {
-            f"keep_mask does not keep {self.pattern.keep} in every window": bool(
-                (windows == self.pattern.keep).all()
-            ),
+            f"keep_mask does not keep {self.pattern.keep} in every window": bool((windows == self.pattern.keep).all()),
             "codes are nonzero where pruned": not self.codes[~self.keep_mask].any(),
             f"codes leave {scheme.code_min}..{scheme.code_max}": self._codes_in_range(scheme),
             "group_mult leaves 1..127": bool(((self.group_mult >= 1) & (self.group_mult <= 127)).all()),
@@ -86,9 +84,7 @@ class CompressedLinear:
 def mask_from_offsets(offsets: UInt8, pattern: Pattern, k: int) -> Bool:
     """Inverse of `kept_offsets`: bool[N, K] from ascending window offsets uint8[N, K * keep / of]."""
     windows = np.zeros((offsets.shape[0], k // pattern.of, pattern.of), dtype=np.bool_)
-    np.put_along_axis(
-        windows, offsets.reshape(windows.shape[0], windows.shape[1], pattern.keep), True, axis=2
-    )
+    np.put_along_axis(windows, offsets.reshape(windows.shape[0], windows.shape[1], pattern.keep), True, axis=2)
     return windows.reshape(offsets.shape[0], k)
 
 

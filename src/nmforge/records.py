@@ -52,9 +52,7 @@ def read_points(paths: Iterable[Path]) -> pd.DataFrame:
             document = json.loads(path.read_text())
             rows += [{**row, **document["provenance"]} for row in document["rows"]]
         except (OSError, ValueError, KeyError) as error:
-            raise NmforgeError(
-                f"{path} is not a readable point file ({error}); delete it and run again"
-            ) from error
+            raise NmforgeError(f"{path} is not a readable point file ({error}); delete it and run again") from error
     return pd.DataFrame(rows)
 
 
@@ -68,7 +66,5 @@ def write_table(frame: pd.DataFrame, parquet: Path) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """Read a Parquet table; raises NmforgeError naming the file where it is missing."""
     if not path.exists():
-        raise NmforgeError(
-            f"table {path} is missing; run snakemake --cores all, or name another --tables folder"
-        )
+        raise NmforgeError(f"table {path} is missing; run snakemake --cores all, or name another --tables folder")
     return pd.read_parquet(path)

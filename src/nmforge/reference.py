@@ -34,9 +34,7 @@ def accumulate(linear: CompressedLinear, xq: Int8) -> Int32:
         partial = xq[:, span].astype(np.int64) @ linear.codes[:, span].astype(np.int64).T
         total += partial * linear.group_mult[:, group].astype(np.int64)
     if np.abs(total).max(initial=0) >= 2**31:
-        raise OverflowError(
-            "an accumulator left INT32; CompressedLinear.check should have refused this layer"
-        )
+        raise OverflowError("an accumulator left INT32; CompressedLinear.check should have refused this layer")
     return total.astype(np.int32)
 
 

@@ -106,8 +106,7 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
         for built in sorted(set(array["pattern"])):
             pattern, spec = pattern_name(built), Pattern.parse(built)
             total = LAYERS * sum(
-                cycles(GemmShape(1, n, k), spec, rows, cols, group_size) * count
-                for (n, k), count in SHAPES.items()
+                cycles(GemmShape(1, n, k), spec, rows, cols, group_size) * count for (n, k), count in SHAPES.items()
             )
             clock = routed_clock(fpga, engine, pattern, rows, cols)
             yield {

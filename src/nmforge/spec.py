@@ -54,9 +54,7 @@ class Pattern:
             return DENSE
         match = re.fullmatch(r"(\d+):(\d+)", text)
         if match is None:
-            raise NmforgeError(
-                f"pattern {text!r} is not of the form keep:of; write for example 2:4, or dense"
-            )
+            raise NmforgeError(f"pattern {text!r} is not of the form keep:of; write for example 2:4, or dense")
         return cls(int(match[1]), int(match[2]))
 
     def check_divides(self, k: int, where: str) -> None:
@@ -83,9 +81,7 @@ class QuantScheme:
 
     def __post_init__(self) -> None:
         if self.bits not in range(2, 9):
-            raise NmforgeError(
-                f"bits = {self.bits} is out of range; use 2..8, or 16 for a design point left in bf16"
-            )
+            raise NmforgeError(f"bits = {self.bits} is out of range; use 2..8, or 16 for a design point left in bf16")
         if self.group_size < 0:
             raise NmforgeError(f"group_size = {self.group_size} is negative; use 0 for one group per row")
 

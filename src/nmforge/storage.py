@@ -65,9 +65,7 @@ def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
     common["design_id"] = header["design"]["id"]
     linears = load_linears(path)
     indexed = any(not linear.pattern.is_dense for linear in linears.values())
-    sizes = (
-        {name: encoded_bytes(linears, name) for name in INDEX_ENCODINGS} if indexed else {"none": own_size}
-    )
+    sizes = {name: encoded_bytes(linears, name) for name in INDEX_ENCODINGS} if indexed else {"none": own_size}
     rows = [_row("linear", encoding, size, weights, 2 * weights) for encoding, size in sizes.items()]
     encoding = header["index_encoding"] if indexed else "none"
     fp16 = path.stat().st_size - own_size + 2 * weights

@@ -15,7 +15,7 @@ import pytest
 from one_node import completed_jobs, one_node_slurm, search_path, why_not
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW_SECONDS = 480  # a job that Slurm never starts must fail the test, not hang it
+WORKFLOW_SECONDS = 600  # a job that Slurm never starts must fail the test, not hang it
 GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
 
 

@@ -48,23 +48,23 @@ def test_every_flipped_byte_of_data_is_found(artifact: Path) -> None:
 
 def test_altered_header(artifact: Path) -> None:
     artifact.write_bytes(artifact.read_bytes().replace(b'\\"bits\\": 4', b'\\"bits\\": 3'))
-    with pytest.raises(NmforgeError, match="its header is altered"):
+    with pytest.raises(NmforgeError, match=r"its header is altered"):
         read_header(artifact)
 
 
 def test_truncated(artifact: Path) -> None:
     artifact.write_bytes(artifact.read_bytes()[:-3])
-    with pytest.raises(NmforgeError, match="is truncated or not a safetensors file"):
+    with pytest.raises(NmforgeError, match=r"is truncated or not a safetensors file"):
         read_header(artifact)
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(NmforgeError, match="is missing; make it with nmforge compress"):
+    with pytest.raises(NmforgeError, match=r"is missing; make it with nmforge compress"):
         read_header(tmp_path / "none.nmf.safetensors")
 
 
 def test_unknown_layer(artifact: Path) -> None:
-    with pytest.raises(NmforgeError, match="has no compressed layer nope"):
+    with pytest.raises(NmforgeError, match=r"has no compressed layer nope"):
         load_linear(artifact, "nope")
 
 

@@ -40,9 +40,7 @@ KERNELS = [
 def rows_of(tables: dict[str, list[dict[str, object]]], claim: str, platform: str = "") -> pd.DataFrame:
     """Ledger rows whose claim and platform contain the given words."""
     table = ledger({name: pd.DataFrame(rows) for name, rows in tables.items()})
-    found = table["claim"].str.contains(claim, regex=False) & table["platform"].str.contains(
-        platform, regex=False
-    )
+    found = table["claim"].str.contains(claim, regex=False) & table["platform"].str.contains(platform, regex=False)
     return table[found]
 
 
@@ -186,9 +184,7 @@ def test_the_papers_recipe_is_shown_as_it_comes_out() -> None:
     assert good["verdict"] == "reproduced"
 
 
-@pytest.mark.parametrize(
-    ("int3", "expected"), [(50.0, "exceeded"), (40.0, "reproduced"), (30.0, "not reached")]
-)
+@pytest.mark.parametrize(("int3", "expected"), [(50.0, "exceeded"), (40.0, "reproduced"), (30.0, "not reached")])
 def test_best_2of4_against_best_int3(int3: float, expected: str) -> None:
     accuracy = [
         point("paper-2of4", "2:4", 4, 1e6, 5e4),

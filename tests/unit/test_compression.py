@@ -70,9 +70,7 @@ def test_rtn_is_within_half_a_step() -> None:
 
 def test_gptq_with_uncorrelated_inputs_is_rounding_to_the_same_grid() -> None:
     weight = torch.randn(5, 16, generator=torch.Generator().manual_seed(3))
-    found = gptq(
-        weight, torch.eye(16), DENSE, QuantScheme(4, 16), torch.ones_like(weight, dtype=torch.bool), "w"
-    )
+    found = gptq(weight, torch.eye(16), DENSE, QuantScheme(4, 16), torch.ones_like(weight, dtype=torch.bool), "w")
     step = found.group_mult.float() * found.row_scale[:, None]
     assert (found.codes == (weight / step).round().clamp(-8, 7)).all()
 
@@ -116,9 +114,7 @@ def test_dead_inputs_get_code_zero() -> None:
 @pytest.mark.parametrize("text", ["2:4", "4:8", "1:4", "1:8"])
 def test_sparsegpt_masks_have_the_pattern(text: str) -> None:
     weight = torch.randn(6, 32, generator=torch.Generator().manual_seed(5))
-    made = compress_layer(
-        weight, stats_of(correlated(64, 32)), point(Pattern.parse(text), "sparsegpt", "gptq"), "w"
-    )
+    made = compress_layer(weight, stats_of(correlated(64, 32)), point(Pattern.parse(text), "sparsegpt", "gptq"), "w")
     made.check("w")
 
 
@@ -132,9 +128,7 @@ def test_paper_point_has_one_scale() -> None:
 
 def test_sentences() -> None:
     weight = torch.zeros(2, 10)
-    with pytest.raises(
-        NmforgeError, match=r"pattern 2:4 does not divide K = 10 of layer x; choose .* 2, 5, 10"
-    ):
+    with pytest.raises(NmforgeError, match=r"pattern 2:4 does not divide K = 10 of layer x; choose .* 2, 5, 10"):
         compress_layer(weight, None, point(Pattern(2, 4), "magnitude", "rtn"), "layer x")
     with pytest.raises(NmforgeError, match="layer x: its weights are not finite"):
         compress_layer(torch.full((1, 8), torch.nan), None, point(DENSE, "none", "rtn"), "layer x")

@@ -23,9 +23,7 @@ def test_default_config_has_the_points_of_the_paper_and_its_rivals() -> None:
 
 def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(
-        (ROOT / "workflow/schemas/config.schema.json").read_text()
-    )
+    assert json.loads(capsys.readouterr().out) == json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
     assert Config.model_json_schema()["additionalProperties"] is False
 
 

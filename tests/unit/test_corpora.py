@@ -34,9 +34,7 @@ def test_wikipedia_markup_and_redirects_go(tmp_path: Path) -> None:
     page = "<page><title>{0}</title>{1}<revision><text>{2}</text></revision></page>"
     pages = page.format("A", "", "'''Bold''' [[Link|word]]") + page.format("B", '<redirect title="A"/>', "x")
     dump = tmp_path / "dump.bz2"
-    dump.write_bytes(
-        bz2.compress(f'<mediawiki xmlns="http://example.org/export">{pages}</mediawiki>'.encode())
-    )
+    dump.write_bytes(bz2.compress(f'<mediawiki xmlns="http://example.org/export">{pages}</mediawiki>'.encode()))
     assert wikipedia_articles(dump) == ["Bold word"]
 
 
@@ -50,9 +48,9 @@ def test_windows_are_spread_and_calibration_windows_differ() -> None:
 
 def test_short_texts_are_refused(tmp_path: Path) -> None:
     tokens = np.arange(9, dtype=np.int32)
-    with pytest.raises(NmforgeError, match="9 tokens, fewer than one window of evaluation.seqlen = 10"):
+    with pytest.raises(NmforgeError, match=r"9 tokens, fewer than one window of evaluation.seqlen = 10"):
         spread_windows(tokens, 3, 10, 10)
-    with pytest.raises(NmforgeError, match="9 tokens, fewer than calibration.tokens = 20"):
+    with pytest.raises(NmforgeError, match=r"9 tokens, fewer than calibration.tokens = 20"):
         random_windows(tokens, 20, 5, 0)
-    with pytest.raises(NmforgeError, match="text.source 'nowhere' is neither a file nor one of"):
+    with pytest.raises(NmforgeError, match=r"text.source 'nowhere' is neither a file nor one of"):
         load_corpus("nowhere", None, tmp_path)

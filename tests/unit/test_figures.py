@@ -92,9 +92,7 @@ def storage_table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def kernel_row(
-    kernel: str, family: str, pattern: str, bits: int, us: float, **more: object
-) -> dict[str, object]:
+def kernel_row(kernel: str, family: str, pattern: str, bits: int, us: float, **more: object) -> dict[str, object]:
     base = {
         "kernel": kernel,
         "family": family,
@@ -146,9 +144,7 @@ def kernels_table(*, cuda: bool = False) -> pd.DataFrame:
 
 
 def scaling_rows() -> pd.DataFrame:
-    def row(
-        platform: str, design: str, pattern: str, bits: int, us: float, family: str | None
-    ) -> dict[str, object]:
+    def row(platform: str, design: str, pattern: str, bits: int, us: float, family: str | None) -> dict[str, object]:
         return {
             "platform": platform,
             "design_id": design,
@@ -333,9 +329,7 @@ def test_speedup_is_taken_against_the_faster_torch_row_of_the_same_run() -> None
     rows = FIGURES["speedup"].data({"kernels": kernels_table()})
     assert set(rows["baseline"]) == {"torch bf16 dense"}
     ours = rows[(rows["label"] == "ours, 2:4 INT4") & (rows["m"] == 1)]
-    assert list(ours["speedup"]) == [
-        2100 / 480
-    ]  # the portable build of the same kernel is slower and not drawn
+    assert list(ours["speedup"]) == [2100 / 480]  # the portable build of the same kernel is slower and not drawn
 
 
 def test_a_platform_nobody_measured_is_written_not_drawn() -> None:

@@ -84,13 +84,15 @@ def test_forced_isa(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_isa(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NMFORGE_ISA", "sse9")
     names = ", ".join(available_isas())
-    with pytest.raises(NmforgeError, match=f"^NMFORGE_ISA = 'sse9' is not available on this machine; use one of {names}$"):
+    with pytest.raises(
+        NmforgeError, match=f"^NMFORGE_ISA = 'sse9' is not available on this machine; use one of {names}$"
+    ):
         CpuLinear(layer())
 
 
 def test_wide_codes_are_declined() -> None:
     assert why_unsupported(4) is None
-    with pytest.raises(NmforgeError, match="codes of 8 bits .* quantize it to 4 bits or fewer"):
+    with pytest.raises(NmforgeError, match=r"codes of 8 bits .* quantize it to 4 bits or fewer"):
         CpuLinear(layer(bits=8))
 
 

@@ -27,9 +27,7 @@ def bits_by_hand(row: list[int], bits: int) -> bytes:
 
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 40), st.integers(1, 4), st.data())
-def test_pack_bits_is_the_little_endian_integer(
-    bits: int, columns: int, rows: int, data: st.DataObject
-) -> None:
+def test_pack_bits_is_the_little_endian_integer(bits: int, columns: int, rows: int, data: st.DataObject) -> None:
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     row = st.lists(st.integers(low, high), min_size=columns, max_size=columns)
     values = data.draw(st.lists(row, min_size=rows, max_size=rows))

@@ -107,9 +107,7 @@ def test_source_says_here_or_recorded() -> None:
     kernels = pd.DataFrame(kernel("dense", 4, (1.0, 1.0, 1.0)))
     assert scaling_table(kernels, NO_FPGA, here=CPU)["source"].tolist() == ["measured here"]
     assert scaling_table(kernels, NO_FPGA)["source"].tolist() == [f"recorded on {CPU}, 2026-01-02"]
-    assert scaling_table(kernels, NO_FPGA, here="other")["source"].tolist() == [
-        f"recorded on {CPU}, 2026-01-02"
-    ]
+    assert scaling_table(kernels, NO_FPGA, here="other")["source"].tolist() == [f"recorded on {CPU}, 2026-01-02"]
 
 
 def test_cuda_rows_are_a_gpu() -> None:

@@ -30,7 +30,8 @@ rule coherence_table:
     input:
         expand("results/points/coherence/{design}.json", design=COMPRESSED),
     output:
-        multiext("results/tables/coherence", ".parquet", ".csv"),
+        parquet="results/tables/coherence.parquet",
+        csv="results/tables/coherence.csv",
     log:
         "logs/tables/coherence.log",
     group:
@@ -38,4 +39,4 @@ rule coherence_table:
     conda:
         "../../envs/figures.yaml"
     shell:
-        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"

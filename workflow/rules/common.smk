@@ -35,3 +35,20 @@ def sources(*names):
 def section(name):
     """One block of the config as plain data."""
     return SETTINGS.model_dump(mode="json")[name]
+
+
+def engine_artifact(wildcards):
+    """A design point with the engine's pattern; dense engines read a dense one. RTL codes are INT4 or INT3."""
+    pattern = wildcards.engine.replace("of", ":")
+    keep, of = pattern.split(":")
+    wanted = "dense" if keep == of else pattern
+    fitting = [
+        d.id
+        for d in SETTINGS.designs
+        if d.pattern == wanted and d.bits == 4 and d.group_size
+    ]
+    if not fitting:
+        raise WorkflowError(
+            f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
+        )
+    return ARTIFACT.format(design=fitting[-1])

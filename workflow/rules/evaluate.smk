@@ -4,7 +4,7 @@
 
 rule evaluate_dense:
     input:
-        sources("evaluate.py", "models/packed.py"),
+        sources("evaluate.py", "packed_model.py"),
         artifact=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,
     output:
@@ -28,7 +28,7 @@ rule evaluate_dense:
 
 rule evaluate:
     input:
-        sources("evaluate.py", "models/packed.py", "kernels/cpu"),
+        sources("evaluate.py", "packed_model.py", "kernels/cpu"),
         artifact=ARTIFACT,
         tokens=TOKENS,
         dense=rules.evaluate_dense.output.point,
@@ -58,7 +58,8 @@ rule accuracy_table:
     input:
         expand("results/points/accuracy/{design}.json", design=DESIGNS),
     output:
-        multiext("results/tables/accuracy", ".parquet", ".csv"),
+        parquet="results/tables/accuracy.parquet",
+        csv="results/tables/accuracy.csv",
     log:
         "logs/tables/accuracy.log",
     group:
@@ -66,4 +67,4 @@ rule accuracy_table:
     conda:
         "../../envs/figures.yaml"
     shell:
-        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"

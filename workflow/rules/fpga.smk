@@ -3,23 +3,6 @@
 ENGINES = [pattern.replace(":", "of") for pattern in SETTINGS.fpga.patterns]
 
 
-def engine_artifact(wildcards):
-    """A design point with the engine's pattern; dense engines read a dense one. RTL codes are INT4 or INT3."""
-    pattern = wildcards.engine.replace("of", ":")
-    keep, of = pattern.split(":")
-    wanted = "dense" if keep == of else pattern
-    fitting = [
-        d.id
-        for d in SETTINGS.designs
-        if d.pattern == wanted and d.bits == 4 and d.group_size
-    ]
-    if not fitting:
-        raise WorkflowError(
-            f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
-        )
-    return ARTIFACT.format(design=fitting[-1])
-
-
 rule simulate:
     input:
         sources("fpga"),
@@ -40,7 +23,7 @@ rule simulate:
         config=CONFIG,
     shell:
         "nmforge --config {params.config} simulate {input.artifact} --pattern {params.pattern}"
-        " --layer {SETTINGS.fpga.layer} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+        " --layer {params.fpga[layer]} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
 rule synthesize:
@@ -74,7 +57,8 @@ rule fpga_table:
             target=SETTINGS.fpga.targets,
         ),
     output:
-        multiext("results/tables/fpga", ".parquet", ".csv"),
+        parquet="results/tables/fpga.parquet",
+        csv="results/tables/fpga.csv",
     log:
         "logs/tables/fpga.log",
     group:
@@ -82,4 +66,4 @@ rule fpga_table:
     conda:
         "../../envs/figures.yaml"
     shell:
-        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"

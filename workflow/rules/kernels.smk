@@ -4,7 +4,7 @@
 rule bench:
     input:
         sources("kernels", "bench"),
-        artifact=ARTIFACT.format(design=COMPRESSED[-1]),
+        artifact=ARTIFACT.format(design=COMPRESSED[0]),
     output:
         "results/points/kernels/bench.json",
     log:
@@ -27,7 +27,8 @@ rule kernels_table:
     input:
         rules.bench.output,
     output:
-        multiext("results/tables/kernels", ".parquet", ".csv"),
+        parquet="results/tables/kernels.parquet",
+        csv="results/tables/kernels.csv",
     log:
         "logs/tables/kernels.log",
     group:
@@ -35,4 +36,4 @@ rule kernels_table:
     conda:
         "../../envs/figures.yaml"
     shell:
-        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"

@@ -7,7 +7,8 @@ rule scaling:
         "results/tables/kernels.parquet",
         "results/tables/fpga.parquet",
     output:
-        multiext("results/tables/scaling", ".parquet", ".csv"),
+        parquet="results/tables/scaling.parquet",
+        csv="results/tables/scaling.csv",
     log:
         "logs/tables/scaling.log",
     group:
@@ -26,7 +27,8 @@ rule claims:
             table=[t for t in TABLES if t != "claims"],
         ),
     output:
-        multiext("results/tables/claims", ".parquet", ".csv"),
+        parquet="results/tables/claims.parquet",
+        csv="results/tables/claims.csv",
     log:
         "logs/tables/claims.log",
     group:

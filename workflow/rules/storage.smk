@@ -23,7 +23,8 @@ rule storage_table:
     input:
         expand("results/points/storage/{design}.json", design=DESIGNS),
     output:
-        multiext("results/tables/storage", ".parquet", ".csv"),
+        parquet="results/tables/storage.parquet",
+        csv="results/tables/storage.csv",
     log:
         "logs/tables/storage.log",
     group:
@@ -31,4 +32,4 @@ rule storage_table:
     conda:
         "../../envs/figures.yaml"
     shell:
-        "nmforge table {input} --out {output[0]} 2> >(tee {log} >&2)"
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"

@@ -72,12 +72,7 @@ def plan(
     llama7b: bool,
 ) -> list[Point]:  # fmt: skip
     """Points in the order they are measured; a LLaMA-7B shape measured anyway is not measured twice."""
-    points = [
-        Point(GemmShape(m, n, k), cache, tuple(kernels))
-        for n, k in shapes
-        for m in m_values
-        for cache in caches
-    ]
+    points = [Point(GemmShape(m, n, k), cache, tuple(kernels)) for n, k in shapes for m in m_values for cache in caches]
     measured = set(shapes) if 1 in m_values and "streamed" in caches else set()
     for n, k in distinct(LLAMA7B) if llama7b else []:
         if (n, k) not in measured or not set(LLAMA7B_KERNELS) <= set(kernels):
@@ -94,7 +89,7 @@ class Layers:
         self._made: dict[tuple[object, int], CompressedLinear] = {}
 
     def get(self, kernel: Kernel) -> CompressedLinear:
-        """The layer a kernel is measured with: at most 256 distinct rows, repeated, since values do not change times."""
+        """The layer a kernel is measured with: at most 256 distinct rows, repeated: values do not change times."""
         key = (kernel.pattern, kernel.code_bits)
         if key not in self._made:
             rng = np.random.default_rng(self._seed)
@@ -120,11 +115,7 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
         problem = Problem(layers.get(kernel), x, threads)
         prepared = kernel.prepare(problem)
         check(kernel, problem, prepared.output())
-        copies = (
-            copies_for(point.cache, prepared.weight_bytes, last_level_cache())
-            if point.cache != "resident"
-            else 1
-        )
+        copies = copies_for(point.cache, prepared.weight_bytes, last_level_cache()) if point.cache != "resident" else 1
         if copies is None:
             continue
         if copies > 1:
@@ -132,8 +123,7 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
         ready[kernel.name] = (prepared, copies)
     timings = time_alternating({name: prepared.run for name, (prepared, _) in ready.items()}, seconds)
     return [
-        row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id)
-        for name in ready
+        row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id) for name in ready
     ]
 
 
@@ -152,16 +142,12 @@ def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
     if kernel.exact:
         wrong = int((found != reference.forward_w4a8(block, problem.x)).sum())
         if wrong:
-            raise NmforgeError(
-                f"kernel {kernel.name}: {wrong} of {found.size} outputs differ from the reference"
-            )
+            raise NmforgeError(f"kernel {kernel.name}: {wrong} of {found.size} outputs differ from the reference")
         return
     exact = problem.x.astype(np.float64) @ reference.dequantize(block).astype(np.float64).T
     error = float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
     if not error < PEER_TOLERANCE:
-        raise NmforgeError(
-            f"kernel {kernel.name}: relative error {error:.2g} against float64, above {PEER_TOLERANCE}"
-        )
+        raise NmforgeError(f"kernel {kernel.name}: relative error {error:.2g} against float64, above {PEER_TOLERANCE}")
 
 
 def row(

@@ -16,7 +16,7 @@ MIN_SAMPLES, MAX_SAMPLES = 3, 60
 
 @dataclass(frozen=True)
 class Timing:
-    """Median and spread (half the distance between the quartiles) of one call in microseconds, over `repeats` samples."""
+    """Median and spread (half the distance between the quartiles) of one call, microseconds, over `repeats` samples."""
 
     median_us: float
     spread_us: float
@@ -24,7 +24,9 @@ class Timing:
 
 
 def time_alternating(
-    candidates: Mapping[str, Callable[[], object]], seconds: float, clock: Callable[[], float] = time.perf_counter
+    candidates: Mapping[str, Callable[[], object]],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Time each candidate for about `seconds`, a sample of each in turn.
 

@@ -42,6 +42,4 @@ def ledger(tables: Tables, *, here: str | None = None) -> pd.DataFrame:
     Returns:
         One row per claim, platform and baseline, columns as in `Entry`, in the order of `SECTIONS`.
     """
-    return pd.DataFrame(
-        [asdict(entry) for section in SECTIONS for entry in section(tables, here)], columns=COLUMNS
-    )
+    return pd.DataFrame([asdict(entry) for section in SECTIONS for entry in section(tables, here)], columns=COLUMNS)

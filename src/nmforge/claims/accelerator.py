@@ -22,9 +22,7 @@ def llama_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
             family = "ours" if (rows["family"] == "ours").any() else "paper"
             rows = most_threads(rows[rows["family"] == family])
         if rows.empty:
-            reason = (
-                "no CUDA device was measured" if platform == "GPU" else "no 2:4 and dense rows at its shapes"
-            )
+            reason = "no CUDA device was measured" if platform == "GPU" else "no 2:4 and dense rows at its shapes"
             yield missing(claim, "1.36x", platform, reason)
             continue
         row = rows.sort_values("speedup_vs_dense", kind="stable").iloc[-1]
@@ -32,9 +30,7 @@ def llama_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
             "same kernels" if platform != "FPGA" else "equal clock and multipliers"
         )
         where = f"{platform}, 2:4 INT{row['bits']}, linear layers" + (
-            f", {row['engine']} {row['rows']:.0f}x{row['cols']:.0f}"
-            if platform == "FPGA"
-            else ", M=1, streamed"
+            f", {row['engine']} {row['rows']:.0f}x{row['cols']:.0f}" if platform == "FPGA" else ", M=1, streamed"
         )
         yield factor(claim, LLAMA, float(row["speedup_vs_dense"]), where, baseline, str(row["source"]))
 

@@ -55,9 +55,7 @@ def _paper_path(tables: Tables, here: str | None, claim: str, claimed: float, st
             queries = [Query("paper", pattern, bits, stage) for pattern in ("2:4", "dense")]
             best = best or (pair(at(rows, m=rows["m"].max()), *queries) if len(rows) else None)
         if best is None:
-            device = (
-                "no CUDA device was measured" if platform == "GPU" and rows.empty else "no such pair of rows"
-            )
+            device = "no CUDA device was measured" if platform == "GPU" and rows.empty else "no such pair of rows"
             yield missing(claim, f"{claimed:.3g}x", where, device)
         else:
             yield factor(

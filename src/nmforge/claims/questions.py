@@ -19,9 +19,7 @@ def accuracy_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     )
     recipe = at(accuracy, design_id="paper-2of4")
     if recipe.empty:
-        yield missing(
-            usable, f"our bar: ppl <= {USABLE:g}x dense", "accuracy", "paper-2of4 was not evaluated"
-        )
+        yield missing(usable, f"our bar: ppl <= {USABLE:g}x dense", "accuracy", "paper-2of4 was not evaluated")
     for _, row in recipe.iterrows():
         yield _usable(usable, row, here)
     models = sorted(set(accuracy["model"])) if len(accuracy) else []
@@ -56,9 +54,7 @@ def _accuracy_rival(claim: str, accuracy: pd.DataFrame, here: str | None) -> Ent
     sparse = accuracy[(pattern == "2:4") & (accuracy["bits"] == 4)]
     dense = accuracy[(pattern == "dense") & (accuracy["bits"] == 3)]
     if sparse.empty or dense.empty:
-        return missing(
-            claim, "our question", str(accuracy["model"].iloc[0]), "needs a 2:4 INT4 and an INT3 point"
-        )
+        return missing(claim, "our question", str(accuracy["model"].iloc[0]), "needs a 2:4 INT4 and an INT3 point")
     ours, rival = (rows.sort_values(["ppl", "design_id"]).iloc[0] for rows in (sparse, dense))
     gain = float(rival["ppl"] / ours["ppl"])
     text = f"ppl {ours['ppl']:.4g} at {ours['bits_per_weight']:.4g} b/w"

@@ -76,9 +76,7 @@ def _c4(_source: str, revision: str | None, _cache: Path) -> Corpus:
         "validation": "en/c4-validation.00000-of-00008.json.gz",
     }
     data = load_dataset("allenai/c4", data_files=files, revision=revision)
-    return Corpus(
-        list(data["train"]["text"][:20000]), list(data["validation"]["text"][:2000]), revision or "main"
-    )
+    return Corpus(list(data["train"]["text"][:20000]), list(data["validation"]["text"][:2000]), revision or "main")
 
 
 SOURCES: dict[str, Callable[[str, str | None, Path], Corpus]] = {

@@ -47,9 +47,7 @@ def draw(name: str, tables_dir: Path, out_dir: Path) -> list[Path]:
     if name not in FIGURES:
         raise NmforgeError(f"figure {name!r} is unknown; choose one of {', '.join(FIGURES)}")
     drawing, out = FIGURES[name], Path(out_dir)
-    rows = drawing.data(
-        {table: read_table(Path(tables_dir) / f"{table}.parquet") for table in drawing.tables}
-    )
+    rows = drawing.data({table: read_table(Path(tables_dir) / f"{table}.parquet") for table in drawing.tables})
     with style.styled():
         figure = drawing.plot(rows)
         writers: dict[str, Callable[[Path], object]] = {"csv": lambda path: rows.to_csv(path, index=False)}

@@ -45,9 +45,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows["series"] = [series_name(p, b) for p, b in zip(rows["pattern"], rows["bits"], strict=True)]
     rows["kind"] = "ours"
     best = rows.groupby("design_id")["ppl"].transform("min")
-    rows = (
-        rows.assign(best=best).sort_values(["best", "design_id", "mode"], kind="stable").drop(columns="best")
-    )
+    rows = rows.assign(best=best).sort_values(["best", "design_id", "mode"], kind="stable").drop(columns="best")
     anchors = pd.DataFrame(
         [
             {
@@ -106,9 +104,7 @@ def _dots(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> None:
             edgecolors=edge,
             linewidths=1,
         )
-        axes.scatter(
-            [], [], s=38 if hollow else 16, facecolors="none" if hollow else INK, edgecolors=INK, label=label
-        )
+        axes.scatter([], [], s=38 if hollow else 16, facecolors="none" if hollow else INK, edgecolors=INK, label=label)
     _levels(axes, ours, vertical=True)
     worst = ours.groupby("design_id")["ppl"].max()
     for i, design in enumerate(designs):

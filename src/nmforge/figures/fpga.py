@@ -57,10 +57,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rank = rows["pattern"].map(lambda p: ORDER.get(p, 9))
     order = rows["quantity"].map({q: i for i, (q, _) in enumerate(QUANTITIES)})
     return (
-        rows.assign(o=order, r=rank)
-        .sort_values(["o", "r", "pattern"])
-        .drop(columns=["o", "r"])
-        .reset_index(drop=True)
+        rows.assign(o=order, r=rank).sort_values(["o", "r", "pattern"]).drop(columns=["o", "r"]).reset_index(drop=True)
     )
 
 
@@ -82,11 +79,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     first = rows.iloc[0]
     shape = f", tile M={first['m']:.0f} N={first['n']:.0f} K={first['k']:.0f}" if "m" in rows else ""
     made = rows[rows["quantity"] != "work"]
-    tail = (
-        f"Yosys {'/'.join(sorted(set(made['target'].dropna())))}."
-        if len(made)
-        else "Logic: not measured here."
-    )
+    tail = f"Yosys {'/'.join(sorted(set(made['target'].dropna())))}." if len(made) else "Logic: not measured here."
     arrays = sorted({f"{r:.0f}x{c:.0f}" for r, c in zip(rows["rows"], rows["cols"], strict=True)})
     text = (
         f"{first['engine']} array of {' or '.join(arrays)} PEs{shape}, INT4 x INT8; a PE has as many "

@@ -110,17 +110,13 @@ def _panel(axes: Axes, rows: pd.DataFrame, platform: str) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(list(y), rows["label"])
     axes.set_xlabel(rows["quantity"].iloc[0], labelpad=2)
-    axes.text(
-        -0.78, 1.03, TITLES[platform], transform=axes.transAxes, fontsize=8, fontweight="bold", va="bottom"
-    )
+    axes.text(-0.78, 1.03, TITLES[platform], transform=axes.transAxes, fontsize=8, fontweight="bold", va="bottom")
     tidy(axes)
 
 
 def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     absent = "".join(f" {p}: not measured here." for p in ("CPU", "GPU", "FPGA") if p not in platforms)
-    sources = "; ".join(
-        f"{p} {' and '.join(sorted(set(rows[rows['platform'] == p]['source'])))}" for p in platforms
-    )
+    sources = "; ".join(f"{p} {' and '.join(sorted(set(rows[rows['platform'] == p]['source'])))}" for p in platforms)
     return (
         f"LLaMA-7B linear layers only, M = 1, weights streamed; attention, norms and head left out. "
         f"FPGA at equal clock and number of multipliers. {sources}.{absent} "

@@ -45,14 +45,10 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     drawn = first[(first["scope"] == "linear") & (in_place == first["paper"])]
     drawn = drawn.sort_values(["times_smaller", "design_id"], kind="stable").drop_duplicates(keys)
     whole = first[first["scope"] == "model"].rename(columns={"times_smaller": "whole_file"})
-    drawn = drawn.merge(
-        whole[["design_id", "encoding", "whole_file"]], on=["design_id", "encoding"], how="left"
-    )
+    drawn = drawn.merge(whole[["design_id", "encoding", "whole_file"]], on=["design_id", "encoding"], how="left")
     drawn["label"] = [_label(row) for _, row in drawn.iterrows()]
     drawn["rank"] = drawn["series"].map(rank)
-    drawn = drawn.sort_values(
-        ["rank", "paper", "times_smaller"], ascending=[True, False, True], kind="stable"
-    )
+    drawn = drawn.sort_values(["rank", "paper", "times_smaller"], ascending=[True, False, True], kind="stable")
     return drawn.drop(columns="rank").reset_index(drop=True)
 
 
@@ -88,17 +84,13 @@ def plot(rows: pd.DataFrame) -> Figure:
         label="whole file, embeddings in 16 bits",
     )
     for i, row in enumerate(rows.to_dict("records")):
-        write_value(
-            axes, f"{row['times_smaller']:.2f}x, {row['bits_per_weight']:.4g} b/w", row["times_smaller"], i
-        )
+        write_value(axes, f"{row['times_smaller']:.2f}x, {row['bits_per_weight']:.4g} b/w", row["times_smaller"], i)
     reference_line(axes, 4, f"4x {CLAIMED}")
     axes.set_xlim(0, rows["times_smaller"].max() * 1.75)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(list(y), rows["label"])
     axes.set_xlabel("times smaller than fp16, linear layers", labelpad=2)
     tidy(axes)
-    figure.legend(
-        loc="upper left", bbox_to_anchor=(0.03, 1.0), handletextpad=0.2, borderpad=0.3, labelcolor=QUIET
-    )
+    figure.legend(loc="upper left", bbox_to_anchor=(0.03, 1.0), handletextpad=0.2, borderpad=0.3, labelcolor=QUIET)
     foot(figure, text, 0.05 / height)
     return figure

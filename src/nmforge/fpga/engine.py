@@ -29,9 +29,7 @@ class Engine:
     def __post_init__(self) -> None:
         of = self.pattern.of
         if self.bits not in range(2, 9):
-            raise NmforgeError(
-                f"the engine takes weight codes of 2 to 8 bits, not {self.bits}; choose bits in 2..8"
-            )
+            raise NmforgeError(f"the engine takes weight codes of 2 to 8 bits, not {self.bits}; choose bits in 2..8")
         if self.rows < 1 or self.cols < 1:
             raise NmforgeError(f"an array of {self.rows}x{self.cols} is empty; rows and cols start at 1")
         if self.group % of:

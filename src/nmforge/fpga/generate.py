@@ -80,7 +80,7 @@ def weight_image(kept: Kept, engine: Engine) -> Bytes:
     if engine.pattern.is_dense:
         del planes[1]
     groups = kept.mult.shape[1]
-    parts: list[Bytes] = []
+    parts: list[NDArray[np.generic]] = []
     for first in range(0, groups, engine.groups_per_block):
         last = min(first + engine.groups_per_block, groups)
         for plane in planes:

@@ -89,9 +89,7 @@ def simulate_gemm(
     return SimulationResult(acc, cycles, row_tiles * column_tiles * (linear.k // chosen.of))
 
 
-def stimulus_header(
-    engine: Engine, k: int, row_tiles: int, column_tiles: int, stall_percent: int, seed: int
-) -> bytes:
+def stimulus_header(engine: Engine, k: int, row_tiles: int, column_tiles: int, stall_percent: int, seed: int) -> bytes:
     """The 13 little-endian u32 in front of the images, as struct Header of the testbench reads them."""
     if not 0 <= stall_percent < 100:
         raise NmforgeError(f"stall_percent = {stall_percent} leaves no progress; choose 0..99")
@@ -109,9 +107,7 @@ def run_simulator(program: Path, stimulus: bytes) -> tuple[NDArray[np.int32], in
         source.write_bytes(stimulus)
         done = subprocess.run([program, source, result], capture_output=True, text=True)
         if done.returncode:
-            raise NmforgeError(
-                f"the simulation {program} ended with status {done.returncode}; delete it and run again"
-            )
+            raise NmforgeError(f"the simulation {program} ended with status {done.returncode}; delete it and run again")
         data = result.read_bytes()
     cycles, status, launched = struct.unpack_from("<3Q", data)
     if status == INDEX_ERROR:
@@ -120,9 +116,7 @@ def run_simulator(program: Path, stimulus: bytes) -> tuple[NDArray[np.int32], in
             "make the weight image again from the artifact"
         )
     if status == NO_PROGRESS:
-        raise NmforgeError(
-            f"the simulation stood still after {launched} windows; the image does not fit the engine"
-        )
+        raise NmforgeError(f"the simulation stood still after {launched} windows; the image does not fit the engine")
     return np.frombuffer(data, dtype="<i4", offset=24).astype(np.int32), int(cycles)
 
 

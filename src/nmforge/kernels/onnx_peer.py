@@ -29,9 +29,7 @@ def matmul_nbits(problem: Problem) -> Prepared:
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feed = {"x": problem.x}
     codes, scales = pack_blocks(problem.linear)
-    return Prepared(
-        lambda: session.run(None, feed), lambda: session.run(["y0"], feed)[0], codes.nbytes + scales.nbytes
-    )
+    return Prepared(lambda: session.run(None, feed), lambda: session.run(["y0"], feed)[0], codes.nbytes + scales.nbytes)
 
 
 def pack_blocks(linear: CompressedLinear) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,7 @@ def w4a8(problem: Problem) -> Prepared:
     layers = [CpuLinear(problem.linear)]
     layers += [layers[0].copy() for _ in range(problem.copies - 1)]
     calls: list[Callable[[], object]] = [_call(layer, problem) for layer in layers]
-    return Prepared(
-        repeated(calls), lambda: layers[0].forward(problem.x, problem.threads), layers[0].weight_bytes
-    )
+    return Prepared(repeated(calls), lambda: layers[0].forward(problem.x, problem.threads), layers[0].weight_bytes)
 
 
 def _call(layer: CpuLinear, problem: Problem) -> Callable[[], object]:

@@ -78,12 +78,8 @@ def _ours(pattern: Pattern, bits: int) -> Kernel:
 
 def _paper(pattern: Pattern) -> list[Kernel]:
     """The unfused path on the CPU and on the GPU, each in its two stages."""
-    cpu = Kernel(
-        f"paper-matmul-only-{_word(pattern)}", "paper", pattern, 4, torch_cpu.unfused_matmul, _anything
-    )
-    gpu = replace(
-        cpu, name=f"gpu-{cpu.name}", prepare=torch_cuda.matmul_only, supports=_gpu_supports, on_gpu=True
-    )
+    cpu = Kernel(f"paper-matmul-only-{_word(pattern)}", "paper", pattern, 4, torch_cpu.unfused_matmul, _anything)
+    gpu = replace(cpu, name=f"gpu-{cpu.name}", prepare=torch_cuda.matmul_only, supports=_gpu_supports, on_gpu=True)
     whole = [(cpu, torch_cpu.unfused_end_to_end), (gpu, torch_cuda.end_to_end)]
     return [cpu, gpu] + [
         replace(k, name=k.name.replace("matmul-only", "end-to-end"), prepare=run, stage="end_to_end")

@@ -23,15 +23,11 @@ def check_supported(model: Any) -> None:
     """Raise NmforgeError naming the first layer this project cannot compress."""
     blocks = getattr(getattr(model, "model", None), "layers", None)
     if blocks is None:
-        raise NmforgeError(
-            f"model type {model.config.model_type} has no model.layers; use a LLaMA-shaped checkpoint"
-        )
+        raise NmforgeError(f"model type {model.config.model_type} has no model.layers; use a LLaMA-shaped checkpoint")
     for index, block in enumerate(blocks):
         found = {name: module for name, module in block.named_modules() if isinstance(module, nn.Linear)}
         for name in sorted(set(found) ^ set(BLOCK_LINEARS)):
-            raise NmforgeError(
-                f"layer model.layers.{index}.{name} is unsupported; use a LLaMA-shaped checkpoint"
-            )
+            raise NmforgeError(f"layer model.layers.{index}.{name} is unsupported; use a LLaMA-shaped checkpoint")
         for name, module in found.items():
             if module.bias is not None:
                 raise NmforgeError(f"layer model.layers.{index}.{name} has a bias, which is unsupported; "

@@ -40,9 +40,9 @@ def unpack_bits(packed: UInt8, bits: int, columns: int, signed: bool) -> Integer
     flat = np.unpackbits(packed, axis=1, count=columns * bits, bitorder="little")
     planes = flat.reshape(rows, columns, bits)
     dtype = np.int16 if bits <= 8 else np.int64
-    values = np.zeros((rows, columns), dtype=dtype)
+    values: Integers = np.zeros((rows, columns), dtype=dtype)
     for bit in range(bits):
-        values |= planes[:, :, bit].astype(dtype) << bit
+        values |= np.left_shift(planes[:, :, bit].astype(dtype), bit)
     if signed:
-        values -= planes[:, :, bits - 1].astype(dtype) << bits
+        values -= np.left_shift(planes[:, :, bits - 1].astype(dtype), bits)
     return values

@@ -25,7 +25,7 @@ MAX_BLOCK_BITS = 62
 
 
 def _block_bits(pattern: Pattern, windows: int) -> int:
-    return (pattern.masks**windows - 1).bit_length()
+    return int(pattern.masks**windows - 1).bit_length()
 
 
 @cache

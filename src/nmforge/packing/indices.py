@@ -63,11 +63,7 @@ def unpack_bitmask(packed: UInt8, pattern: Pattern, k: int) -> Bool:
 
 
 INDEX_ENCODINGS: dict[str, IndexEncoding] = {
-    "offset": IndexEncoding(
-        pack_offset, unpack_offset, lambda k, p: packed_bytes(_kept(k, p), offset_bits(p))
-    ),
+    "offset": IndexEncoding(pack_offset, unpack_offset, lambda k, p: packed_bytes(_kept(k, p), offset_bits(p))),
     "bitmask": IndexEncoding(pack_bitmask, unpack_bitmask, lambda k, p: packed_bytes(k, 1)),
-    "enumerative": IndexEncoding(
-        enumerative.pack_enumerative, enumerative.unpack_enumerative, enumerative.row_bytes
-    ),
+    "enumerative": IndexEncoding(enumerative.pack_enumerative, enumerative.unpack_enumerative, enumerative.row_bytes),
 }

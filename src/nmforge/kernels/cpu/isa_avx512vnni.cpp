@@ -48,7 +48,9 @@ struct Avx512Vnni {
   static Partial zero() { return _mm512_setzero_si512(); }
   static Partial dot(Partial sum, Bytes x, Bytes codes) { return _mm512_dpbusd_epi32(sum, x, codes); }
   static __m512i multiplier(const std::uint8_t* p) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    const __m256i high = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
   }
   static Ints flush(Ints acc, Partial sum, __m512i mult) {
     return _mm512_add_epi32(acc, _mm512_mullo_epi32(sum, mult));

@@ -35,11 +35,7 @@ def choose_isa(name: str | None = None) -> str:
 
 def why_unsupported(bits: int) -> str | None:
     """Why the kernels decline codes of `bits` bits; None where they take them."""
-    return (
-        None
-        if bits <= MAX_BITS
-        else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
-    )
+    return None if bits <= MAX_BITS else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
 
 
 class CpuLinear:
@@ -104,6 +100,4 @@ class CpuLinear:
 
     def _check_columns(self, x: NDArray[np.generic]) -> None:
         if x.ndim != 2 or x.shape[1] != self.k:
-            raise NmforgeError(
-                f"activations of shape {x.shape} do not fit a layer of K = {self.k}; pass [M, {self.k}]"
-            )
+            raise NmforgeError(f"activations of shape {x.shape} do not fit a layer of K = {self.k}; pass [M, {self.k}]")

@@ -29,11 +29,7 @@ def why_unsupported(pattern: Pattern, n: int, k: int) -> str | None:
         return f"sparse tensor cores compute 2:4 only, not {pattern}"
     if torch.cuda.get_device_capability() < (8, 0):
         return "sparse tensor cores need compute capability 8.0 or newer"
-    return (
-        None
-        if n % 64 == 0 and k % 64 == 0
-        else f"semi-structured weights need multiples of 64, not {n} x {k}"
-    )
+    return None if n % 64 == 0 and k % 64 == 0 else f"semi-structured weights need multiples of 64, not {n} x {k}"
 
 
 def device_name() -> str:
@@ -46,9 +42,7 @@ def matmul_only(problem: Problem) -> Prepared:
     x = _activations(problem)
     weight = torch.from_numpy(reference.dequantize(problem.linear)).to(DEVICE, torch.float16)
     stored = [_format(problem, weight.clone()) for _ in range(problem.copies)]
-    share = (
-        1.0 if problem.linear.pattern.is_dense else 9 / 16
-    )  # half of the values, and two bits per kept value
+    share = 1.0 if problem.linear.pattern.is_dense else 9 / 16  # half of the values, and two bits per kept value
     return _prepared(problem, [_product(x, w) for w in stored], round(weight.nbytes * share))
 
 

@@ -26,7 +26,7 @@ class Bf16Linear(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         """weight: [N, K], any float type; it is rounded to bf16."""
         super().__init__()
-        self.register_buffer("weight", weight.bfloat16().float(), persistent=False)
+        self.weight = weight.bfloat16().float()
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] -> [..., N] in the type of x."""
@@ -67,9 +67,7 @@ def load_packed(path: Path, mode: str, dtype: torch.dtype, threads: int) -> Any:
         if mode == "w4a8":
             layer: nn.Module = IntegerLinear(linears[name], threads)
         else:
-            weight = (
-                model.get_submodule(name).weight if dense else torch.from_numpy(dequantize(linears[name]))
-            )
+            weight = model.get_submodule(name).weight if dense else torch.from_numpy(dequantize(linears[name]))
             layer = Bf16Linear(weight.detach())
         model.set_submodule(name, layer)
     return model
