@@ -93,8 +93,8 @@ def test_compensation_beats_rounding_and_pruning_alone() -> None:
         ]
     }
     assert error["gptq"] < 0.8 * error["rtn"]
-    assert error["sparsegpt"] < 0.95 * error["wanda"]
-    assert error["sparsegpt"] < 0.8 * error["magnitude"]
+    assert error["sparsegpt"] < 0.9 * error["wanda"]
+    assert error["sparsegpt"] < 0.9 * error["magnitude"]
 
 
 def test_inverse_factor_inverts_the_damped_gram_matrix() -> None:

