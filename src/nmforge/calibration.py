@@ -1,15 +1,20 @@
-"""Statistics of a block's inputs: one Gram matrix for each group of layers that read the same activations."""
+"""Block-sequential calibration: one Gram matrix for each group of layers that read the same activations.
+
+A block is walked in four steps. Each step gathers the inputs of one group of layers, lets the caller compress them,
+and computes the next inputs with the compressed weights: every product is computed once, and each layer is
+calibrated on what it will really see.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nmforge.models.layers import INPUT_GROUPS, run_block
+from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
 
 @dataclass
@@ -31,20 +36,34 @@ class InputStats:
         return self.gram.diagonal()
 
 
-def capture_block(model: Any, index: int, hidden: Iterable[Tensor]) -> dict[str, InputStats]:
-    """Run block `index` on each [1, T, hidden] and gather the statistics of every linear layer's input."""
-    block = model.model.layers[index]
-    stats: dict[str, InputStats] = {}
-    handles = []
-    for group in INPUT_GROUPS:
-        module = block.get_submodule(group[0])
-        shared = InputStats(0, torch.zeros(module.in_features, module.in_features))
-        handles.append(module.register_forward_pre_hook(lambda _module, args, s=shared: s.add(args[0])))
-        stats |= dict.fromkeys(group, shared)
-    try:
-        for window in hidden:
-            run_block(model, index, window)
-    finally:
-        for handle in handles:
-            handle.remove()
+def gather(inputs: list[Tensor]) -> InputStats | None:
+    """Statistics of some windows [1, T, K]; None where there are none."""
+    if not inputs:
+        return None
+    width = inputs[0].shape[-1]
+    stats = InputStats(0, torch.zeros(width, width))
+    for x in inputs:
+        stats.add(x)
     return stats
+
+
+def walk_block(
+    model: Any, index: int, hidden: list[Tensor], compress: Callable[[tuple[str, ...], InputStats | None], None]
+) -> list[Tensor]:
+    """Compress one block and return its outputs [1, T, hidden] for the inputs `hidden` of the same shape.
+
+    `compress` gets the names of a group of layers and their shared statistics, and changes their weights in place.
+    With no windows it is called without statistics, and nothing is computed.
+    """
+    block = model.model.layers[index]
+    attention, output, expand, down = INPUT_GROUPS
+    inputs = [block.input_layernorm(h) for h in hidden]
+    compress(attention, gather(inputs))
+    inputs = [output_input(model, index, x) for x in inputs]
+    compress(output, gather(inputs))
+    hidden = [h + block.self_attn.o_proj(x) for h, x in zip(hidden, inputs, strict=True)]
+    inputs = [block.post_attention_layernorm(h) for h in hidden]
+    compress(expand, gather(inputs))
+    inputs = [down_input(block, x) for x in inputs]
+    compress(down, gather(inputs))
+    return [h + block.mlp.down_proj(x) for h, x in zip(hidden, inputs, strict=True)]

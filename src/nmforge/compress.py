@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from nmforge import provenance
 from nmforge.artifact import RawTensor, write_artifact
-from nmforge.calibration import InputStats, capture_block
+from nmforge.calibration import InputStats, walk_block
 from nmforge.config import CalibrationConfig
 from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
-from nmforge.models.layers import BLOCK_LINEARS, block_name, embed, run_block
+from nmforge.models.layers import block_name, embed
 from nmforge.models.sources import load_checkpoint
 from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
@@ -97,13 +97,15 @@ def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> di
     hidden = [] if windows is None else [embed(model, window[None]) for window in windows]
     blocks = model.model.layers
     for index, block in enumerate(tqdm(blocks, desc=f"compress {point.id}", unit="block", disable=None)):
-        stats = capture_block(model, index, hidden) if hidden else {}
-        for name in BLOCK_LINEARS:
-            module = block.get_submodule(name)
-            full = f"{block_name(index)}.{name}"
-            linears[full] = compress_layer(module.weight.float(), stats.get(name), point, full)
-            module.weight.copy_(torch.from_numpy(dequantize(linears[full])))
-        hidden = [run_block(model, index, window) for window in hidden]
+
+        def visit(names: tuple[str, ...], stats: InputStats | None, index: int = index, block: Any = block) -> None:
+            for name in names:
+                full = f"{block_name(index)}.{name}"
+                weight = block.get_submodule(name).weight
+                linears[full] = compress_layer(weight.float(), stats, point, full)
+                weight.copy_(torch.from_numpy(dequantize(linears[full])))
+
+        hidden = walk_block(model, index, hidden, visit)
     return linears
 
 

@@ -23,7 +23,7 @@ def check_supported(model: Any) -> None:
     """Raise NmforgeError naming the first layer this project cannot compress."""
     blocks = getattr(getattr(model, "model", None), "layers", None)
     if blocks is None:
-        raise NmforgeError(f"model type {model.config.model_type} has no model.layers; use a LLaMA-shaped checkpoint")
+        raise NmforgeError(f"{type(model).__name__} has no model.layers; use a LLaMA-shaped checkpoint")
     for index, block in enumerate(blocks):
         found = {name: module for name, module in block.named_modules() if isinstance(module, nn.Linear)}
         for name in sorted(set(found) ^ set(BLOCK_LINEARS)):
@@ -50,11 +50,34 @@ def embed(model: Any, tokens: Tensor) -> Tensor:
     return hidden
 
 
-def run_block(model: Any, index: int, hidden: Tensor) -> Tensor:
-    """One decoder block on [1, T, hidden], causal attention, positions from 0."""
-    positions = torch.arange(hidden.shape[1])[None]
-    rotary = model.model.rotary_emb(hidden, positions)
-    out = model.model.layers[index](
-        hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary, use_cache=False
-    )
-    return out[0] if isinstance(out, tuple) else out
+class _Reached(Exception):
+    """Carries a layer's input out of a forward pass that need not go on."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.value = value
+
+
+def output_input(model: Any, index: int, x: Tensor) -> Tensor:
+    """Normalized input of the attention [1, T, hidden] -> input of its output projection; causal, positions from 0."""
+
+    def stop(_module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        raise _Reached(arguments[0])
+
+    attention = model.model.layers[index].self_attn
+    positions = torch.arange(x.shape[1])[None]
+    rotary = model.model.rotary_emb(x, positions)
+    handle = attention.o_proj.register_forward_pre_hook(stop)
+    try:
+        attention(hidden_states=x, position_embeddings=rotary, attention_mask=None)
+    except _Reached as reached:
+        return reached.value
+    finally:
+        handle.remove()
+    raise NmforgeError(f"{block_name(index)}.self_attn never called its o_proj; use a LLaMA-shaped checkpoint")
+
+
+def down_input(block: Any, x: Tensor) -> Tensor:
+    """Normalized input of the feed-forward part [1, T, hidden] -> input of its down projection [1, T, inner]."""
+    inner: Tensor = block.mlp.act_fn(block.mlp.gate_proj(x)) * block.mlp.up_proj(x)
+    return inner

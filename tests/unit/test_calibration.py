@@ -1,0 +1,69 @@
+"""The block walk against the model's own forward pass, and its statistics against a direct product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmforge.calibration import InputStats, walk_block
+from nmforge.errors import NmforgeError
+from nmforge.models.layers import BLOCK_LINEARS, check_supported, embed
+from nmforge.models.sources import SOURCES
+
+
+@pytest.fixture
+def model() -> Any:
+    return SOURCES["toy"]("toy", None, Path())[0].eval()
+
+
+@torch.inference_mode()
+def test_walking_every_block_is_the_forward_pass(model: Any) -> None:
+    tokens = torch.arange(40)[None] * 5 % 257
+    hidden = [embed(model, tokens)]
+    for index in range(2):
+        hidden = walk_block(model, index, hidden, lambda _names, _stats: None)
+    expected = model.model(tokens, use_cache=False).last_hidden_state
+    assert torch.equal(model.model.norm(hidden[0]), expected)
+
+
+@torch.inference_mode()
+def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> None:
+    seen: dict[str, InputStats | None] = {}
+    read: dict[str, torch.Tensor] = {}
+    block = model.model.layers[0]
+    block.self_attn.v_proj.weight.mul_(2)
+    for name in BLOCK_LINEARS:
+        block.get_submodule(name).register_forward_pre_hook(lambda _m, args, name=name: read.update({name: args[0][0]}))
+    tokens = torch.arange(30)[None]
+    walk_block(model, 0, [embed(model, tokens)], lambda names, stats: seen.update(dict.fromkeys(names, stats)))
+    assert list(seen) == list(BLOCK_LINEARS)
+    for name, stats in seen.items():
+        assert stats is not None
+        assert stats.count == 30
+        assert torch.allclose(stats.gram, read[name].T @ read[name], rtol=1e-5, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_later_layers_are_calibrated_on_the_compressed_ones(model: Any) -> None:
+    tokens, block = torch.arange(30)[None], model.model.layers[0]
+
+    def silence(names: tuple[str, ...], stats: InputStats | None) -> None:
+        assert stats is not None
+        if "mlp.down_proj" in names:
+            assert not stats.gram.any()
+        for name in names:
+            block.get_submodule(name).weight.zero_()
+
+    start = embed(model, tokens)
+    assert torch.equal(walk_block(model, 0, [start], silence)[0], start)
+
+
+def test_unsupported_layers_are_named(model: Any) -> None:
+    model.model.layers[1].mlp.extra = torch.nn.Linear(4, 4)
+    with pytest.raises(NmforgeError, match=r"layer model\.layers\.1\.mlp\.extra is unsupported"):
+        check_supported(model)
+    with pytest.raises(NmforgeError, match=r"has no model\.layers"):
+        check_supported(torch.nn.Linear(2, 2))
