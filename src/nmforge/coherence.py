@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,6 @@ def activations(tokens: int, k: int, seed: int) -> Int8:
     return xq
 
 
-def first_rows(linear: CompressedLinear, rows: int) -> CompressedLinear:
-    """The layer's first output channels."""
-    return replace(
-        linear,
-        codes=linear.codes[:rows],
-        keep_mask=linear.keep_mask[:rows],
-        group_mult=linear.group_mult[:rows],
-        row_scale=linear.row_scale[:rows],
-    )
-
-
 def compare_layer(
     linear: CompressedLinear, xq: Int8, settings: CoherenceConfig, fpga: FpgaConfig, build_dir: Path
 ) -> list[dict[str, Any]]:
@@ -51,7 +39,7 @@ def compare_layer(
     for isa in available_isas():
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
-    part = first_rows(linear, settings.rtl_rows)
+    part = linear.take_rows(slice(settings.rtl_rows))
     simulated = simulate_gemm(part, xq, fpga.rows, fpga.cols, build_dir, stall_percent=25, seed=1)
     note = f"{fpga.rows}x{fpga.cols} array, first {part.n} rows, 25 % random stalls"
     rows.append({"backend": "rtl", "note": note, **_compare(expected[:, : part.n], simulated.acc)})

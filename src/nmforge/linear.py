@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,16 @@ class CompressedLinear:
         """Place of each kept weight inside its window, ascending: uint8[N, K * keep / of]."""
         k_index = np.broadcast_to(np.arange(self.k) % self.pattern.of, self.codes.shape)
         return k_index[self.keep_mask].astype(np.uint8).reshape(self.n, self.kept_per_row)
+
+    def take_rows(self, rows: slice | NDArray[np.integer]) -> CompressedLinear:
+        """The layer made of some output channels, in the order given."""
+        return replace(
+            self,
+            codes=self.codes[rows],
+            keep_mask=self.keep_mask[rows],
+            group_mult=self.group_mult[rows],
+            row_scale=self.row_scale[rows],
+        )
 
     def check(self, where: str) -> None:
         """Raise NmforgeError naming `where` if any rule of the class docstring is broken."""

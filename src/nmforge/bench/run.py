@@ -95,16 +95,8 @@ class Layers:
             rng = np.random.default_rng(self._seed)
             rows = min(self.n, DISTINCT_ROWS)
             few = random_linear(rng, rows, self.k, kernel.pattern, kernel.code_bits, self.group_size)
-            self._made[key] = take_rows(few, np.arange(self.n) % rows)
+            self._made[key] = few.take_rows(np.arange(self.n) % rows)
         return self._made[key]
-
-
-def take_rows(linear: CompressedLinear, rows: np.ndarray) -> CompressedLinear:
-    """A layer of some rows of another."""
-    return replace(
-        linear, codes=linear.codes[rows], keep_mask=linear.keep_mask[rows], group_mult=linear.group_mult[rows],
-        row_scale=linear.row_scale[rows],
-    )  # fmt: skip
 
 
 def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: str) -> list[Row]:
@@ -137,7 +129,7 @@ def supported(point: Point, group_size: int) -> Iterator[Kernel]:
 
 def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
     """Compare the first rows with the reference: `==` for exact kernels, within 5 % in the mean for the others."""
-    block = take_rows(problem.linear, np.arange(min(CHECKED_ROWS, problem.linear.n)))
+    block = problem.linear.take_rows(slice(CHECKED_ROWS))
     found = y[:, : block.n]
     if kernel.exact:
         wrong = int((found != reference.forward_w4a8(block, problem.x)).sum())

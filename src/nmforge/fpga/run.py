@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,7 @@ def simulate_point(
     `pattern` names the engine: the layer's own, or a dense one such as 2:2 for a dense layer. Activations are seeded
     int8[tokens, K]. Raises NmforgeError where a sum differs from the reference.
     """
-    whole = load_linear(artifact, layer)
-    linear = replace(
-        whole, codes=whole.codes[:tile_rows], keep_mask=whole.keep_mask[:tile_rows],
-        group_mult=whole.group_mult[:tile_rows], row_scale=whole.row_scale[:tile_rows],
-    )  # fmt: skip
+    linear = load_linear(artifact, layer).take_rows(slice(tile_rows))
     engine = Pattern.parse(pattern) if pattern else linear.pattern
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
     found = simulate_gemm(linear, xq, rows, cols, build_dir, pattern=engine)
