@@ -58,7 +58,7 @@ def run_workflow(tree: Path, *arguments: str) -> str:
 def test_tiny_config_runs_as_slurm_jobs(slurm_log: Path, tree: Path) -> None:
     # Jobs of seconds: look at their state sooner than the profile does.
     quick = ["--slurm-init-seconds-before-status-checks", "3"]
-    configs = ["--configfile", "tests/configs/tiny.yaml", "tests/cluster/two_designs.yaml"]
+    configs = ["--configfile", "tests/configs/tiny.yaml", "tests/cluster/few_designs.yaml"]
     output = run_workflow(tree, *quick, *configs)
     submitted = {int(job) for job in re.findall(r"submitted with SLURM jobid (\d+)", output)}
     assert submitted, output[-6000:]

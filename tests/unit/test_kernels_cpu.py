@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from cpu_cases import check_isa
@@ -53,6 +55,20 @@ def test_many_tokens_on_more_threads_than_cores() -> None:
     expected = reference.forward_w4a8(linear, x)
     for threads in (1, 2, 3, 7, 1):
         np.testing.assert_array_equal(CpuLinear(linear).forward(x, threads), expected)
+
+
+def test_calls_in_quick_succession_from_several_threads() -> None:
+    """Workers wake late, or not at all, and callers take turns: no call may lose or repeat a chunk."""
+    linear = layer(n=300, k=128)
+    kernel = CpuLinear(linear)
+    xs = [np.random.default_rng(seed).standard_normal((2, 128), dtype=np.float32) for seed in range(4)]
+    expected = [reference.forward_w4a8(linear, x) for x in xs]
+
+    def repeat(i: int) -> bool:
+        return all((kernel.forward(xs[i], 2 + i % 3) == expected[i]).all() for _ in range(500))
+
+    with ThreadPoolExecutor(4) as callers:
+        assert all(callers.map(repeat, range(4)))
 
 
 def test_no_tokens() -> None:

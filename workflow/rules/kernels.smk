@@ -11,7 +11,7 @@ rule bench:
         "logs/bench.log",
     conda:
         "../../envs/kernels.yaml"
-    threads: workflow.cores if workflow.cores else SETTINGS.kernels.threads
+    threads: 1000  # capped at --cores: nothing runs beside it
     resources:
         mem_mb=4000,
         runtime=30,

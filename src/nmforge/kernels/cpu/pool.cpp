@@ -15,14 +15,16 @@ namespace {
 
 using Body = std::function<void(int, int, int)>;
 
-// A worker spins this long for the next call before it sleeps, and the caller before it yields its core.
-constexpr auto kSpin = std::chrono::microseconds(50);
+// A worker looks for the next call this long before it sleeps.
+constexpr auto kPatience = std::chrono::microseconds(50);
 
+// Gives its core away between two looks: caller and worker may share one.
 template <class Ready>
-bool spin(const Ready& ready) {
-  const auto until = std::chrono::steady_clock::now() + kSpin;
+bool wait_for(const Ready& ready, std::chrono::microseconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
   while (!ready()) {
-    if (std::chrono::steady_clock::now() > until) return ready();
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::yield();
   }
   return true;
 }
@@ -33,37 +35,44 @@ class Pool {
     const std::lock_guard<std::mutex> turn(turn_);
     while (static_cast<int>(workers_.size()) < threads - 1) {
       const int worker = static_cast<int>(workers_.size()) + 1;
-      workers_.emplace_back([this, worker, seen = generation_.load()] { serve(worker, seen); });
+      workers_.emplace_back([this, worker, seen = calls_.load()] { serve(worker, seen); });
     }
+    body_ = &body, count_ = count;
+    threads_ = threads, chunk_ = chunk, finished_ = 0;
     {
       const std::lock_guard<std::mutex> guard(mutex_);
-      body_ = &body, threads_ = threads, count_ = count, chunk_ = chunk;
-      next_.store(0);
-      running_.store(static_cast<int>(workers_.size()));
-      generation_.fetch_add(1);
+      remaining_ = count;
+      ++calls_;
     }
     wake_.notify_all();
     work(0);
-    while (!spin([this] { return running_.load() == 0; })) std::this_thread::yield();
+    while (finished_ != count) std::this_thread::yield();
   }
 
  private:
+  // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read behind a
+  // successful exchange only; a worker that wakes late finds nothing and touches nothing.
   void work(int worker) {
-    for (int begin = next_.fetch_add(chunk_); begin < count_; begin = next_.fetch_add(chunk_)) {
-      (*body_)(begin, std::min(begin + chunk_, count_), worker);
+    for (int left = remaining_; left > 0;) {
+      const int size = std::min<int>(chunk_, left);
+      if (remaining_.compare_exchange_weak(left, left - size)) {
+        const int begin = count_ - left;
+        (*body_)(begin, begin + size, worker);
+        finished_ += size;
+        left = remaining_;
+      }
     }
   }
 
   [[noreturn]] void serve(int worker, unsigned seen) {
     for (;;) {
-      const auto called = [this, seen] { return generation_.load() != seen; };
-      if (!spin(called)) {
+      const auto called = [this, &seen] { return calls_ != seen; };
+      if (!wait_for(called, kPatience)) {
         std::unique_lock<std::mutex> guard(mutex_);
         wake_.wait(guard, called);
       }
-      seen = generation_.load();
+      seen = calls_;
       if (worker < threads_) work(worker);
-      running_.fetch_sub(1);
     }
   }
 
@@ -71,9 +80,9 @@ class Pool {
   std::condition_variable wake_;
   std::vector<std::thread> workers_;
   const Body* body_ = nullptr;
-  int threads_ = 0, count_ = 0, chunk_ = 1;
-  std::atomic<int> next_{0}, running_{0};
-  std::atomic<unsigned> generation_{0};
+  int count_ = 0;
+  std::atomic<int> threads_{0}, chunk_{1}, remaining_{0}, finished_{0};
+  std::atomic<unsigned> calls_{0};
 };
 
 // Never destroyed: its threads live until the process ends. A forked child has none of them and starts its own.
