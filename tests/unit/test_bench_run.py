@@ -26,6 +26,9 @@ class FakeClock:
         self.now = 0.0
         self.log: list[str] = []
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
     def candidate(self, name: str, seconds: float):  # type: ignore[no-untyped-def]
         def call() -> None:
             self.now += seconds
@@ -37,10 +40,10 @@ class FakeClock:
 def test_timer_measures_and_alternates() -> None:
     clock = FakeClock()
     candidates = {"fast": clock.candidate("fast", 1e-4), "slow": clock.candidate("slow", 0.5)}
-    timings = time_alternating(candidates, 0.1, lambda: clock.now)
+    timings = time_alternating(candidates, 0.1, lambda: clock.now, clock.sleep)
     assert timings["fast"].median_us == pytest.approx(100) and timings["fast"].spread_us == pytest.approx(0, abs=1e-6)
     assert timings["slow"].median_us == pytest.approx(500_000) and timings["slow"].repeats == 3
-    assert timings["fast"].repeats == int(0.1 / (0.003 + 0.002))
+    assert timings["fast"].repeats == int(0.1 / (0.003 + 0.010 + 0.002))
     assert clock.log.count("slow") == 5  # warm-up, calibration, three samples
     first, last = clock.log.index("slow", 4), len(clock.log) - 1 - clock.log[::-1].index("slow")
     assert "fast" in clock.log[first:last]
@@ -48,7 +51,10 @@ def test_timer_measures_and_alternates() -> None:
 
 def test_timer_caps_the_samples() -> None:
     clock = FakeClock()
-    assert time_alternating({"a": clock.candidate("a", 1e-3)}, 10, lambda: clock.now)["a"].repeats == MAX_SAMPLES
+    assert (
+        time_alternating({"a": clock.candidate("a", 1e-3)}, 10, lambda: clock.now, clock.sleep)["a"].repeats
+        == MAX_SAMPLES
+    )
 
 
 def test_summary_is_median_and_half_the_quartile_distance() -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from statistics import median
 
 MIN_SAMPLE_S = 0.003
-SETTLE_S = 0.002  # library threads spin this long behind a call and would share the next candidate's cores
-SLOW_S = 20 * SETTLE_S  # a call this long does not notice
+PAUSE_S = 0.010  # library threads spin this long behind a call, on a core the next candidate would have to share
+WAKE_S = 0.002
 MIN_SAMPLES, MAX_SAMPLES = 3, 60
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,25 @@ class Timing:
 def time_alternating(
     candidates: Mapping[str, Callable[[], object]],
     seconds: float,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> dict[str, Timing]:
-    """Time each candidate for about `seconds`, a sample of each in turn.
+    """Time each candidate for about `seconds`, a sample of each in turn, three samples at least.
 
-    A sample is as many calls as last at least three milliseconds, behind untimed calls of at least two: they wake the
-    candidate's threads and let those of the one before fall asleep. A slow candidate needs no such calls, and gets
-    three samples at least.
+    A sample is as many calls as last three milliseconds. Before it comes a pause, in which the threads of the candidate
+    before fall asleep, and two milliseconds of untimed calls, which wake this one's.
     """
-    once = {name: _first(call, clock) for name, call in candidates.items()}
+    once = {name: _first(call, clock, sleep) for name, call in candidates.items()}
     calls = {name: max(1, math.ceil(MIN_SAMPLE_S / once[name])) for name in candidates}
-    wanted = {name: _samples_within(seconds, once[name] * calls[name] + SETTLE_S) for name in candidates}
+    wanted = {
+        name: _samples_within(seconds, once[name] * calls[name] + PAUSE_S + _waking(once[name])) for name in candidates
+    }
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(max(wanted.values(), default=0)):
         for name, call in candidates.items():
             if turn < wanted[name]:
-                if once[name] < SLOW_S:
-                    _settle(call, clock)
+                sleep(PAUSE_S)
+                _call_for(_waking(once[name]), call, clock)
                 samples[name].append(_sample(call, calls[name], clock))
     return {name: summarize(values) for name, values in samples.items()}
 
@@ -55,24 +58,30 @@ def summarize(seconds: list[float]) -> Timing:
     return Timing(median(ordered) * 1e6, spread * 1e6, len(ordered))
 
 
-def _first(call: Callable[[], object], clock: Callable[[], float]) -> float:
+def _first(call: Callable[[], object], clock: Clock, sleep: Callable[[float], object]) -> float:
     """Seconds of one call, behind one that warms up."""
+    sleep(PAUSE_S)
     call()
     return max(_sample(call, 1, clock), 1e-9)
+
+
+def _waking(once: float) -> float:
+    """Seconds of untimed calls: none where a single call takes so long that waking its threads costs nothing."""
+    return WAKE_S if once < 20 * WAKE_S else 0.0
 
 
 def _samples_within(seconds: float, lasts: float) -> int:
     return min(MAX_SAMPLES, max(MIN_SAMPLES, int(seconds / lasts)))
 
 
-def _settle(call: Callable[[], object], clock: Callable[[], float]) -> None:
-    """Call untimed until the settling time is over."""
+def _call_for(seconds: float, call: Callable[[], object], clock: Clock) -> None:
+    """Call untimed until the seconds are over."""
     start = clock()
-    while clock() - start < SETTLE_S:
+    while clock() - start < seconds:
         call()
 
 
-def _sample(call: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+def _sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
     """Seconds per call."""
     start = clock()
     for _ in range(calls):
