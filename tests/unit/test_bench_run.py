@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from nmforge.bench import caches, shapes
 from nmforge.bench.run import plan, run_bench
-from nmforge.bench.timer import MAX_SAMPLES, summarize, time_alternating
+from nmforge.bench.timer import MAX_SAMPLES, QUIET_STEP_S, QUIET_STEPS, summarize, time_alternating, wait_until_quiet
 from nmforge.errors import NmforgeError
 from nmforge.kernels.table import KERNELS
 
@@ -26,8 +27,8 @@ class FakeClock:
         self.now = 0.0
         self.log: list[str] = []
 
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+    def settle(self) -> None:
+        self.now += 0.05
 
     def candidate(self, name: str, seconds: float):  # type: ignore[no-untyped-def]
         def call() -> None:
@@ -40,10 +41,10 @@ class FakeClock:
 def test_timer_measures_and_alternates() -> None:
     clock = FakeClock()
     candidates = {"fast": clock.candidate("fast", 1e-4), "slow": clock.candidate("slow", 0.5)}
-    timings = time_alternating(candidates, 0.1, lambda: clock.now, clock.sleep)
+    timings = time_alternating(candidates, 0.1, lambda: clock.now, clock.settle)
     assert timings["fast"].median_us == pytest.approx(100) and timings["fast"].spread_us == pytest.approx(0, abs=1e-6)
     assert timings["slow"].median_us == pytest.approx(500_000) and timings["slow"].repeats == 3
-    assert timings["fast"].repeats == int(0.1 / (0.003 + 0.010 + 0.002))
+    assert timings["fast"].repeats == int(0.1 / (0.003 + 0.004 + 0.011))
     assert clock.log.count("slow") == 5  # warm-up, calibration, three samples
     first, last = clock.log.index("slow", 4), len(clock.log) - 1 - clock.log[::-1].index("slow")
     assert "fast" in clock.log[first:last]
@@ -52,9 +53,25 @@ def test_timer_measures_and_alternates() -> None:
 def test_timer_caps_the_samples() -> None:
     clock = FakeClock()
     assert (
-        time_alternating({"a": clock.candidate("a", 1e-3)}, 10, lambda: clock.now, clock.sleep)["a"].repeats
+        time_alternating({"a": clock.candidate("a", 1e-3)}, 10, lambda: clock.now, clock.settle)["a"].repeats
         == MAX_SAMPLES
     )
+
+
+def test_quiet_waits_for_the_threads_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, slept = iter([0.0, 0.011, 0.011, 0.019, 0.019, 0.020]), []  # a step at full use, one at 0.7, one at 0.1
+    monkeypatch.setattr("nmforge.bench.timer.time.process_time", lambda: next(used))
+    monkeypatch.setattr("nmforge.bench.timer.time.sleep", slept.append)
+    wait_until_quiet()
+    assert slept == [QUIET_STEP_S] * 3
+
+
+def test_quiet_gives_up_on_a_thread_that_never_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, slept = itertools.count(), []
+    monkeypatch.setattr("nmforge.bench.timer.time.process_time", lambda: float(next(clock)))
+    monkeypatch.setattr("nmforge.bench.timer.time.sleep", slept.append)
+    wait_until_quiet()
+    assert len(slept) == QUIET_STEPS
 
 
 def test_summary_is_median_and_half_the_quartile_distance() -> None:

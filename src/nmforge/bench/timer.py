@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from statistics import median
 
 MIN_SAMPLE_S = 0.003
-PAUSE_S = 0.010  # library threads spin this long behind a call, on a core the next candidate would have to share
-WAKE_S = 0.002
+WAKE_S = 0.004
 MIN_SAMPLES, MAX_SAMPLES = 3, 60
+QUIET_STEP_S = 0.011  # longer than a scheduler tick: the CPU time of a running thread is brought up to date at ticks
+QUIET_SHARE, QUIET_STEPS = 0.2, 20
 Clock = Callable[[], float]
 
 
@@ -28,26 +29,38 @@ def time_alternating(
     candidates: Mapping[str, Callable[[], object]],
     seconds: float,
     clock: Clock = time.perf_counter,
-    sleep: Callable[[float], object] = time.sleep,
+    settle: Callable[[], object] | None = None,
 ) -> dict[str, Timing]:
     """Time each candidate for about `seconds`, a sample of each in turn, three samples at least.
 
-    A sample is as many calls as last three milliseconds. Before it comes a pause, in which the threads of the candidate
-    before fall asleep, and two milliseconds of untimed calls, which wake this one's.
+    A sample is as many calls as last three milliseconds. Before it, `settle` (by default `wait_until_quiet`) lets the
+    threads of the candidate before fall asleep, and four milliseconds of untimed calls wake this one's.
     """
-    once = {name: _first(call, clock, sleep) for name, call in candidates.items()}
+    settle = settle or wait_until_quiet
+    once = {name: _first(call, clock, settle) for name, call in candidates.items()}
     calls = {name: max(1, math.ceil(MIN_SAMPLE_S / once[name])) for name in candidates}
     wanted = {
-        name: _samples_within(seconds, once[name] * calls[name] + PAUSE_S + _waking(once[name])) for name in candidates
+        name: _samples_within(seconds, once[name] * calls[name] + _waking(once[name]) + QUIET_STEP_S)
+        for name in candidates
     }
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(max(wanted.values(), default=0)):
         for name, call in candidates.items():
             if turn < wanted[name]:
-                sleep(PAUSE_S)
+                settle()
                 _call_for(_waking(once[name]), call, clock)
                 samples[name].append(_sample(call, calls[name], clock))
     return {name: summarize(values) for name, values in samples.items()}
+
+
+def wait_until_quiet() -> None:
+    """Sleep until no thread of this process uses a core: those of a library spin for up to 50 ms behind a call and
+    would take a core from the next candidate."""
+    for _ in range(QUIET_STEPS):
+        used = time.process_time()
+        time.sleep(QUIET_STEP_S)
+        if time.process_time() - used < QUIET_SHARE * QUIET_STEP_S:
+            return
 
 
 def summarize(seconds: list[float]) -> Timing:
@@ -58,9 +71,9 @@ def summarize(seconds: list[float]) -> Timing:
     return Timing(median(ordered) * 1e6, spread * 1e6, len(ordered))
 
 
-def _first(call: Callable[[], object], clock: Clock, sleep: Callable[[float], object]) -> float:
+def _first(call: Callable[[], object], clock: Clock, settle: Callable[[], object]) -> float:
     """Seconds of one call, behind one that warms up."""
-    sleep(PAUSE_S)
+    settle()
     call()
     return max(_sample(call, 1, clock), 1e-9)
 

@@ -1,11 +1,14 @@
 #include "pool.hpp"
 
+#include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -29,27 +32,58 @@ bool wait_for(const Ready& ready, std::chrono::microseconds patience) {
   return true;
 }
 
+// A scheduler may leave a woken worker on its caller's busy core, beside an idle one, for as long as calls are short.
+// While one of these lives, a worker last seen on the caller's core may run on all of its cores but that.
+class Elsewhere {
+ public:
+  Elsewhere(std::thread& worker, int worker_cpu, int caller_cpu) : worker_(worker.native_handle()) {
+    if (worker_cpu != caller_cpu || caller_cpu < 0) return;
+    if (pthread_getaffinity_np(worker_, sizeof allowed_, &allowed_) != 0 || CPU_COUNT(&allowed_) < 2) return;
+    cpu_set_t others = allowed_;
+    CPU_CLR(caller_cpu, &others);
+    moved_ = pthread_setaffinity_np(worker_, sizeof others, &others) == 0;
+  }
+  ~Elsewhere() {
+    if (moved_) pthread_setaffinity_np(worker_, sizeof allowed_, &allowed_);
+  }
+  Elsewhere(const Elsewhere&) = delete;
+  Elsewhere& operator=(const Elsewhere&) = delete;
+
+ private:
+  pthread_t worker_;
+  cpu_set_t allowed_;
+  bool moved_ = false;
+};
+
 class Pool {
  public:
   void run(int threads, int count, int chunk, const Body& body) {
     const std::lock_guard<std::mutex> turn(turn_);
     while (static_cast<int>(workers_.size()) < threads - 1) {
-      const int worker = static_cast<int>(workers_.size()) + 1;
-      workers_.emplace_back([this, worker, seen = calls_.load()] { serve(worker, seen); });
+      const int number = static_cast<int>(workers_.size()) + 1;
+      cpus_.emplace_back(-1);
+      workers_.emplace_back([this, number, cpu = &cpus_.back(), seen = calls_.load()] { serve(number, cpu, seen); });
     }
     body_ = &body, count_ = count;
     threads_ = threads, chunk_ = chunk, finished_ = 0;
-    {
-      const std::lock_guard<std::mutex> guard(mutex_);
-      remaining_ = count;
-      ++calls_;
-    }
-    wake_.notify_all();
+    wake(threads);
     work(0);
     while (finished_ != count) std::this_thread::yield();
   }
 
  private:
+  void wake(int threads) {
+    const int here = sched_getcpu();
+    std::deque<Elsewhere> moves;
+    for (int i = 0; i < threads - 1; ++i) moves.emplace_back(workers_[i], cpus_[i], here);
+    {
+      const std::lock_guard<std::mutex> guard(mutex_);
+      remaining_ = count_;
+      ++calls_;
+    }
+    wake_.notify_all();
+  }
+
   // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read behind a
   // successful exchange only; a worker that wakes late finds nothing and touches nothing.
   void work(int worker) {
@@ -64,9 +98,12 @@ class Pool {
     }
   }
 
-  [[noreturn]] void serve(int worker, unsigned seen) {
+  [[noreturn]] void serve(int worker, std::atomic<int>* cpu, unsigned seen) {
     for (;;) {
-      const auto called = [this, &seen] { return calls_ != seen; };
+      const auto called = [this, &seen, cpu] {
+        *cpu = sched_getcpu();
+        return calls_ != seen;
+      };
       if (!wait_for(called, kPatience)) {
         std::unique_lock<std::mutex> guard(mutex_);
         wake_.wait(guard, called);
@@ -79,6 +116,7 @@ class Pool {
   std::mutex turn_, mutex_;
   std::condition_variable wake_;
   std::vector<std::thread> workers_;
+  std::deque<std::atomic<int>> cpus_;  // where each worker last ran; a deque, since workers hold addresses
   const Body* body_ = nullptr;
   int count_ = 0;
   std::atomic<int> threads_{0}, chunk_{1}, remaining_{0}, finished_{0};
