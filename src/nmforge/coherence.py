@@ -10,11 +10,13 @@ import numpy as np
 from nmforge.artifact import load_linear, read_header
 from nmforge.config import CoherenceConfig, FpgaConfig
 from nmforge.errors import NmforgeError
-from nmforge.fpga.simulate import simulate_gemm
+from nmforge.fpga.simulate import Stalls, simulate_gemm
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
 from nmforge.linear import CompressedLinear, Int8
 from nmforge.records import write_point
 from nmforge.reference import Int32, accumulate
+
+STALLS = Stalls(code=25, offsets=10, mult=40, act=25, sink=25)
 
 
 def sampled_layers(names: list[str], count: int) -> list[str]:
@@ -40,8 +42,8 @@ def compare_layer(
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
     part = linear.take_rows(slice(settings.rtl_rows))
-    simulated = simulate_gemm(part, xq, fpga.rows, fpga.cols, build_dir, stall_percent=25, seed=1)
-    note = f"{fpga.rows}x{fpga.cols} array, first {part.n} rows, 25 % random stalls"
+    simulated = simulate_gemm(part, xq, fpga.rows, fpga.cols, build_dir, STALLS, seed=1)
+    note = f"{fpga.rows}x{fpga.cols} array, first {part.n} rows, random stalls on every stream"
     rows.append({"backend": "rtl", "note": note, **_compare(expected[:, : part.n], simulated.acc)})
     return rows
 

@@ -11,7 +11,7 @@ import pytest
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, weight_image
-from nmforge.fpga.simulate import build_simulator, run_simulator, stimulus_header
+from nmforge.fpga.simulate import Stalls, build_simulator, run_simulator, stimulus_header
 from nmforge.linear import random_linear
 from nmforge.spec import Pattern
 
@@ -32,7 +32,7 @@ def run_with_offsets(program: Path, window: int, pair: tuple[int, int], stall_pe
     offsets[1, 2 * window : 2 * window + 2] = pair
     image = weight_image(replace(kept, offsets=offsets), ENGINE)
     xq = rng.integers(-127, 128, (2, 4 * WINDOWS), dtype=np.int8)
-    header = stimulus_header(ENGINE, 4 * WINDOWS, 1, 1, stall_percent, 1)
+    header = stimulus_header(ENGINE, 4 * WINDOWS, 1, 1, Stalls(*[stall_percent] * 5), 1)
     run_simulator(program, header + image.tobytes() + activation_image(xq, ENGINE).tobytes())
 
 

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,22 @@ from nmforge.spec import Pattern
 
 BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"]
 DONE, INDEX_ERROR, NO_PROGRESS = range(3)
+
+
+class Stalls(NamedTuple):
+    """Percent chance, each cycle, that an idle stream holds back its next beat; `sink`: that a result is not taken.
+
+    One rate for each stream: with a common one, the streams wait for each other and some orders never happen.
+    """
+
+    code: int = 0
+    offsets: int = 0
+    mult: int = 0
+    act: int = 0
+    sink: int = 0
+
+
+CALM = Stalls()
 
 
 @dataclass(frozen=True)
@@ -66,21 +83,20 @@ def simulate_gemm(
     rows: int,
     cols: int,
     build_dir: Path,
-    stall_percent: int = 0,
+    stalls: Stalls = CALM,
     seed: int = 0,
     pattern: Pattern | None = None,
 ) -> SimulationResult:
     """Run int8[M, K] through a rows x cols engine built for the layer; any N and M.
 
-    `stall_percent` is the chance, each cycle, that an idle stream holds back its next beat and that the
-    output is not taken; `seed` draws the stalls. `pattern` picks a dense engine such as 2:2 for a dense layer.
+    `seed` draws the stalls. `pattern` picks a dense engine such as 2:2 for a dense layer.
     """
     chosen = pattern or linear.pattern
     engine = Engine(chosen, linear.bits, rows, cols, engine_group(linear.group_size, chosen))
     kept = kept_weights(linear, engine)
     image = weight_image(kept, engine)
     row_tiles, column_tiles = tiles(linear.n, rows), tiles(xq.shape[0], cols)
-    header = stimulus_header(engine, linear.k, row_tiles, column_tiles, stall_percent, seed)
+    header = stimulus_header(engine, linear.k, row_tiles, column_tiles, stalls, seed)
     beats, cycles = run_simulator(
         build_simulator(engine, build_dir), header + image.tobytes() + activation_image(xq, engine).tobytes()
     )
@@ -89,14 +105,15 @@ def simulate_gemm(
     return SimulationResult(acc, cycles, row_tiles * column_tiles * (linear.k // chosen.of))
 
 
-def stimulus_header(engine: Engine, k: int, row_tiles: int, column_tiles: int, stall_percent: int, seed: int) -> bytes:
-    """The 13 little-endian u32 in front of the images, as struct Header of the testbench reads them."""
-    if not 0 <= stall_percent < 100:
-        raise NmforgeError(f"stall_percent = {stall_percent} leaves no progress; choose 0..99")
+def stimulus_header(engine: Engine, k: int, row_tiles: int, column_tiles: int, stalls: Stalls, seed: int) -> bytes:
+    """The 17 little-endian u32 in front of the images, as struct Header of the testbench reads them."""
+    for stream, percent in stalls._asdict().items():
+        if not 0 <= percent < 100:
+            raise NmforgeError(f"{percent} % of stalls on stream {stream} leave no progress; choose 0..99")
     return struct.pack(
-        "<13I", k // engine.group, engine.windows_per_group, engine.groups_per_block, row_tiles, column_tiles,
+        "<17I", k // engine.group, engine.windows_per_group, engine.groups_per_block, row_tiles, column_tiles,
         engine.code_bytes, engine.index_bytes, engine.rows, engine.act_bytes, 4 * engine.rows,
-        engine.cols, stall_percent, seed,
+        engine.cols, seed, *stalls,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ SYNTHESIS = {
     "ecp5": "synth_ecp5 -nodsp -top {top}",
     "xcup": "synth_xilinx -family xcup -nodsp -noiopad -top {top}",
 }
+XCUP_MEMORY_LUTS = {"SRL16E": 1, "SRLC32E": 1, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8}
 Counts = dict[str, int]
 
 
@@ -68,9 +69,13 @@ def count_ecp5(cells: Counts) -> Counts:
 
 
 def count_xcup(cells: Counts) -> Counts:
-    """From cell types of synth_xilinx; a CARRY chain shares the LUTs in front of it."""
+    """From cell types of synth_xilinx; a CARRY chain shares the LUTs in front of it, LUTs used as memory count."""
+    unknown = sorted(name for name in cells if name.startswith(("RAM", "SRL")) and name not in XCUP_MEMORY_LUTS)
+    if unknown:
+        raise NmforgeError(f"xcup cell {unknown[0]} has no LUT count; add it to XCUP_MEMORY_LUTS in fpga/synthesize.py")
+    logic = sum(count for name, count in cells.items() if name.startswith("LUT") or name == "INV")
     return {
-        "lut": sum(count for name, count in cells.items() if name.startswith("LUT") or name == "INV"),
+        "lut": logic + sum(luts * cells.get(name, 0) for name, luts in XCUP_MEMORY_LUTS.items()),
         "ff": sum(count for name, count in cells.items() if name in ("FDRE", "FDSE", "FDCE", "FDPE")),
         "dsp": cells.get("DSP48E2", 0),
     }

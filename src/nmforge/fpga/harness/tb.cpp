@@ -19,7 +19,8 @@ namespace {
 struct Header {
     uint32_t groups_per_tile, windows_per_group, groups_per_block, row_tiles, column_tiles;
     uint32_t code_bytes, index_bytes, mult_bytes, act_bytes, acc_bytes;  // one beat of each stream
-    uint32_t beats_per_tile, stall_percent, seed;
+    uint32_t beats_per_tile, seed;
+    uint32_t stall_code, stall_index, stall_mult, stall_act, stall_sink;  // percent, one for each stream
 };
 
 // Small generator (splitmix64), one per stream, so that one stream's stalls never shift another's.
@@ -132,15 +133,15 @@ int main(int argc, char** argv) {
     uint64_t beats = 0, cycles = 0, quiet = 0, status = 0;
     while (beats < expected && !status) {
         // Tiles run over row tiles first: the activations of one column tile are sent again for each.
-        if ((top.s_code_tvalid = code.offer(h.stall_percent)))
+        if ((top.s_code_tvalid = code.offer(h.stall_code)))
             set(top.s_code_tdata, weights + map.code(code.sent / windows % h.row_tiles, code.sent % windows), h.code_bytes);
-        if ((top.s_index_tvalid = index.offer(h.stall_percent)))
+        if ((top.s_index_tvalid = index.offer(h.stall_index)))
             set(top.s_index_tdata, weights + map.index(index.sent / windows % h.row_tiles, index.sent % windows), h.index_bytes);
-        if ((top.s_mult_tvalid = mult.offer(h.stall_percent)))
+        if ((top.s_mult_tvalid = mult.offer(h.stall_mult)))
             set(top.s_mult_tdata, weights + map.mult(mult.sent / groups % h.row_tiles, mult.sent % groups), h.mult_bytes);
-        if ((top.s_act_tvalid = act.offer(h.stall_percent)))
+        if ((top.s_act_tvalid = act.offer(h.stall_act)))
             set(top.s_act_tdata, acts + (act.sent / windows / h.row_tiles * windows + act.sent % windows) * h.act_bytes, h.act_bytes);
-        top.m_acc_tready = !sink.percent(h.stall_percent);
+        top.m_acc_tready = !sink.percent(h.stall_sink);
         top.eval();
 
         const bool took_code = top.s_code_tvalid && top.s_code_tready;
