@@ -114,12 +114,11 @@ def coherence(arguments: Arguments) -> None:
 
 def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, peers alternated with ours"""
-    from nmforge.artifact import read_header
     from nmforge.bench.run import run_bench
+    from nmforge.bench.shapes import model_shapes
 
     settings = _config(arguments).kernels
-    layers = read_header(arguments.artifact)["layers"].values() if settings.model_shapes else []
-    shapes = [*settings.shapes, *sorted({(layer["n"], layer["k"]) for layer in layers})]
+    shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
         seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,

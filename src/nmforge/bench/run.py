@@ -50,7 +50,7 @@ def run_bench(
     """Measure `kernels` at every (N, K) and M, resident and streamed, and write the rows of table `kernels` to `out`.
 
     All kernels of a point are prepared together and take turns; each gets about `seconds`. With `llama7b`, the layers
-    of LLaMA-7B follow at M = 1, streamed, for dense bf16, INT4 and 2:4 INT4. Raises NmforgeError for an unknown
+    of LLaMA-7B follow at M = 1, streamed, for dense bf16, INT4, INT3 and 2:4 INT4. Raises NmforgeError for an unknown
     kernel, or where a kernel's product is wrong.
     """
     unknown = [name for name in kernels if name not in KERNELS]

@@ -7,8 +7,10 @@ width and crowd the DSP columns; the counts of the dense and the sparse engines 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from nmforge.errors import NmforgeError
@@ -31,17 +33,17 @@ def synthesize(engine: Engine, target: str, build_dir: Path) -> Counts:
     """
     if target not in SYNTHESIS:
         raise NmforgeError(f"fpga.targets: {target!r} is unknown; use one of {', '.join(SYNTHESIS)}")
-    build_dir.mkdir(parents=True, exist_ok=True)
     parameters = " ".join(f"-G {name}={value}" for name, value in engine.parameters.items())
-    files = " ".join(str(path) for path in rtl_sources())
-    script = (
-        f"read_slang --threads 1 --top {TOP} {parameters} {files}; "
-        f"{SYNTHESIS[target].format(top=TOP)} -flatten; tee -q -o {{statistics}} stat -json"
-    )
-    name = f"{target}-{'-'.join(str(value) for value in engine.parameters.values())}.json"
-    statistics = f"statistics-{name}"  # a relative name: the WebAssembly build of Yosys sees a /tmp of its own
-    run_yosys(script.format(statistics=statistics), build_dir)
-    cells = json.loads((build_dir / statistics).read_text())["design"]["num_cells_by_type"]
+    build_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="synthesize-", dir=build_dir) as name:
+        folder = Path(name)  # the WebAssembly build of Yosys sees a /tmp of its own: every file goes by a relative name
+        files = [Path(shutil.copy(path, folder)).name for path in rtl_sources()]
+        run_yosys(
+            f"read_slang --threads 1 --top {TOP} {parameters} {' '.join(files)}; "
+            f"{SYNTHESIS[target].format(top=TOP)} -flatten; tee -q -o statistics.json stat -json",
+            folder,
+        )
+        cells = json.loads((folder / "statistics.json").read_text())["design"]["num_cells_by_type"]
     return {"ecp5": count_ecp5, "xcup": count_xcup}[target](cells)
 
 
