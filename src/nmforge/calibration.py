@@ -16,19 +16,15 @@ from torch import Tensor
 
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
+SLAB = 128  # columns of a Gram matrix computed at once: only slabs on and above the diagonal are
 
-@dataclass
+
+@dataclass(frozen=True)
 class InputStats:
     """count: tokens seen. gram: float32[K, K], sum over tokens of x x^T."""
 
     count: int
     gram: Tensor
-
-    def add(self, x: Tensor) -> None:
-        """Accumulate activations [..., K]."""
-        flat = x.reshape(-1, x.shape[-1]).float()
-        self.count += flat.shape[0]
-        self.gram.addmm_(flat.T, flat)
 
     @property
     def sum_of_squares(self) -> Tensor:
@@ -37,14 +33,18 @@ class InputStats:
 
 
 def gather(inputs: list[Tensor]) -> InputStats | None:
-    """Statistics of some windows [1, T, K]; None where there are none."""
+    """Statistics of some windows [..., K]; None where there are none."""
     if not inputs:
         return None
     width = inputs[0].shape[-1]
-    stats = InputStats(0, torch.zeros(width, width))
+    gram, count = torch.zeros(width, width), 0
     for x in inputs:
-        stats.add(x)
-    return stats
+        flat = x.reshape(-1, width).float()
+        count += len(flat)
+        for first in range(0, width, SLAB):
+            last = first + SLAB
+            gram[first:last, first:].addmm_(flat[:, first:last].T, flat[:, first:])
+    return InputStats(count, gram.triu() + gram.triu(1).T)
 
 
 def walk_block(

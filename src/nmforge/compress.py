@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +59,36 @@ def is_calibrated(point: DesignPoint) -> bool:
     return point.pruner in CALIBRATED_PRUNERS or point.quantizer in CALIBRATED_QUANTIZERS
 
 
-def compress_layer(weight: Tensor, stats: InputStats | None, point: DesignPoint, where: str) -> CompressedLinear:
-    """One layer float32[N, K] -> codes, mask and scales as the design point asks."""
-    point.pattern.check_divides(weight.shape[1], where)
-    if not torch.isfinite(weight).all():
-        raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
-    mask = _mask(weight, stats, point)
-    if point.quantizer == "gptq":
-        if stats is None:
-            raise ValueError("gptq needs input statistics")
-        found = gptq(weight, stats.gram, point.pattern, point.scheme, mask, where)
-    else:
-        found = QUANTIZERS[point.quantizer](
-            weight, torch.ones_like(weight).bool() if mask is None else mask, point.scheme
-        )
-    return _as_linear(found, point)
+def compress_layers(
+    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint
+) -> dict[str, CompressedLinear]:
+    """Layers float32[N, K] that read the same inputs -> codes, masks and scales as the design point asks.
+
+    GPTQ solves them together, one below the other: rows do not depend on each other, and the factor is shared.
+    """
+    for where, weight in weights.items():
+        point.pattern.check_divides(weight.shape[1], where)
+        if not torch.isfinite(weight).all():
+            raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
+    masks = {name: _mask(weight, stats, point) for name, weight in weights.items()}
+    if point.quantizer != "gptq":
+        quantize = QUANTIZERS[point.quantizer]
+        kept = {name: torch.ones_like(w).bool() if masks[name] is None else masks[name] for name, w in weights.items()}
+        return {name: _as_linear(quantize(w, kept[name], point.scheme), point) for name, w in weights.items()}
+    if stats is None:
+        raise ValueError("gptq needs input statistics")
+    given = [mask for mask in masks.values() if mask is not None]
+    stacked = torch.cat(list(weights.values()))
+    found = gptq(
+        stacked, stats.gram, point.pattern, point.scheme, torch.cat(given) if given else None, next(iter(weights))
+    )
+    return _split(_as_linear(found, point), {name: len(weight) for name, weight in weights.items()})
+
+
+def _split(linear: CompressedLinear, rows: Mapping[str, int]) -> dict[str, CompressedLinear]:
+    """Cut stacked layers apart again: rows of each, in order."""
+    ends = list(accumulate(rows.values()))
+    return {name: linear.take_rows(slice(end - rows[name], end)) for name, end in zip(rows, ends, strict=True)}
 
 
 def _mask(weight: Tensor, stats: InputStats | None, point: DesignPoint) -> Tensor | None:
@@ -99,11 +115,11 @@ def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> di
     for index, block in enumerate(tqdm(blocks, desc=f"compress {point.id}", unit="block", disable=None)):
 
         def visit(names: tuple[str, ...], stats: InputStats | None, index: int = index, block: Any = block) -> None:
-            for name in names:
-                full = f"{block_name(index)}.{name}"
-                weight = block.get_submodule(name).weight
-                linears[full] = compress_layer(weight.float(), stats, point, full)
-                weight.copy_(torch.from_numpy(dequantize(linears[full])))
+            layers = {f"{block_name(index)}.{name}": block.get_submodule(name).weight for name in names}
+            found = compress_layers({name: weight.float() for name, weight in layers.items()}, stats, point)
+            for name, linear in found.items():
+                layers[name].copy_(torch.from_numpy(dequantize(linear)))
+            linears.update(found)
 
         hidden = walk_block(model, index, hidden, visit)
     return linears

@@ -74,7 +74,7 @@ class CompressedLinear:
         scheme = QuantScheme(self.bits, self.group_size)
         _, groups = scheme.groups(self.k, where)
         check_accumulator(self.kept_per_row, scheme, where)
-        windows = self.keep_mask.reshape(self.n, -1, self.pattern.of).sum(axis=2)
+        windows = kept_per_window(self.keep_mask, self.pattern)
         rules = {
             f"keep_mask does not keep {self.pattern.keep} in every window": bool((windows == self.pattern.keep).all()),
             "codes are nonzero where pruned": not self.codes[~self.keep_mask].any(),
@@ -89,6 +89,14 @@ class CompressedLinear:
 
     def _codes_in_range(self, scheme: QuantScheme) -> bool:
         return bool(self.codes.min() >= scheme.code_min and self.codes.max() <= scheme.code_max)
+
+
+def kept_per_window(mask: Bool, pattern: Pattern) -> UInt8:
+    """bool[N, K] -> weights kept in each window, uint8[N, K / of]; one pass for each place of a window."""
+    kept = np.zeros((mask.shape[0], mask.shape[1] // pattern.of), dtype=np.uint8)
+    for place in range(pattern.of):
+        kept += mask[:, place :: pattern.of]
+    return kept
 
 
 def mask_from_offsets(offsets: UInt8, pattern: Pattern, k: int) -> Bool:

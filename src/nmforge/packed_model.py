@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.initialization import no_init_weights
 
 from nmforge.artifact import load_linears, read_header, verify
 from nmforge.errors import NmforgeError
@@ -59,8 +61,9 @@ def load_packed(path: Path, mode: str, dtype: torch.dtype, threads: int) -> Any:
                            f"use {'bf16' if dense else 'w4a16 or w4a8'}")  # fmt: skip
     settings = dict(header["model"]["config"])
     config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-    model = AutoModelForCausalLM.from_config(config)
-    _load_rest(model, path)
+    with no_init_weights():  # every weight is replaced below
+        model = AutoModelForCausalLM.from_config(config)
+    _load_rest(model, path, header["layers"])
     model.to(dtype).eval()
     linears = load_linears(path)
     for name in linear_names(config.num_hidden_layers):
@@ -73,9 +76,14 @@ def load_packed(path: Path, mode: str, dtype: torch.dtype, threads: int) -> Any:
     return model
 
 
-def _load_rest(model: Any, path: Path) -> None:
-    """Copy the uncompressed tensors of the file into the model; tied weights follow their twin."""
+def _load_rest(model: Any, path: Path, layers: Iterable[str]) -> None:
+    """Copy every tensor but those of the compressed `layers` into the model; tied weights follow their twin."""
     wanted = model.state_dict()
     with safe_open(path, framework="pt") as handle:
         rest = {name: handle.get_tensor(name) for name in handle.keys() if name in wanted}  # noqa: SIM118
-    model.load_state_dict(rest, strict=False)
+    missing = model.load_state_dict(rest, strict=False).missing_keys
+    expected = {f"{name}.weight" for name in layers}
+    if model.config.tie_word_embeddings:
+        expected.add("lm_head.weight")
+    for name in sorted(set(missing) - expected):
+        raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")

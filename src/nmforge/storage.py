@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmforge.artifact import load_linears, read_header, write_artifact
+from nmforge.artifact import load_linears, read_header
 from nmforge.linear import CompressedLinear
 from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.records import write_point
@@ -46,12 +45,15 @@ def linear_bits_per_weight(path: Path) -> float:
     return 8 * size / weights
 
 
-def encoded_bytes(linears: Mapping[str, CompressedLinear], encoding: str) -> int:
-    """Bytes that the layers' tensors take in a file written with that index encoding."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "linears.nmf.safetensors"
-        write_artifact(path, {}, linears, {}, encoding)
-        return sum(_span(entry) for entry in tensor_entries(path).values())
+def index_bytes(path: Path) -> int:
+    """Bytes the index tensors take in the file."""
+    return sum(_span(entry) for name, entry in tensor_entries(path).items() if name.endswith(".indices"))
+
+
+def packed_index_bytes(linears: Mapping[str, CompressedLinear], encoding: str) -> int:
+    """Bytes the layers' masks take once packed in that encoding; everything else in the file stays as it is."""
+    pack = INDEX_ENCODINGS[encoding].pack
+    return sum(pack(linear.keep_mask, linear.pattern).nbytes for linear in linears.values())
 
 
 def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
@@ -63,11 +65,14 @@ def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
         **{key: header["design"][key] for key in ("pattern", "bits", "group_size")},
     }
     common["design_id"] = header["design"]["id"]
-    linears = load_linears(path)
-    indexed = any(not linear.pattern.is_dense for linear in linears.values())
-    sizes = {name: encoded_bytes(linears, name) for name in INDEX_ENCODINGS} if indexed else {"none": own_size}
+    own_indices, own_encoding = index_bytes(path), header["index_encoding"]
+    sizes = {own_encoding if own_indices else "none": own_size}
+    if own_indices:
+        linears = load_linears(path)
+        others = [name for name in INDEX_ENCODINGS if name != own_encoding]
+        sizes |= {name: own_size - own_indices + packed_index_bytes(linears, name) for name in others}
     rows = [_row("linear", encoding, size, weights, 2 * weights) for encoding, size in sizes.items()]
-    encoding = header["index_encoding"] if indexed else "none"
+    encoding = own_encoding if own_indices else "none"
     fp16 = path.stat().st_size - own_size + 2 * weights
     rows.append(_row("model", encoding, path.stat().st_size, fp16 // 2, fp16))
     return [common | row for row in rows]

@@ -10,8 +10,9 @@ import pytest
 from nmforge.artifact import RawTensor, load_linear, load_linears, read_header, verify, write_artifact
 from nmforge.errors import NmforgeError
 from nmforge.linear import random_linear
+from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.spec import Pattern
-from nmforge.storage import encoded_bytes, linear_sizes
+from nmforge.storage import linear_sizes, storage_rows
 
 
 @pytest.fixture
@@ -19,7 +20,8 @@ def artifact(tmp_path: Path) -> Path:
     path = tmp_path / "a.nmf.safetensors"
     layers = {"b.q_proj": random_linear(np.random.default_rng(1), 5, 64, Pattern(2, 4), 4, 32)}
     rest = {"norm.weight": RawTensor("bfloat16", (2,), b"\x80\x3f\x80\x3f")}
-    write_artifact(path, {"design": {"id": "x"}}, layers, rest, "offset")
+    design = {"id": "x", "pattern": "2:4", "bits": 4, "group_size": 32}
+    write_artifact(path, {"design": design}, layers, rest, "offset")
     return path
 
 
@@ -34,7 +36,14 @@ def test_round_trip(artifact: Path) -> None:
 def test_storage_is_the_formula(artifact: Path) -> None:
     codes, indices, mult, scale = 5 * 16, 5 * 8, 5 * 2, 5 * 4
     assert linear_sizes(artifact) == (codes + indices + mult + scale, 320)
-    assert encoded_bytes(load_linears(artifact), "bitmask") == codes + 5 * 8 + mult + scale
+
+
+def test_storage_of_an_encoding_is_that_of_a_file_written_with_it(artifact: Path, tmp_path: Path) -> None:
+    rows = {row["encoding"]: row for row in storage_rows(artifact, "toy") if row["scope"] == "linear"}
+    for encoding in INDEX_ENCODINGS:
+        other = tmp_path / f"{encoding}.nmf.safetensors"
+        write_artifact(other, {}, load_linears(artifact), {}, encoding)
+        assert (rows[encoding]["bytes"], 320) == linear_sizes(other)
 
 
 def test_every_flipped_byte_of_data_is_found(artifact: Path) -> None:

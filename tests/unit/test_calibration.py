@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmforge.calibration import InputStats, walk_block
+from nmforge.calibration import SLAB, InputStats, gather, walk_block
 from nmforge.errors import NmforgeError
 from nmforge.models.layers import BLOCK_LINEARS, check_supported, embed
 from nmforge.models.sources import SOURCES
@@ -44,6 +44,15 @@ def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> Non
         assert stats is not None
         assert stats.count == 30
         assert torch.allclose(stats.gram, read[name].T @ read[name], rtol=1e-5, atol=1e-6)
+
+
+def test_gram_matrix_of_a_width_that_needs_several_slabs() -> None:
+    x = torch.randint(-8, 8, (2, 3, 50, 2 * SLAB + 7)).float()
+    stats = gather(list(x))
+    flat = x.flatten(0, 2)
+    assert stats is not None
+    assert stats.count == len(flat)
+    assert torch.equal(stats.gram, flat.T @ flat)
 
 
 @torch.inference_mode()

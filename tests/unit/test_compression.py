@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nmforge.calibration import InputStats
-from nmforge.compress import check_design, compress_layer
+from nmforge.calibration import InputStats, gather
+from nmforge.compress import check_design, compress_layers
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.pruning.magnitude import magnitude
@@ -22,9 +22,13 @@ from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
 
 
 def stats_of(x: torch.Tensor) -> InputStats:
-    stats = InputStats(0, torch.zeros(x.shape[1], x.shape[1]))
-    stats.add(x)
+    stats = gather([x])
+    assert stats is not None
     return stats
+
+
+def compress_one(weight: torch.Tensor, stats: InputStats | None, design: DesignPoint, name: str) -> CompressedLinear:
+    return compress_layers({name: weight}, stats, design)[name]
 
 
 def correlated(tokens: int, k: int, seed: int = 0) -> torch.Tensor:
@@ -83,7 +87,7 @@ def test_compensation_beats_rounding_and_pruning_alone() -> None:
     x, weight = correlated(512, 32), torch.randn(16, 32, generator=torch.Generator().manual_seed(4))
     stats = stats_of(x)
     error = {
-        name: output_error(weight, compress_layer(weight, stats, point(pattern, pruner, quantizer), "w"), x)
+        name: output_error(weight, compress_one(weight, stats, point(pattern, pruner, quantizer), "w"), x)
         for name, pattern, pruner, quantizer in [
             ("rtn", DENSE, "none", "rtn"),
             ("gptq", DENSE, "none", "gptq"),
@@ -107,20 +111,20 @@ def test_inverse_factor_inverts_the_damped_gram_matrix() -> None:
 def test_dead_inputs_get_code_zero() -> None:
     x = correlated(64, 16)
     x[:, 5] = 0
-    linear = compress_layer(torch.ones(3, 16), stats_of(x), point(DENSE, "none", "gptq"), "w")
+    linear = compress_one(torch.ones(3, 16), stats_of(x), point(DENSE, "none", "gptq"), "w")
     assert not linear.codes[:, 5].any()
 
 
 @pytest.mark.parametrize("text", ["2:4", "4:8", "1:4", "1:8"])
 def test_sparsegpt_masks_have_the_pattern(text: str) -> None:
     weight = torch.randn(6, 32, generator=torch.Generator().manual_seed(5))
-    made = compress_layer(weight, stats_of(correlated(64, 32)), point(Pattern.parse(text), "sparsegpt", "gptq"), "w")
+    made = compress_one(weight, stats_of(correlated(64, 32)), point(Pattern.parse(text), "sparsegpt", "gptq"), "w")
     made.check("w")
 
 
 def test_paper_point_has_one_scale() -> None:
     weight = torch.randn(6, 16, generator=torch.Generator().manual_seed(6))
-    made = compress_layer(weight, None, point(Pattern(2, 4), "magnitude", "tensor-absmax", 0), "w")
+    made = compress_one(weight, None, point(Pattern(2, 4), "magnitude", "tensor-absmax", 0), "w")
     assert len(set(made.row_scale.tolist())) == 1
     assert (made.group_mult == 1).all()
     assert np.abs(made.codes).max() == 7
@@ -129,12 +133,48 @@ def test_paper_point_has_one_scale() -> None:
 def test_sentences() -> None:
     weight = torch.zeros(2, 10)
     with pytest.raises(NmforgeError, match=r"pattern 2:4 does not divide K = 10 of layer x; choose .* 2, 5, 10"):
-        compress_layer(weight, None, point(Pattern(2, 4), "magnitude", "rtn"), "layer x")
+        compress_one(weight, None, point(Pattern(2, 4), "magnitude", "rtn"), "layer x")
     with pytest.raises(NmforgeError, match="layer x: its weights are not finite"):
-        compress_layer(torch.full((1, 8), torch.nan), None, point(DENSE, "none", "rtn"), "layer x")
+        compress_one(torch.full((1, 8), torch.nan), None, point(DENSE, "none", "rtn"), "layer x")
     with pytest.raises(NmforgeError, match="design p: pruner 'best' is unknown"):
         check_design(point(Pattern(2, 4), "best", "rtn"))
     with pytest.raises(NmforgeError, match="pattern 2:4 and pruner none disagree"):
         check_design(point(Pattern(2, 4), "none", "rtn"))
     with pytest.raises(NmforgeError, match="pattern 3:6 does not divide group_size 8"):
         check_design(point(Pattern(3, 6), "sparsegpt", "gptq"))
+
+
+def textbook_gptq(weight: torch.Tensor, gram: torch.Tensor, size: int) -> torch.Tensor:
+    """Optimal brain surgeon, column by column in float64: the inverse is shrunk by elimination, no Cholesky factor."""
+    w = weight.double().clone()
+    k = w.shape[1]
+    inverse = torch.linalg.inv(gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(k))
+    row_scale = 1.5 * weight.double().abs().amax(1) / (7 * 127)
+    codes = torch.zeros_like(w)
+    for i in range(k):
+        if i % size == 0:
+            mult = (w[:, i : i + size].abs().amax(1) / (7 * row_scale)).round().clamp(1, 127)
+        codes[:, i] = (w[:, i] / (mult * row_scale)).round().clamp(-8, 7)
+        error = (w[:, i] - codes[:, i] * mult * row_scale) / inverse[i, i]
+        w -= error[:, None] * inverse[i]
+        inverse = inverse - inverse[:, i : i + 1] @ inverse[i : i + 1] / inverse[i, i]
+    return codes
+
+
+def test_gptq_is_the_textbook_elimination() -> None:
+    weight, gram = torch.randn(12, 64, generator=torch.Generator().manual_seed(7)), stats_of(correlated(512, 64)).gram
+    found = gptq(weight, gram, DENSE, QuantScheme(4, 32), torch.ones_like(weight, dtype=torch.bool), "w")
+    assert (found.codes == textbook_gptq(weight, gram, 32)).all()
+
+
+def test_layers_that_share_inputs_are_solved_as_if_alone() -> None:
+    generator, stats = torch.Generator().manual_seed(8), stats_of(correlated(64, 32))
+    weights = {name: torch.randn(rows, 32, generator=generator) for name, rows in (("q", 5), ("k", 3), ("v", 4))}
+    for pruner, pattern in (("sparsegpt", Pattern(2, 4)), ("wanda", Pattern(2, 4)), ("none", DENSE)):
+        design = point(pattern, pruner, "gptq")
+        together = compress_layers(weights, stats, design)
+        for name, weight in weights.items():
+            alone = compress_one(weight, stats, design, name)
+            assert (together[name].codes == alone.codes).all()
+            assert (together[name].keep_mask == alone.keep_mask).all()
+            assert (together[name].row_scale == alone.row_scale).all()

@@ -50,11 +50,14 @@ def row_bytes(k: int, pattern: Pattern) -> int:
 
 def rank_masks(mask: Bool, pattern: Pattern) -> NDArray[np.int64]:
     """bool[N, K] -> rank of each window, int64[N, K / of]."""
-    windows = mask.reshape(mask.shape[0], -1, pattern.of)
-    order = np.cumsum(windows, axis=2)
     binomial = _binomials(pattern)
-    terms = binomial[np.arange(pattern.of), order] * windows
-    return np.asarray(terms.sum(axis=2), dtype=np.int64)
+    ranks = np.zeros((mask.shape[0], mask.shape[1] // pattern.of), dtype=np.int64)
+    kept = np.zeros(ranks.shape, dtype=np.uint8)
+    for offset in range(pattern.of):
+        place = mask[:, offset :: pattern.of]
+        kept += place
+        ranks += binomial[offset][kept] * place
+    return ranks
 
 
 def unrank_masks(ranks: NDArray[np.int64], pattern: Pattern) -> Bool:

@@ -4,9 +4,15 @@ Symbols: W[N, K] weights, H = X X^T + lambda I the damped Gram matrix, U the upp
 Column k is rounded (or pruned) to q_k; its error e = (w_k - q_k) / U[k, k] is pushed onto the columns to come,
 W[:, j] -= e U[k, j] for j > k. With no mask given, each window keeps the weights of largest w^2 / U[k, k]^2 at the
 moment it is reached. Arrays are held transposed, K first, so that one column is contiguous.
+
+Errors are pushed in three steps of growing reach, which changes the order of the sums and nothing else:
+
+    column  ->  rest of its panel (8 columns, whole windows)   ->  rest of its group  ->  all later columns
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -17,6 +23,7 @@ from nmforge.quantization.scales import Quantized, group_absmax, multipliers, ro
 from nmforge.spec import Pattern, QuantScheme
 
 DAMPING = 0.01
+PANEL = 8  # columns; short enough that a column's errors touch few values, long enough for matrix products
 HEADROOM = 1.5  # compensation makes later weights grow; the row scale leaves room for it
 
 
@@ -34,7 +41,7 @@ def gptq(
     columns = weight.T.clone()  # [K, N]
     columns[gram.diagonal() == 0] = 0
     row_scale = row_scales(group_absmax(columns.T, size), scheme, HEADROOM)
-    mask = torch.ones_like(columns, dtype=torch.bool) if keep_mask is None else keep_mask.T.clone()
+    kept = torch.ones_like(columns) if keep_mask is None else keep_mask.T.float()  # 1 = kept, 0 = pruned
     choose = keep_mask is None and not pattern.is_dense
     codes, mult = torch.zeros_like(columns), torch.ones(groups, rows)
     for start in range(0, k, size):
@@ -43,33 +50,45 @@ def gptq(
         absmax = block.abs().amax(dim=0)[:, None]
         mult[start // size] = multipliers(absmax, row_scale, scheme)[:, 0]
         step = mult[start // size] * row_scale
-        errors = _solve_block(block, factor, start, step, scheme, pattern, mask, codes, choose)
-        columns[stop:] -= factor[start:stop, stop:].T @ errors
+        errors = _solve_block(block, factor, start, step, scheme, pattern, kept, codes, choose)
+        _push(columns[stop:], factor[start:stop, stop:], errors)
     codes = codes.T.contiguous().to(torch.int8)
-    return Quantized(codes, mask.T.contiguous(), mult.T.contiguous().to(torch.uint8), row_scale)
+    return Quantized(codes, kept.T.bool(), mult.T.contiguous().to(torch.uint8), row_scale)
 
 
 def _solve_block(
     block: Tensor, factor: Tensor, start: int, step: Tensor, scheme: QuantScheme, pattern: Pattern,
-    mask: Tensor, codes: Tensor, choose: bool,
+    kept: Tensor, codes: Tensor, choose: bool,
 ) -> Tensor:  # fmt: skip
-    """Round one group of columns [G, N] in place, fill `codes` and `mask`; returns the scaled errors [G, N]."""
+    """Round one group of columns [G, N] in place, fill `codes` and `kept`; returns the scaled errors [G, N]."""
     errors = torch.empty_like(block)
-    for i in range(block.shape[0]):
-        k = start + i
-        if choose and k % pattern.of == 0:
-            _choose_window(block[i : i + pattern.of], factor, k, pattern, mask)
-        codes[k] = to_codes(block[i], step, scheme) * mask[k]
-        errors[i] = (block[i] - codes[k] * step) / factor[k, k]
-        block[i + 1 :] -= factor[k, k + 1 : start + block.shape[0], None] * errors[i]
+    size = len(block)
+    pivots = factor.diagonal()[start : start + size].tolist()
+    panel = math.lcm(PANEL, pattern.of)
+    for first in range(0, size, panel):
+        last = min(first + panel, size)
+        for i in range(first, last):
+            k = start + i
+            if choose and k % pattern.of == 0:
+                _choose_window(block[i : i + pattern.of], factor, k, pattern, kept)
+            code = torch.mul(to_codes(block[i], step, scheme), kept[k], out=codes[k])
+            torch.addcmul(block[i], code, step, value=-1, out=errors[i]).div_(pivots[i])
+            _push(block[i + 1 : last], factor[k : k + 1, k + 1 : start + last], errors[i : i + 1])
+        _push(block[last:], factor[start + first : start + last, start + last : start + size], errors[first:last])
     return errors
 
 
-def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, mask: Tensor) -> None:
+def _push(columns: Tensor, factor: Tensor, errors: Tensor) -> None:
+    """columns [c, N] -= factor[e, c]^T errors[e, N], in place."""
+    if len(columns):
+        columns.addmm_(factor.T, errors, alpha=-1)
+
+
+def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kept: Tensor) -> None:
     """SparseGPT's choice for the window that starts at column k; all of it must lie in one group."""
     pivots = factor.diagonal()[k : k + pattern.of, None]
     score = (window / pivots).square()
-    mask[k : k + pattern.of] = keep_largest(score.T, pattern).T
+    kept[k : k + pattern.of] = keep_largest(score.T, pattern).T
 
 
 def inverse_factor(gram: Tensor, where: str) -> Tensor:
@@ -78,7 +97,8 @@ def inverse_factor(gram: Tensor, where: str) -> Tensor:
     diagonal = damped.diagonal()
     diagonal[diagonal == 0] = 1
     diagonal += DAMPING * diagonal.mean()
-    lower, failed = torch.linalg.cholesky_ex(damped)
+    flipped, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
     if failed:
         raise NmforgeError(f"{where}: its Gram matrix is singular; calibrate on more tokens")
-    return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True)
+    upper = flipped.flip(0, 1)  # damped = upper upper^T, so damped^-1 = upper^-T upper^-1
+    return torch.linalg.solve_triangular(upper, torch.eye(len(upper)), upper=True)

@@ -40,4 +40,4 @@ def multipliers(absmax: Tensor, row_scale: Tensor, scheme: QuantScheme) -> Tenso
 
 def to_codes(weight: Tensor, step: Tensor, scheme: QuantScheme) -> Tensor:
     """Nearest code, half to even, clipped to the code range; float, same shape as `weight`."""
-    return (weight / step).round().clamp(scheme.code_min, scheme.code_max)
+    return (weight / step).round_().clamp_(scheme.code_min, scheme.code_max)
