@@ -87,3 +87,4 @@ def _load_rest(model: Any, path: Path, layers: Iterable[str]) -> None:
         expected.add("lm_head.weight")
     for name in sorted(set(missing) - expected):
         raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")
+    model.tie_weights()

@@ -366,10 +366,25 @@ def test_accuracy_shows_the_ruined_model_and_both_rivals() -> None:
 def test_fpga_takes_the_median_of_seeds_and_the_ideal_beside_it() -> None:
     rows = FIGURES["fpga"].data({"fpga": fpga_table()})
     work = rows[rows["quantity"] == "work"].set_index("pattern")
-    assert list(work.index) == ["dense", "4:8", "2:4", "1:4"]
-    assert work.loc["dense", "value"] == 64 * 4211
+    assert list(work.index) == ["1:1", "1:4", "2:4", "4:8"]
+    assert work.loc["1:1", "value"] == 64 * 4211
     assert work.loc["2:4", "value"] == 128 * 1131  # two multipliers in a PE
-    assert work.loc["dense", "ideal"] == 64 * round(4210 * 0.95)
+    assert work.loc["1:1", "ideal"] == 64 * round(4210 * 0.95)
+    assert work.loc["2:4", "over_dense"] == pytest.approx(64 * 4211 / (128 * 1131))
+
+
+def test_fpga_never_mixes_targets_nor_engines_of_other_sizes() -> None:
+    table = fpga_table()
+    synthesis = table[table["stage"] == "synthesis"]
+    other = synthesis.assign(target="xcup", lut=synthesis["lut"] / 2)
+    wide = synthesis[synthesis["pattern"] == "1:1"].assign(pattern="2:2", lut=10000)
+    rows = FIGURES["fpga"].data({"fpga": pd.concat([table, other, wide], ignore_index=True)})
+    luts = rows[rows["quantity"] == "lut ecp5"].set_index("pattern")
+    assert dict(luts["value"]) == {"1:1": 9100, "1:4": 8100, "2:2": 10000, "2:4": 10900, "4:8": 13800}
+    assert luts.loc["2:4", "over_dense"] == pytest.approx(1.09)  # over two dense multipliers, not over one
+    assert luts.loc["1:4", "over_dense"] == pytest.approx(8100 / 9100)
+    assert pd.isna(luts.loc["4:8", "over_dense"])
+    assert list(rows[rows["quantity"] == "lut xcup"]["value"]) == [4550, 4050, 5450, 6900]
 
 
 def test_claims_of_the_paper_are_named_where_they_belong() -> None:

@@ -33,7 +33,10 @@ ANCHORS = [
     ("2:4 SparseGPT + OPTQ", 3.125, 12.07, "SLiM, table 10"),
     ("2:4 MaskLLM", 3.125, 7.6, "SLiM, table 3"),
 ]
-ZOOM = 3.0  # the right panel ends where perplexity has tripled; what lies above is named in its corner
+CEILING = 1000.0  # the right panel ends here; what lies above is named over it
+LINE = 0.13  # inches a name needs
+# Columns of names in the right panel: points from .. to b/w, where their names stand, and how they are aligned.
+NAMES = [(0, 2.3, 2.35, "left"), (2.3, 3.15, 2.6, "right"), (3.15, 8, 4.45, "left")]
 
 
 def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -79,7 +82,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     )
     designs = list(dict.fromkeys(ours["design_id"]))
     under = foot_height(DOUBLE, text)
-    height = max(1.9, 0.19 * len(designs))
+    height = max(1.9, 0.23 * len(designs))
     total = 0.42 + height + 0.42 + under
     figure = blank(DOUBLE, total)
     bottom = (under + 0.42) / total
@@ -153,9 +156,9 @@ def _levels(axes: Axes, ours: pd.DataFrame, *, vertical: bool) -> None:
 
 
 def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
-    """Ratio to dense (log) against bits per weight, points above ZOOM listed instead of squeezed in."""
+    """Ratio to dense (log) against bits per weight; points above CEILING are named over the panel."""
     ours = rows[(rows["kind"] == "ours") & (rows["mode"] == "w4a16") & (rows["bits_per_weight"] < 8)]
-    shown, beyond = ours[ours["ratio_to_dense"] <= ZOOM], ours[ours["ratio_to_dense"] > ZOOM]
+    shown, beyond = ours[ours["ratio_to_dense"] <= CEILING], ours[ours["ratio_to_dense"] > CEILING]
     published = rows[rows["kind"] == "published"]
     axes.set_yscale("log")
     _levels(axes, rows[rows["kind"] == "ours"], vertical=False)
@@ -176,13 +179,15 @@ def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
         c=[colour(s) for s in shown["series"]],
         zorder=3,
     )
-    low = min(0.97, float(shown["ratio_to_dense"].min()) * 0.98) if len(shown) else 0.97
-    axes.set_ylim(low, ZOOM)
+    highest = max([3.0, *shown["ratio_to_dense"]])
+    axes.set_ylim(0.9, highest * 1.6)
     axes.set_xlim(0, 6.9)
     axes.set_xticks(range(1, 7))
-    names = pd.concat([shown, published])
-    _name_points(axes, names, low)
-    ticks = [1, 1.2, 1.5, 2, 2.5, 3]
+    named = pd.concat([shown, published])
+    for low, high, x, align in NAMES:
+        inside = (named["bits_per_weight"] >= low) & (named["bits_per_weight"] < high)
+        _name_points(axes, named[inside], x, align)
+    ticks = [tick for tick in (1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= highest * 1.6]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(FixedLocator([]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
@@ -192,8 +197,7 @@ def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
     if len(beyond):
         note = ", ".join(f"{r['design_id']} {_times(r['ratio_to_dense'])}" for _, r in beyond.iterrows())
         words = note.split(", ")
-        lines = [", ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
-        axes.set_title("above: " + "\n".join(lines), fontsize=7, fontweight="normal", color=QUIET)
+        axes.set_title("above: " + ", ".join(words), fontsize=7, fontweight="normal", color=QUIET)
 
 
 def _times(ratio: float) -> str:
@@ -201,25 +205,34 @@ def _times(ratio: float) -> str:
     return f"{ratio:.3g}x" if ratio < 100 else f"{ratio:,.0f}x"
 
 
-def _name_points(axes: Axes, points: pd.DataFrame, low: float) -> None:
-    """Names beside their points: below 3.3 b/w to the left, else to the right, pushed apart."""
-    for left in (True, False):
-        side = points[(points["bits_per_weight"] < 3.3) == left].sort_values("ratio_to_dense", kind="stable")
-        floor = low * 1.005
-        for _, row in side.iterrows():
-            y = max(float(row["ratio_to_dense"]), floor)
-            floor = y * 1.075
-            axes.annotate(
-                row["design_id"],
-                (row["bits_per_weight"], row["ratio_to_dense"]),
-                textcoords="data",
-                xytext=(min(2.85, row["bits_per_weight"] - 0.25) if left else 4.4, y),
-                zorder=4,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-                ha="right" if left else "left",
-                va="center",
-                fontsize=7,
-                annotation_clip=False,
-                color=colour(row["series"]) if row["kind"] == "ours" else QUIET,
-                arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
-            )
+def _name_points(axes: Axes, points: pd.DataFrame, x: float, align: str) -> None:
+    """Names in a column at `x`, with leaders to their points, pushed apart upwards and kept inside the panel."""
+    if points.empty:
+        return
+    side = points.sort_values("ratio_to_dense", kind="stable")
+    low, high = axes.get_ylim()
+    inches = axes.get_position().height * axes.get_figure(root=True).get_size_inches()[1]
+    gap = (high / low) ** (LINE / inches)
+    places, floor = [], low * gap**0.5
+    for ratio in side["ratio_to_dense"]:
+        places.append(max(float(ratio), floor))
+        floor = places[-1] * gap
+    ceiling = high / gap**0.5
+    for i in range(len(places) - 1, -1, -1):
+        places[i] = min(places[i], ceiling)
+        ceiling = places[i] / gap
+    for (_, row), y in zip(side.iterrows(), places, strict=True):
+        axes.annotate(
+            row["design_id"],
+            (row["bits_per_weight"], row["ratio_to_dense"]),
+            textcoords="data",
+            xytext=(x, y),
+            zorder=4,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3},
+            ha=align,
+            va="center",
+            fontsize=7,
+            annotation_clip=False,
+            color=colour(row["series"]) if row["kind"] == "ours" else QUIET,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+        )

@@ -1,0 +1,73 @@
+"""A model loaded from its artifact against the checkpoint's own model with every linear layer swapped by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmforge.artifact import load_linears
+from nmforge.compress import compress_checkpoint
+from nmforge.config import CalibrationConfig
+from nmforge.errors import NmforgeError
+from nmforge.models.layers import linear_names
+from nmforge.models.sources import load_checkpoint, prepare_checkpoint
+from nmforge.packed_model import load_packed
+from nmforge.reference import dequantize, forward_w4a8
+from nmforge.spec import DENSE, DesignPoint, Pattern
+
+TOKENS = torch.arange(48)[None] * 7 % 257
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy") / "checkpoint"
+    prepare_checkpoint("toy", None, folder.parent, folder)
+    return folder
+
+
+def artifact_of(checkpoint: Path, point: DesignPoint) -> Path:
+    out = checkpoint.parent / f"{point.id}.nmf.safetensors"
+    compress_checkpoint(checkpoint, Path("unused"), point, CalibrationConfig(), "bitmask", out)
+    return out
+
+
+def swapped(checkpoint: Path, layers: dict[str, Any]) -> Any:
+    """The checkpoint's model whose linear layers compute `layers[name](x)`."""
+    model = load_checkpoint(checkpoint)[0]
+    for name, forward in layers.items():
+        model.get_submodule(name).forward = forward
+    return model
+
+
+@torch.inference_mode()
+def test_bf16_mode_rounds_the_inputs_of_linear_layers(checkpoint: Path) -> None:
+    artifact = artifact_of(checkpoint, DesignPoint("dense", DENSE, "none", "none", 16, 0))
+    model = load_checkpoint(checkpoint)[0]
+    weights = {name: model.get_submodule(name).weight for name in linear_names(2)}
+    oracle = swapped(checkpoint, {n: lambda x, w=w: x.bfloat16().float() @ w.T for n, w in weights.items()})
+    logits = load_packed(artifact, "bf16", torch.float32, 1)(TOKENS).logits
+    assert torch.allclose(logits, oracle(TOKENS).logits, atol=1e-5)
+    assert logits.std() > 0.01
+
+
+@torch.inference_mode()
+def test_both_modes_of_a_compressed_artifact(checkpoint: Path) -> None:
+    artifact = artifact_of(checkpoint, DesignPoint("rtn", Pattern(2, 4), "magnitude", "rtn", 4, 32))
+    linears = load_linears(artifact)
+    weights = {name: torch.from_numpy(dequantize(linear)).bfloat16().float() for name, linear in linears.items()}
+    oracles = {
+        "w4a16": {n: lambda x, w=w: x.bfloat16().float() @ w.T for n, w in weights.items()},
+        "w4a8": {n: lambda x, c=c: torch.from_numpy(forward_w4a8(c, x[0].numpy()))[None] for n, c in linears.items()},
+    }
+    for mode, layers in oracles.items():
+        logits = load_packed(artifact, mode, torch.float32, 1)(TOKENS).logits
+        assert torch.allclose(logits, swapped(checkpoint, layers)(TOKENS).logits, atol=1e-5), mode
+
+
+def test_a_mode_the_artifact_lacks(checkpoint: Path) -> None:
+    artifact = artifact_of(checkpoint, DesignPoint("dense", DENSE, "none", "none", 16, 0))
+    with pytest.raises(NmforgeError, match="of design dense cannot run in mode w4a8; use bf16"):
+        load_packed(artifact, "w4a8", torch.float32, 1)
