@@ -72,9 +72,7 @@ def compress_layers(
             raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
     masks = {name: _mask(weight, stats, point) for name, weight in weights.items()}
     if point.quantizer != "gptq":
-        quantize = QUANTIZERS[point.quantizer]
-        kept = {name: torch.ones_like(w).bool() if masks[name] is None else masks[name] for name, w in weights.items()}
-        return {name: _as_linear(quantize(w, kept[name], point.scheme), point) for name, w in weights.items()}
+        return {name: _quantize(weight, masks[name], point) for name, weight in weights.items()}
     if stats is None:
         raise ValueError("gptq needs input statistics")
     given = [mask for mask in masks.values() if mask is not None]
@@ -83,6 +81,12 @@ def compress_layers(
         stacked, stats.gram, point.pattern, point.scheme, torch.cat(given) if given else None, next(iter(weights))
     )
     return _split(_as_linear(found, point), {name: len(weight) for name, weight in weights.items()})
+
+
+def _quantize(weight: Tensor, mask: Tensor | None, point: DesignPoint) -> CompressedLinear:
+    """A layer on its own, by a quantizer that needs no statistics."""
+    kept = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
+    return _as_linear(QUANTIZERS[point.quantizer](weight, kept, point.scheme), point)
 
 
 def _split(linear: CompressedLinear, rows: Mapping[str, int]) -> dict[str, CompressedLinear]:

@@ -26,7 +26,8 @@ from nmforge.packed_model import load_packed
 from nmforge.records import read_points, write_atomically, write_point
 from nmforge.storage import linear_bits_per_weight
 
-CHUNK = 256  # positions whose logits are held at once
+VOCABULARY_BLOCK = 1024  # head rows multiplied at once: their logits stay in the cache
+COMPARED_BLOCK = 64  # positions whose whole logits are held at once
 
 
 @dataclass
@@ -51,23 +52,38 @@ def score_window(
 ) -> Tensor:
     """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden]."""
     hidden: Tensor = model.model(tokens[None], use_cache=False).last_hidden_state[0]
-    first = len(tokens) - settings.stride  # with stride < seqlen, earlier positions are context only
-    for start in range(max(first - 1, 0), len(tokens) - 1, CHUNK):
-        stop = min(start + CHUNK, len(tokens) - 1)
-        logits = model.lm_head(hidden[start:stop]).float()
-        targets = tokens[start + 1 : stop + 1]
-        scores.nll += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
-        scores.tokens += stop - start
-        if dense_hidden is not None:
-            places = torch.arange(start, stop, settings.compare_every)
-            dense = model.lm_head(dense_hidden[places].to(hidden.dtype)).float()
-            _compare(dense, logits[places - start], scores)
+    head: Tensor = model.lm_head.weight
+    first = max(len(tokens) - settings.stride - 1, 0)  # with stride < seqlen, earlier positions are context only
+    scores.nll += float(negative_log_likelihood(hidden[first:-1], head, tokens[first + 1 :]).sum())
+    scores.tokens += len(tokens) - 1 - first
+    if dense_hidden is not None:
+        places = torch.arange(first, len(tokens) - 1, settings.compare_every)
+        for some in places.split(COMPARED_BLOCK):
+            _compare(dense_hidden[some].to(hidden.dtype) @ head.T, hidden[some] @ head.T, scores)
     return hidden
+
+
+def negative_log_likelihood(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    """-log softmax(hidden @ head^T)[target] in nats: [T, H], [V, H], int64[T] -> float32[T].
+
+    The vocabulary is walked block by block with a running maximum and sum (Milakov and Gimelshein 2018,
+    arXiv 1805.02867, algorithm 3), so the [T, V] logits never reach memory.
+    """
+    highest, total = torch.full((len(hidden),), -torch.inf), torch.zeros(len(hidden))
+    chosen = torch.zeros(len(hidden))
+    for first in range(0, len(head), VOCABULARY_BLOCK):
+        logits = (hidden @ head[first : first + VOCABULARY_BLOCK].T).float()
+        inside = ((targets >= first) & (targets < first + VOCABULARY_BLOCK)).nonzero()[:, 0]
+        chosen[inside] = logits[inside, targets[inside] - first]
+        higher = torch.maximum(highest, logits.amax(dim=1))
+        total = total * (highest - higher).exp() + logits.sub_(higher[:, None]).exp_().sum(dim=1)
+        highest = higher
+    return total.log() + highest - chosen
 
 
 def _compare(dense: Tensor, logits: Tensor, scores: Scores) -> None:
     """Add KL(dense || compressed) in nats and top-1 agreement over rows of logits."""
-    p, q = dense.log_softmax(-1), logits.log_softmax(-1)
+    p, q = dense.float().log_softmax(-1), logits.float().log_softmax(-1)
     scores.kl += float((p.exp() * (p - q)).sum())
     scores.agree += int((p.argmax(-1) == q.argmax(-1)).sum())
     scores.compared += len(p)

@@ -1,4 +1,4 @@
-# Prune, quantize, pack: one artifact for each design point.
+# Prune, quantize, pack: one artifact for each design point. One thread a job, as in evaluate.smk.
 
 
 rule compress:
@@ -19,7 +19,8 @@ rule compress:
         "logs/compress/{design}.log",
     conda:
         "../../envs/ml.yaml"
-    threads: 2
+    priority: 3  # long chains first, short jobs fill what is left
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=30,

@@ -14,7 +14,8 @@ rule evaluate_dense:
         f"logs/evaluate/{DENSE}.log",
     conda:
         "../../envs/ml.yaml"
-    threads: 2
+    priority: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
@@ -41,6 +42,7 @@ rule evaluate:
         design="|".join(COMPRESSED),
     conda:
         "../../envs/ml.yaml"
+    priority: 1
     threads: 1
     resources:
         mem_mb=3500,

@@ -211,7 +211,7 @@ def _name_points(axes: Axes, points: pd.DataFrame, x: float, align: str) -> None
         return
     side = points.sort_values("ratio_to_dense", kind="stable")
     low, high = axes.get_ylim()
-    inches = axes.get_position().height * axes.get_figure(root=True).get_size_inches()[1]
+    inches = axes.get_window_extent().height / axes.figure.dpi
     gap = (high / low) ** (LINE / inches)
     places, floor = [], low * gap**0.5
     for ratio in side["ratio_to_dense"]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -112,10 +115,9 @@ def plot(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _label(row: dict[str, object]) -> str:
+def _label(row: Mapping[Hashable, Any]) -> str:
     """`2:4 INT4 x2`: the series and the multipliers of a PE."""
-    per_pe = int(float(str(row["multipliers"]))) // int(float(str(row["rows"])) * float(str(row["cols"])))
-    return f"{row['series']} x{per_pe}"
+    return f"{row['series']} x{int(row['multipliers'] / (row['rows'] * row['cols']))}"
 
 
 def _title(quantity: str) -> str:
@@ -125,7 +127,7 @@ def _title(quantity: str) -> str:
     return f"LUTs, {DEVICES.get(target, target)}"
 
 
-def _value_text(quantity: str, row: dict[str, float]) -> str:
+def _value_text(quantity: str, row: Mapping[Hashable, Any]) -> str:
     """The value, and what it gains or costs over dense where that was measured."""
     ratio = row["over_dense"]
     if quantity == WORK:

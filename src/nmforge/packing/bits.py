@@ -27,10 +27,10 @@ def packed_bytes(columns: int, bits: int) -> int:
 def pack_bits(values: Integers, bits: int) -> UInt8:
     """Integers [N, columns] of `bits` bits (1..64) -> uint8[N, ceil(columns * bits / 8)]."""
     rows, columns = values.shape
-    unsigned = values.astype(np.uint8 if bits <= 8 else np.uint64)
+    unsigned: Integers = values.astype(np.uint8 if bits <= 8 else np.uint64)
     planes = np.empty((rows, columns, bits), dtype=np.uint8)
     for bit in range(bits):
-        planes[:, :, bit] = (unsigned >> unsigned.dtype.type(bit)) & unsigned.dtype.type(1)
+        planes[:, :, bit] = np.right_shift(unsigned, bit) & 1
     return np.packbits(planes.reshape(rows, columns * bits), axis=1, bitorder="little")
 
 
