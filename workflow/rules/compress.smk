@@ -17,9 +17,9 @@ rule compress:
         ARTIFACT,
     log:
         "logs/compress/{design}.log",
+    priority: 3  # long chains first, short jobs fill what is left
     conda:
         "../../envs/ml.yaml"
-    priority: 3  # long chains first, short jobs fill what is left
     threads: 1
     resources:
         mem_mb=4000,

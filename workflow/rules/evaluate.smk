@@ -12,9 +12,9 @@ rule evaluate_dense:
         hidden=DENSE_HIDDEN,
     log:
         f"logs/evaluate/{DENSE}.log",
+    priority: 2
     conda:
         "../../envs/ml.yaml"
-    priority: 2
     threads: 1
     resources:
         mem_mb=4000,
@@ -40,9 +40,9 @@ rule evaluate:
         "logs/evaluate/{design}.log",
     wildcard_constraints:
         design="|".join(COMPRESSED),
+    priority: 1
     conda:
         "../../envs/ml.yaml"
-    priority: 1
     threads: 1
     resources:
         mem_mb=3500,
