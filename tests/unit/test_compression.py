@@ -13,9 +13,9 @@ from nmforge.compress import check_design, compress_layers
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.pruning.magnitude import magnitude
-from nmforge.pruning.select import keep_largest
+from nmforge.pruning.select import _places_by_comparison, _places_by_sorting, keep_largest
 from nmforge.pruning.wanda import wanda
-from nmforge.quantization.gptq import gptq, inverse_factor
+from nmforge.quantization.gptq import activation_order, gptq, inverse_factor
 from nmforge.quantization.rtn import rtn
 from nmforge.reference import dequantize
 from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
@@ -55,10 +55,19 @@ def test_wanda_weighs_by_input_norm() -> None:
 
 def test_keep_largest_is_the_best_mask_by_enumeration() -> None:
     score = torch.rand(6, 8, generator=torch.Generator().manual_seed(1))
-    mask = keep_largest(score, Pattern(3, 8))
-    for row in range(6):
-        best = max(itertools.combinations(range(8), 3), key=lambda c, r=row: sum(score[r, list(c)]))
-        assert tuple(np.flatnonzero(mask[row])) == best
+    for pattern in (Pattern(3, 8), Pattern(1, 8), Pattern(2, 4)):
+        mask = keep_largest(score, pattern)
+        for row, first in itertools.product(range(6), range(0, 8, pattern.of)):
+            window = range(first, first + pattern.of)
+            best = max(itertools.combinations(window, pattern.keep), key=lambda c, r=row: sum(score[r, list(c)]))
+            assert tuple(first + np.flatnonzero(mask[row, first : first + pattern.of])) == best
+
+
+def test_wide_windows_are_chosen_like_narrow_ones() -> None:
+    score = torch.randint(0, 5, (64, 7), generator=torch.Generator().manual_seed(9)).float()  # many ties
+    for of in (4, 8, 16, 32):
+        windows = score.reshape(-1, of, 7)
+        assert (_places_by_comparison(windows) == _places_by_sorting(windows)).all()
 
 
 def test_rtn_is_within_half_a_step() -> None:
@@ -146,25 +155,70 @@ def test_sentences() -> None:
 
 def textbook_gptq(weight: torch.Tensor, gram: torch.Tensor, size: int) -> torch.Tensor:
     """Optimal brain surgeon, column by column in float64: the inverse is shrunk by elimination, no Cholesky factor."""
-    w = weight.double().clone()
-    k = w.shape[1]
-    inverse = torch.linalg.inv(gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(k))
+    w, k, h = weight.double().clone(), weight.shape[1], gram.double()
+    activity = h.diagonal().tolist()
+    groups = sorted(range(0, k, size), key=lambda g: -sum(activity[g : g + size]))
+    order = [sorted(range(g, g + size), key=lambda c: -activity[c]) for g in groups]
+    start = torch.linalg.inv(h + 0.01 * h.diagonal().mean() * torch.eye(k, dtype=torch.float64))
+    inverses = eliminated(start, [c for group in order for c in group])
     row_scale = 1.5 * weight.double().abs().amax(1) / (7 * 127)
     codes = torch.zeros_like(w)
-    for i in range(k):
-        if i % size == 0:
-            mult = (w[:, i : i + size].abs().amax(1) / (7 * row_scale)).round().clamp(1, 127)
-        codes[:, i] = (w[:, i] / (mult * row_scale)).round().clamp(-8, 7)
-        error = (w[:, i] - codes[:, i] * mult * row_scale) / inverse[i, i]
-        w -= error[:, None] * inverse[i]
-        inverse = inverse - inverse[:, i : i + 1] @ inverse[i : i + 1] / inverse[i, i]
+    for group in order:
+        step = torch.stack(
+            [best_step(w[n, group], row_scale[n], [inverses[c][c, c] for c in group]) for n in range(len(w))]
+        )
+        for c in group:
+            codes[:, c] = (w[:, c] / step).round().clamp(-8, 7)
+            w -= ((w[:, c] - codes[:, c] * step) / inverses[c][c, c])[:, None] * inverses[c][c]
     return codes
+
+
+def eliminated(inverse: torch.Tensor, order: list[int]) -> dict[int, torch.Tensor]:
+    """For each column the inverse in which every column before it is eliminated."""
+    found = {}
+    for c in order:
+        found[c] = inverse
+        inverse = inverse - inverse[:, c : c + 1] @ inverse[c : c + 1] / inverse[c, c]
+    return found
+
+
+def best_step(w: torch.Tensor, row_scale: torch.Tensor, variances: list[torch.Tensor]) -> torch.Tensor:
+    """The step of one row and group: every clipped range tried."""
+    steps = [(r * w.abs().max() / (7 * row_scale)).round().clamp(1, 127) * row_scale for r in (1, 0.9, 0.8, 0.7, 0.6)]
+    return min(
+        steps,
+        key=lambda s: sum((x - (x / s).round().clamp(-8, 7) * s) ** 2 / v for x, v in zip(w, variances, strict=True)),
+    )
 
 
 def test_gptq_is_the_textbook_elimination() -> None:
     weight, gram = torch.randn(12, 64, generator=torch.Generator().manual_seed(7)), stats_of(correlated(512, 64)).gram
     found = gptq(weight, gram, DENSE, QuantScheme(4, 32), torch.ones_like(weight, dtype=torch.bool), "w")
     assert (found.codes == textbook_gptq(weight, gram, 32)).all()
+
+
+def test_activation_order_keeps_groups_and_windows_whole() -> None:
+    diagonal = torch.tensor([1, 1, 5, 0, 2, 2, 0, 0, 9, 9, 0, 0, 0, 1, 20, 0]).float()
+    assert activation_order(diagonal, 8, Pattern(2, 4)).tolist() == [
+        12,
+        13,
+        14,
+        15,
+        8,
+        9,
+        10,
+        11,
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+    ]
+    assert activation_order(diagonal, 8, DENSE).tolist()[:4] == [14, 8, 9, 13]
+    assert sorted(activation_order(diagonal, 4, Pattern(4, 8)).tolist()) == list(range(16))
 
 
 def test_layers_that_share_inputs_are_solved_as_if_alone() -> None:

@@ -5,6 +5,8 @@ Column k is rounded (or pruned) to q_k; its error e = (w_k - q_k) / U[k, k] is p
 W[:, j] -= e U[k, j] for j > k. With no mask given, each window keeps the weights of largest w^2 / U[k, k]^2 at the
 moment it is reached. Arrays are held transposed, K first, so that one column is contiguous.
 
+Columns are solved in the order of their inputs' activity. The scale of a group is chosen when the group is reached:
+of some clipped ranges the one with the least sum of (w_k - q_k)^2 / U[k, k]^2 over the weights likely to be kept.
 Errors are pushed in three steps of growing reach, which changes the order of the sums and nothing else:
 
     column  ->  rest of its panel (8 columns, whole windows)   ->  rest of its group  ->  all later columns
@@ -18,8 +20,8 @@ import torch
 from torch import Tensor
 
 from nmforge.errors import NmforgeError
-from nmforge.pruning.select import keep_largest
-from nmforge.quantization.scales import Quantized, group_absmax, multipliers, row_scales, to_codes
+from nmforge.pruning.select import keep_largest_columns
+from nmforge.quantization.scales import Quantized, group_absmax, row_scales, search_multipliers, to_codes
 from nmforge.spec import Pattern, QuantScheme
 
 DAMPING = 0.01
@@ -37,23 +39,39 @@ def gptq(
     """
     rows, k = weight.shape
     size, groups = scheme.groups(k, where)
+    order = activation_order(gram.diagonal(), size, pattern)
+    gram = gram[order][:, order]
     factor = inverse_factor(gram, where)
-    columns = weight.T.clone()  # [K, N]
+    columns = weight.T[order]  # [K, N], a copy
     columns[gram.diagonal() == 0] = 0
     row_scale = row_scales(group_absmax(columns.T, size), scheme, HEADROOM)
-    kept = torch.ones_like(columns) if keep_mask is None else keep_mask.T.float()  # 1 = kept, 0 = pruned
+    kept = torch.ones_like(columns) if keep_mask is None else keep_mask.T[order].float()  # 1 = kept, 0 = pruned
     choose = keep_mask is None and not pattern.is_dense
     codes, mult = torch.zeros_like(columns), torch.ones(groups, rows)
-    for start in range(0, k, size):
-        stop = start + size
-        block = columns[start:stop]
-        absmax = block.abs().amax(dim=0)[:, None]
-        mult[start // size] = multipliers(absmax, row_scale, scheme)[:, 0]
-        step = mult[start // size] * row_scale
-        errors = _solve_block(block, factor, start, step, scheme, pattern, kept, codes, choose)
+    for group in range(groups):
+        start, stop = group * size, (group + 1) * size
+        block, pivots = columns[start:stop], factor.diagonal()[start:stop, None]
+        likely = keep_largest_columns((block / pivots).square(), pattern) if choose else kept[start:stop]
+        mult[group] = search_multipliers(block * likely, pivots.square().reciprocal(), row_scale, scheme)
+        errors = _solve_block(block, factor, start, mult[group] * row_scale, scheme, pattern, kept, codes, choose)
         _push(columns[stop:], factor[start:stop, stop:], errors)
-    codes = codes.T.contiguous().to(torch.int8)
-    return Quantized(codes, kept.T.bool(), mult.T.contiguous().to(torch.uint8), row_scale)
+    place, group_place = order.argsort(), (order[::size] // size).argsort()
+    codes = codes[place].T.contiguous().to(torch.int8)
+    return Quantized(codes, kept[place].T.bool(), mult[group_place].T.contiguous().to(torch.uint8), row_scale)
+
+
+def activation_order(diagonal: Tensor, size: int, pattern: Pattern) -> Tensor:
+    """Columns in the order they are solved, int64[K]: groups, and in them windows, most active inputs first.
+
+    The first columns have the most columns left to make up for their errors (the `act-order` of the GPTQ authors'
+    code). Groups stay whole, and windows where they divide a group, so the stored layout is the same.
+    """
+    of = 1 if size % pattern.of else pattern.of
+    windows = diagonal.reshape(-1, size // of, of)
+    inside = windows.sum(dim=2).argsort(dim=1, descending=True, stable=True)
+    groups = windows.sum(dim=(1, 2)).argsort(descending=True, stable=True)
+    places = torch.arange(len(diagonal)).reshape(windows.shape)
+    return places[groups[:, None], inside[groups]].reshape(-1)
 
 
 def _solve_block(
@@ -88,7 +106,7 @@ def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kep
     """SparseGPT's choice for the window that starts at column k; all of it must lie in one group."""
     pivots = factor.diagonal()[k : k + pattern.of, None]
     score = (window / pivots).square()
-    kept[k : k + pattern.of] = keep_largest(score.T, pattern).T
+    kept[k : k + pattern.of] = keep_largest_columns(score, pattern)
 
 
 def inverse_factor(gram: Tensor, where: str) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from nmforge.spec import QuantScheme
 
 MULTIPLIER_MAX = 127
+CLIPPED_RANGES = (1.0, 0.9, 0.8, 0.7, 0.6)  # shares of a group's largest magnitude that its codes may span
 
 
 class Quantized(NamedTuple):
@@ -41,3 +42,20 @@ def multipliers(absmax: Tensor, row_scale: Tensor, scheme: QuantScheme) -> Tenso
 def to_codes(weight: Tensor, step: Tensor, scheme: QuantScheme) -> Tensor:
     """Nearest code, half to even, clipped to the code range; float, same shape as `weight`."""
     return (weight / step).round_().clamp_(scheme.code_min, scheme.code_max)
+
+
+def search_multipliers(columns: Tensor, importance: Tensor, row_scale: Tensor, scheme: QuantScheme) -> Tensor:
+    """Multipliers of one group, float [N]: of CLIPPED_RANGES, each row takes the one of least weighted square error.
+
+    columns: [G, N], the group's weights, 0 where pruned. importance: [G, 1], what a unit of square error costs.
+    """
+    absmax = columns.abs().amax(dim=0)
+    least, chosen = torch.full_like(absmax, torch.inf), torch.ones_like(absmax)
+    for ratio in CLIPPED_RANGES:
+        mult = multipliers(ratio * absmax[:, None], row_scale, scheme)[:, 0]
+        step = mult * row_scale
+        wrong = torch.addcmul(columns, to_codes(columns, step, scheme), step, value=-1)
+        error = wrong.square_().mul_(importance).sum(dim=0)
+        chosen = torch.where(error < least, mult, chosen)
+        least = torch.minimum(error, least)
+    return chosen
