@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 
@@ -36,6 +37,35 @@ def test_wikipedia_markup_and_redirects_go(tmp_path: Path) -> None:
     dump = tmp_path / "dump.bz2"
     dump.write_bytes(bz2.compress(f'<mediawiki xmlns="http://example.org/export">{pages}</mediawiki>'.encode()))
     assert wikipedia_articles(dump) == ["Bold word"]
+
+
+@pytest.mark.parametrize("source", ["wikitext", "c4"])
+def test_data_sets_keep_their_splits_apart(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "calibrate.txt").write_text("one\ntwo\n")
+    (tmp_path / "evaluate.txt").write_text("three\n")
+    files = {"train": "calibrate.txt", "test": "evaluate.txt", "validation": "evaluate.txt"}
+    load, asked = datasets.load_dataset, []
+
+    def local(*name: str, **options: object) -> object:
+        asked.append((name, options["revision"]))
+        paths = {split: str(tmp_path / file) for split, file in files.items()}
+        return load("text", data_files=paths, cache_dir=str(tmp_path / "cache"))
+
+    monkeypatch.setattr(datasets, "load_dataset", local)
+    corpus = load_corpus(source, "abc", tmp_path)
+    assert (corpus.calibration, corpus.evaluation, corpus.revision) == (["one", "two"], ["three"], "abc")
+    assert asked[0][1] == "abc"
+
+
+def test_a_data_set_out_of_reach_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_name: str, **_options: object) -> None:
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(
+        NmforgeError, match=r"text.source 'c4' cannot be loaded \(no route .* or name a local text file"
+    ):
+        load_corpus("c4", None, tmp_path)
 
 
 def test_windows_are_spread_and_calibration_windows_differ() -> None:

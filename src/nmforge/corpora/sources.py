@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from nmforge.downloads import WheelFile, fetch
@@ -59,23 +60,33 @@ def _local_file(path: Path) -> Corpus:
     return alternate(paragraphs, f"sha256:{sha256_bytes(text.encode())[:16]}")
 
 
-def _wikitext(_source: str, revision: str | None, _cache: Path) -> Corpus:
-    """WikiText-2 raw: the train split calibrates, the test split evaluates."""
+def _from_hub(source: str, *name: str, **options: Any) -> Any:
+    """A data set of the Hugging Face hub or its local cache; raises NmforgeError where it is not in reach."""
     from datasets import load_dataset
 
-    data = load_dataset("Salesforce/wikitext", "wikitext-2-raw-v1", revision=revision)
+    try:
+        return load_dataset(*name, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise NmforgeError(
+            f"text.source {source!r} cannot be loaded ({reason}); put the Hugging Face hub in reach, "
+            "or name a local text file"
+        ) from error
+
+
+def _wikitext(_source: str, revision: str | None, _cache: Path) -> Corpus:
+    """WikiText-2 raw: the train split calibrates, the test split evaluates."""
+    data = _from_hub("wikitext", "Salesforce/wikitext", "wikitext-2-raw-v1", revision=revision)
     return Corpus(list(data["train"]["text"]), list(data["test"]["text"]), revision or "main")
 
 
 def _c4(_source: str, revision: str | None, _cache: Path) -> Corpus:
     """C4 English: the first train shard calibrates, the first validation shard evaluates."""
-    from datasets import load_dataset
-
     files = {
         "train": "en/c4-train.00000-of-01024.json.gz",
         "validation": "en/c4-validation.00000-of-00008.json.gz",
     }
-    data = load_dataset("allenai/c4", data_files=files, revision=revision)
+    data = _from_hub("c4", "allenai/c4", data_files=files, revision=revision)
     return Corpus(list(data["train"]["text"][:20000]), list(data["validation"]["text"][:2000]), revision or "main")
 
 
