@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures test lint format lock clean distclean
+.PHONY: help reproduce figures readme test lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -29,6 +29,10 @@ reproduce: $(ready) ## install, run the whole pipeline, print the ledger of clai
 
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures
+
+readme: $(ready) ## put the figure and the ledger of the last run into README.md
+	@cp paper_figures/accuracy_frontier.png docs/accuracy_frontier.png
+	@$(in_venv) nmforge claims --into README.md
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2

@@ -174,8 +174,8 @@ def figures(arguments: Arguments) -> None:
 
 def claims(arguments: Arguments) -> None:
     """print the ledger of claims; with --build make it from the tables first"""
-    from nmforge.claims import format_ledger, ledger
-    from nmforge.records import read_table, write_table
+    from nmforge.claims import format_ledger, insert, ledger, markdown
+    from nmforge.records import read_table, write_atomically, write_table
 
     path = arguments.tables / "claims.parquet"
     if arguments.build:
@@ -183,7 +183,14 @@ def claims(arguments: Arguments) -> None:
         files = {name: arguments.tables / f"{name}.parquet" for name in names}
         found = {name: read_table(file) for name, file in files.items() if file.exists()}
         write_table(ledger(found, here=provenance.cpu_name()), path)
-    print(format_ledger(read_table(path)))
+    table, document = read_table(path), arguments.into
+    if document is None:
+        print(format_ledger(table))
+        return
+    if not document.exists():
+        raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
+    changed = insert(document.read_text(), markdown(table), str(document))
+    write_atomically(document, lambda temporary: temporary.write_text(changed))
 
 
 def schema(_arguments: Arguments) -> None:
@@ -257,6 +264,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _paths(one, **tables, out=(FIGURES, "folder to draw into"))
     one = add(claims)
     one.add_argument("--build", action="store_true", help="make the ledger from the tables first")
+    one.add_argument("--into", type=Path, help="Markdown file whose marked part the ledger replaces")
     _paths(one, **tables)
     add(schema)
     return parser

@@ -10,6 +10,7 @@ from typing import Any
 
 from nmforge.artifact import load_linears, read_header
 from nmforge.linear import CompressedLinear
+from nmforge.packing.bits import pack_bits
 from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.records import write_point
 
@@ -45,9 +46,9 @@ def linear_bits_per_weight(path: Path) -> float:
     return 8 * size / weights
 
 
-def index_bytes(path: Path) -> int:
-    """Bytes the index tensors take in the file."""
-    return sum(_span(entry) for name, entry in tensor_entries(path).items() if name.endswith(".indices"))
+def part_bytes(path: Path, part: str) -> int:
+    """Bytes that one part of the compressed layers (artifact.LAYER_PARTS) takes in the file."""
+    return sum(_span(entry) for name, entry in tensor_entries(path).items() if name.endswith(f".{part}"))
 
 
 def packed_index_bytes(linears: Mapping[str, CompressedLinear], encoding: str) -> int:
@@ -56,8 +57,13 @@ def packed_index_bytes(linears: Mapping[str, CompressedLinear], encoding: str) -
     return sum(pack(linear.keep_mask, linear.pattern).nbytes for linear in linears.values())
 
 
+def dense_code_bytes(linears: Mapping[str, CompressedLinear]) -> int:
+    """Bytes of the layers' codes with every pruned weight stored as a zero, as dense hardware reads them."""
+    return sum(pack_bits(linear.codes, linear.bits).nbytes for linear in linears.values())
+
+
 def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
-    """Rows of the storage table for one artifact."""
+    """Rows of the storage table for one artifact; encoding `none` stores zeros in place and no index."""
     header = read_header(path)
     own_size, weights = linear_sizes(path)
     common = {
@@ -65,14 +71,15 @@ def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
         **{key: header["design"][key] for key in ("pattern", "bits", "group_size")},
     }
     common["design_id"] = header["design"]["id"]
-    own_indices, own_encoding = index_bytes(path), header["index_encoding"]
-    sizes = {own_encoding if own_indices else "none": own_size}
-    if own_indices:
-        linears = load_linears(path)
-        others = [name for name in INDEX_ENCODINGS if name != own_encoding]
-        sizes |= {name: own_size - own_indices + packed_index_bytes(linears, name) for name in others}
-    rows = [_row("linear", encoding, size, weights, 2 * weights) for encoding, size in sizes.items()]
-    encoding = own_encoding if own_indices else "none"
+    indices = part_bytes(path, "indices")
+    encoding = header["index_encoding"] if indices else "none"
+    sizes = {encoding: own_size}
+    if indices:
+        linears, rest = load_linears(path), own_size - indices
+        others = [name for name in INDEX_ENCODINGS if name != encoding]
+        sizes |= {name: rest + packed_index_bytes(linears, name) for name in others}
+        sizes["none"] = rest - part_bytes(path, "codes") + dense_code_bytes(linears)
+    rows = [_row("linear", name, size, weights, 2 * weights) for name, size in sizes.items()]
     fp16 = path.stat().st_size - own_size + 2 * weights
     rows.append(_row("model", encoding, path.stat().st_size, fp16 // 2, fp16))
     return [common | row for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from nmforge.artifact import RawTensor, load_linear, load_linears, read_header, 
 from nmforge.errors import NmforgeError
 from nmforge.linear import random_linear
 from nmforge.packing.indices import INDEX_ENCODINGS
-from nmforge.spec import Pattern
+from nmforge.spec import DENSE, Pattern
 from nmforge.storage import linear_sizes, storage_rows
 
 
@@ -44,6 +45,9 @@ def test_storage_of_an_encoding_is_that_of_a_file_written_with_it(artifact: Path
         other = tmp_path / f"{encoding}.nmf.safetensors"
         write_artifact(other, {}, load_linears(artifact), {}, encoding)
         assert (rows[encoding]["bytes"], 320) == linear_sizes(other)
+    dense = replace(load_linears(artifact)["b.q_proj"], pattern=DENSE, keep_mask=np.ones((5, 64), dtype=np.bool_))
+    write_artifact(tmp_path / "dense", {}, {"b.q_proj": dense}, {}, "bitmask")
+    assert (rows["none"]["bytes"], 320) == linear_sizes(tmp_path / "dense")
 
 
 def test_every_flipped_byte_of_data_is_found(artifact: Path) -> None:

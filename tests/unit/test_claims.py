@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import pytest
 
-from nmforge.claims import format_ledger, ledger, markdown, verdict
+from nmforge.claims import format_ledger, insert, ledger, markdown, verdict
+from nmforge.errors import NmforgeError
 
 CPU = "AMD EPYC 7B13, 2 cores"
 WHERE = {"host": CPU, "date": "2026-01-02"}
@@ -235,3 +236,13 @@ def test_texts_name_every_claim_and_fit_a_terminal() -> None:
 
 def test_no_colour_when_not_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in format_ledger(ledger({}))
+
+
+def test_the_ledger_replaces_the_marked_part_of_a_document() -> None:
+    document = "# title\n<!-- ledger -->\nold\n<!-- end of ledger -->\nrest\n"
+    wanted = "# title\n<!-- ledger -->\n\n| new |\n\n<!-- end of ledger -->\nrest\n"
+    once = insert(document, "| new |\n", "README.md")
+    assert once == wanted
+    assert insert(once, "| new |\n", "README.md") == wanted
+    with pytest.raises(NmforgeError, match=r"README.md has no ledger marks; add a line <!-- ledger -->"):
+        insert("no marks", "| new |\n", "README.md")

@@ -16,9 +16,9 @@ from nmforge.claims.entry import COLUMNS, Entry, Tables, verdict
 from nmforge.claims.kernels import end_to_end_entries, matmul_entries, rival_time_entries
 from nmforge.claims.questions import accuracy_entries, coherence_entries
 from nmforge.claims.storage import storage_entries
-from nmforge.claims.text import format_ledger, markdown
+from nmforge.claims.text import format_ledger, insert, markdown
 
-__all__ = ["Entry", "format_ledger", "ledger", "markdown", "verdict"]
+__all__ = ["Entry", "format_ledger", "insert", "ledger", "markdown", "verdict"]
 
 SECTIONS: list[Callable[[Tables, str | None], Iterator[Entry]]] = [
     storage_entries,

@@ -8,6 +8,7 @@ import textwrap
 import pandas as pd
 
 from nmforge.claims.entry import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, PAPER, REPRODUCED
+from nmforge.errors import NmforgeError
 
 WIDTHS = (22, 46, 34, 20)  # ours | platform | baseline | verdict
 COLOURS = {REPRODUCED: "32", EXCEEDED: "36", NOT_REACHED: "31", NOT_MEASURABLE: "2"}
@@ -42,6 +43,18 @@ def _line(cells: tuple[str, ...], colour: bool) -> str:
             texts[-1] = f"\x1b[{COLOURS[cells[-1]]}m{texts[-1].rstrip()}\x1b[0m"
         out.append(("  " + "  ".join(texts)).rstrip())
     return "\n".join(out)
+
+
+START, END = "<!-- ledger -->", "<!-- end of ledger -->"
+
+
+def insert(document: str, ledger: str, name: str) -> str:
+    """A Markdown document with the text between the two ledger marks replaced; NmforgeError where it has none."""
+    before, start, rest = document.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise NmforgeError(f"{name} has no ledger marks; add a line {START} and a line {END}")
+    return f"{before}{START}\n\n{ledger}\n{END}{after}"
 
 
 def markdown(table: pd.DataFrame) -> str:
