@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from nmforge.cli import main
+from nmforge.compress import check_design
 from nmforge.config import Config, load_config, parse_config
 from nmforge.errors import NmforgeError
+from nmforge.figures import FIGURES
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -48,3 +51,19 @@ def test_a_verb_prints_one_sentence_and_returns_2(tmp_path: Path, capsys: pytest
     printed = capsys.readouterr().err
     assert printed.startswith("nmforge inspect: artifact ")
     assert printed.count("\n") == 1
+
+
+def test_studies_are_valid_once_merged_with_the_default() -> None:
+    studies = sorted((ROOT / "workflow/studies").glob("*.yaml"))
+    assert studies
+    for study in studies:
+        config = parse_config(GOOD | yaml.safe_load(study.read_text()), study.name)
+        for design in config.designs:
+            check_design(design.point())
+
+
+def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    found = dict(re.findall(r'^    "(\w+)": "(\w+)",$', text, flags=re.MULTILINE))
+    assert found == {name: drawing.tables[0] for name, drawing in FIGURES.items()}
+    assert all(len(drawing.tables) == 1 for drawing in FIGURES.values())

@@ -6,7 +6,13 @@ DESIGNS = [design.id for design in SETTINGS.designs]
 DENSE = next(design.id for design in SETTINGS.designs if design.bits == 16)
 COMPRESSED = [design for design in DESIGNS if design != DENSE]
 TABLES = ["accuracy", "storage", "kernels", "fpga", "coherence", "scaling", "claims"]
-FIGURES = ["storage", "speedup", "llama7b_scaling", "accuracy_frontier", "fpga"]
+FIGURES = {  # and the table each one reads
+    "storage": "storage",
+    "speedup": "kernels",
+    "llama7b_scaling": "scaling",
+    "accuracy_frontier": "accuracy",
+    "fpga": "fpga",
+}
 
 CONFIG = Path("results/config.yaml")
 CHECKPOINT = f"results/checkpoints/{MODEL}"

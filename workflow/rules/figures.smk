@@ -4,11 +4,13 @@
 rule figure:
     input:
         sources("figures"),
-        expand("results/tables/{table}.parquet", table=TABLES),
+        lambda wildcards: f"results/tables/{FIGURES[wildcards.figure]}.parquet",
     output:
         multiext("paper_figures/{figure}", ".pdf", ".png", ".csv"),
     log:
         "logs/figures/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(FIGURES),
     group:
         "figures"
     conda:
