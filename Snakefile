@@ -26,6 +26,7 @@ validate(config, "workflow/schemas/config.schema.json", set_default=False)
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/compress.smk"
+include: "workflow/rules/recover.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/storage.smk"
 include: "workflow/rules/kernels.smk"

@@ -59,7 +59,7 @@ def compress(arguments: Arguments) -> None:
     from nmforge.compress import compress_checkpoint
 
     config = _config(arguments)
-    point = config.design(arguments.design)
+    point = config.design(arguments.design).point()
     _threads(arguments)
     compress_checkpoint(
         arguments.checkpoint,
@@ -68,6 +68,19 @@ def compress(arguments: Arguments) -> None:
         config.calibration,
         config.index_encoding,
         arguments.out,
+    )
+
+
+def recover(arguments: Arguments) -> None:
+    """train the codes of an artifact to follow the dense model, masks and scales kept"""
+    from nmforge.recovery.run import recover_artifact
+
+    design = _config(arguments).design(arguments.design)
+    if design.recovery is None:
+        raise NmforgeError(f"design {design.id} has no recovery block; add one to the config")
+    _threads(arguments)
+    recover_artifact(
+        arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery, arguments.out
     )
 
 
@@ -230,6 +243,11 @@ def _build_parser() -> argparse.ArgumentParser:
     _paths(add(text), **inputs, **source, **out)
     one = add(compress)
     one.add_argument("--design", required=True, help="id of a design point in the config")
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _paths(one, **source, **tokens, **out)
+    one = add(recover)
+    _artifact_verb(one)
+    one.add_argument("--design", required=True, help="id of a design point with a recovery block")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
     _paths(one, **source, **tokens, **out)
     _artifact_verb(add(inspect))

@@ -51,6 +51,18 @@ class EvaluationConfig(Section):
     compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
 
 
+class RecoveryConfig(Section):
+    """Training that follows compression: distillation from the dense model on calibration text."""
+
+    start: str = Field(description="Id of the design point whose artifact is trained; pattern and bits are its own.")
+    steps: int = Field(gt=0)
+    batch: int = Field(4, gt=0, description="Windows in a step.")
+    seqlen: int = Field(512, gt=1)
+    learning_rate: float = Field(3e-4, gt=0, description="Highest rate of the schedule.")
+    seed: int = Field(0, ge=0)
+    save_every: int = Field(20, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
+
+
 class DesignConfig(Section):
     """One design point of the table."""
 
@@ -60,6 +72,7 @@ class DesignConfig(Section):
     quantizer: str = "none"
     bits: int = 16
     group_size: int = Field(64, ge=0, description="0 = one group per row.")
+    recovery: RecoveryConfig | None = Field(None, description="Train the artifact of another design point.")
 
     def point(self) -> DesignPoint:
         """The design point this block describes."""
@@ -111,6 +124,16 @@ class Config(Section):
     fpga: FpgaConfig = FpgaConfig()
     coherence: CoherenceConfig = CoherenceConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _recovered_points_inherit(cls, document: Any) -> Any:
+        """Give a recovered design point the pattern, pruner, quantizer, bits and group size of its start."""
+        blocks = document.get("designs") if isinstance(document, dict) else None
+        if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+            return document
+        by_id = {block.get("id"): block for block in blocks}
+        return {**document, "designs": [_inherit(block, by_id) for block in blocks]}
+
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Config:
         ids = [design.id for design in self.designs]
@@ -119,13 +142,30 @@ class Config(Section):
             raise ValueError(f"designs repeats the id {repeated[0]}")
         return self
 
-    def design(self, design_id: str) -> DesignPoint:
-        """The design point of that id; raises NmforgeError that lists the known ones."""
+    def design(self, design_id: str) -> DesignConfig:
+        """The block of that id; raises NmforgeError that lists the known ones."""
         for design in self.designs:
             if design.id == design_id:
-                return design.point()
+                return design
         known = ", ".join(design.id for design in self.designs)
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
+
+
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size")
+
+
+def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    """A block with the compression of the point its recovery starts from."""
+    recovery = block.get("recovery")
+    if not isinstance(recovery, dict):
+        return block
+    start = by_id.get(recovery.get("start"))
+    if start is None or start.get("recovery") or start.get("bits", 16) == 16:
+        raise ValueError(f"recovery.start of {block.get('id')} must name another, compressed design point without one")
+    own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
+    if own:
+        raise ValueError(f"{own[0]} of {block.get('id')} is that of its recovery.start; remove it")
+    return {**block, **{key: start[key] for key in INHERITED if key in start}}
 
 
 def parse_config(document: Any, name: str) -> Config:

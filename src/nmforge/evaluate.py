@@ -159,5 +159,6 @@ def _row(
         "stride": settings.stride,
         "dtype": settings.dtype,
         "calibration_tokens": header["calibration"]["tokens"],
+        "recovery_tokens": header.get("recovery", {}).get("tokens", 0),
         "bits_per_weight": linear_bits_per_weight(artifact),
     }

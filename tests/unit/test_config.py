@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,23 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
         ({"designs": [{"id": "a", "pattern": "2-4"}]}, "pattern '2-4' is not of the form keep:of"),
         ({"designs": [{"id": "a"}, {"id": "a"}]}, "designs repeats the id a"),
         ({"designs": [{"id": "a", "pattern": "2:40"}]}, "pattern 2:40 is out of range"),
+        (
+            {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "c", "steps": 1}}]},
+            "recovery.start of b must name another, compressed design point without one",
+        ),
+        (
+            {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "a", "steps": 1}}]},
+            "recovery.start of b must name another, compressed",
+        ),
+        (
+            {
+                "designs": [
+                    {"id": "a", "bits": 4, "quantizer": "rtn"},
+                    {"id": "b", "bits": 3, "recovery": {"start": "a", "steps": 1}},
+                ]
+            },
+            "bits of b is that of its recovery.start; remove it",
+        ),
     ],
 )
 def test_sentences(change: dict[str, object], sentence: str) -> None:
@@ -51,6 +69,14 @@ def test_a_verb_prints_one_sentence_and_returns_2(tmp_path: Path, capsys: pytest
     printed = capsys.readouterr().err
     assert printed.startswith("nmforge inspect: artifact ")
     assert printed.count("\n") == 1
+
+
+def test_a_recovered_point_has_the_compression_of_its_start() -> None:
+    start = {"id": "a", "pattern": "2:4", "pruner": "wanda", "quantizer": "rtn", "bits": 4, "group_size": 32}
+    config = parse_config(
+        GOOD | {"designs": [{"id": "b", "recovery": {"start": "a", "steps": 5}}, start]}, "config.yaml"
+    )
+    assert config.design("b").point() == replace(config.design("a").point(), id="b")
 
 
 def test_studies_are_valid_once_merged_with_the_default() -> None:

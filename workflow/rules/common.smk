@@ -5,6 +5,7 @@ MODEL = SETTINGS.model.name
 DESIGNS = [design.id for design in SETTINGS.designs]
 DENSE = next(design.id for design in SETTINGS.designs if design.bits == 16)
 COMPRESSED = [design for design in DESIGNS if design != DENSE]
+RECOVERED = {d.id: d.recovery for d in SETTINGS.designs if d.recovery}
 TABLES = ["accuracy", "storage", "kernels", "fpga", "coherence", "scaling", "claims"]
 FIGURES = {  # and the table each one reads
     "storage": "storage",

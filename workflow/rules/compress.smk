@@ -17,6 +17,8 @@ rule compress:
         ARTIFACT,
     log:
         "logs/compress/{design}.log",
+    wildcard_constraints:
+        design="|".join(d for d in DESIGNS if d not in RECOVERED),
     priority: 3  # long chains first, short jobs fill what is left
     conda:
         "../../envs/ml.yaml"

@@ -1,0 +1,1 @@
+"""Training that gives accuracy back after compression: masks and scales stay, codes move on their grid."""

@@ -1,0 +1,143 @@
+"""Distillation: the forward pass is the artifact's arithmetic, the gradient autograd's, and a stopped run goes on."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import kl_div
+
+from nmforge.artifact import load_linears, read_header
+from nmforge.compress import compress_checkpoint
+from nmforge.config import CalibrationConfig, RecoveryConfig
+from nmforge.corpora.sources import Corpus
+from nmforge.corpora.windows import write_tokens
+from nmforge.errors import NmforgeError
+from nmforge.linear import random_linear
+from nmforge.models.sources import load_checkpoint, prepare_checkpoint
+from nmforge.recovery import distill, run
+from nmforge.recovery.distill import batches, divergence, learning_rate
+from nmforge.recovery.latent import LatentLinear
+from nmforge.recovery.run import recover_artifact
+from nmforge.reference import dequantize
+from nmforge.spec import DesignPoint, Pattern
+
+SETTINGS = RecoveryConfig(start="x", steps=12, batch=2, seqlen=32, learning_rate=3e-3, save_every=3)
+
+
+def test_forward_is_the_artifacts_arithmetic_and_codes_come_back() -> None:
+    linear = random_linear(np.random.default_rng(0), 6, 64, Pattern(2, 4), 4, 16)
+    layer, x = LatentLinear(linear), torch.randn(3, 64)
+    assert torch.equal(layer(x), x @ torch.from_numpy(dequantize(linear)).T)
+    assert (layer.to_linear().codes == linear.codes).all()
+
+
+def test_latents_round_to_the_grid_and_pruned_ones_never_move() -> None:
+    linear = random_linear(np.random.default_rng(1), 4, 32, Pattern(2, 4), 4, 8)
+    layer = LatentLinear(linear)
+    step = np.repeat(linear.group_mult * linear.row_scale[:, None].astype(np.float64), 8, axis=1)
+    moved = dequantize(linear) + step * np.random.default_rng(2).uniform(-9, 9, step.shape)
+    layer.latent.data.copy_(torch.from_numpy(moved))
+    found = layer.to_linear()
+    found.check("layer")
+    wanted = np.clip(np.rint(layer.latent.detach().numpy() / step), -8, 7) * linear.keep_mask
+    assert (found.codes == wanted).all()
+    layer(torch.randn(5, 32)).sum().backward()
+    assert layer.latent.grad is not None
+    assert (layer.latent.grad.numpy()[~linear.keep_mask] == 0).all()
+    assert (layer.latent.grad.numpy()[linear.keep_mask] != 0).all()
+
+
+def test_divergence_and_its_gradient_are_autograds() -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(300, 8, generator=generator) for _ in range(2))
+    head = torch.randn(50, 8, generator=generator)
+    loss, gradient = divergence(student, teacher, head)
+    leaf = student.clone().requires_grad_()
+    q, p = (leaf @ head.T).log_softmax(-1), (teacher @ head.T).log_softmax(-1)
+    wanted = kl_div(q, p, log_target=True, reduction="batchmean")
+    wanted.backward()  # type: ignore[no-untyped-call]
+    assert loss == pytest.approx(float(wanted.detach()), rel=1e-5)
+    assert torch.allclose(gradient, leaf.grad, atol=1e-7)
+
+
+def test_schedule_rises_to_the_highest_rate_and_falls_to_zero() -> None:
+    rates = [learning_rate(step, 100, 1.0) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5] == 1.0
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[-1] < 0.001
+
+
+def test_batches_pass_over_every_window_and_go_on_where_they_stopped() -> None:
+    whole = torch.cat(list(islice(batches(10, 4, 0, 0), 5))).tolist()
+    assert sorted(whole[:10]) == sorted(whole[10:]) == list(range(10))
+    assert whole[:10] != whole[10:]
+    assert torch.cat(list(islice(batches(10, 4, 0, 3), 2))).tolist() == whole[12:]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy checkpoint, tokens and a pruned artifact `start`."""
+    folder = tmp_path_factory.mktemp("recovery")
+    prepare_checkpoint("toy", None, folder, folder / "checkpoint")
+    text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
+    write_tokens(Corpus(text, text[:1], "r"), load_checkpoint(folder / "checkpoint")[1], folder / "tokens")
+    point = DesignPoint("start", Pattern(2, 4), "magnitude", "rtn", 4, 32)
+    compress_checkpoint(
+        folder / "checkpoint", folder / "tokens", point, CalibrationConfig(), "bitmask", folder / "start"
+    )
+    return folder
+
+
+def recover(folder: Path, name: str, settings: RecoveryConfig = SETTINGS) -> list[float]:
+    return recover_artifact(folder / "checkpoint", folder / "start", folder / "tokens", name, settings, folder / name)
+
+
+def test_training_brings_the_student_closer_and_keeps_masks_and_scales(start: Path) -> None:
+    losses = recover(start, "trained", SETTINGS.model_copy(update={"steps": 40}))
+    assert np.mean(losses[-4:]) < 0.6 * np.mean(losses[:4])
+    before, after = load_linears(start / "start"), load_linears(start / "trained")
+    for name, linear in after.items():
+        assert (linear.keep_mask == before[name].keep_mask).all()
+        assert (linear.row_scale == before[name].row_scale).all()
+        assert (linear.group_mult == before[name].group_mult).all()
+    assert any((linear.codes != before[name].codes).any() for name, linear in after.items())
+    header = read_header(start / "trained")
+    assert header["design"]["id"] == "trained"
+    assert header["recovery"]["tokens"] == 40 * 2 * 32
+
+
+def test_a_stopped_run_ends_in_the_same_bytes(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recover(start, "whole")
+    left = iter(range(7))
+
+    def stop(*arguments: object) -> float:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return distill.train_step(*arguments)  # type: ignore[arg-type]
+
+    (start / "again").mkdir()
+    out = start / "again" / "whole"
+    sources = (start / "checkpoint", start / "start", start / "tokens", "whole", SETTINGS)
+    monkeypatch.setattr(run, "train_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        recover_artifact(*sources, out)
+    assert not out.exists()
+    monkeypatch.setattr(run, "train_step", distill.train_step)
+    other = SETTINGS.model_copy(update={"learning_rate": 1e-3})
+    with pytest.raises(NmforgeError, match="belongs to a training run with other settings; remove it to start over"):
+        recover_artifact(*sources[:4], other, out)
+    assert len(recover_artifact(*sources, out)) == SETTINGS.steps - 6
+    assert out.read_bytes() == (start / "whole").read_bytes()
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_artifact_without_compressed_layers(start: Path) -> None:
+    point = DesignPoint("dense", Pattern(1, 1), "none", "none", 16, 0)
+    compress_checkpoint(start / "checkpoint", start / "tokens", point, CalibrationConfig(), "bitmask", start / "dense")
+    with pytest.raises(NmforgeError, match="dense has no compressed layer to train; start from a compressed design"):
+        recover_artifact(start / "checkpoint", start / "dense", start / "tokens", "d", SETTINGS, start / "d")
