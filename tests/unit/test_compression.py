@@ -13,6 +13,7 @@ from nmforge.compress import check_design, compress_layers
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.pruning.magnitude import magnitude
+from nmforge.pruning.ria import ria
 from nmforge.pruning.select import _places_by_comparison, _places_by_sorting, keep_largest
 from nmforge.pruning.wanda import wanda
 from nmforge.quantization.gptq import activation_order, gptq, inverse_factor
@@ -51,6 +52,29 @@ def test_wanda_weighs_by_input_norm() -> None:
     x = torch.diag(torch.tensor([10.0, 1.0, 1.0, 1.0]))
     mask = wanda(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), stats_of(x), Pattern(2, 4))
     assert mask.tolist() == [[True, False, False, True]]
+
+
+def test_ria_is_its_formula_and_saves_a_weak_column() -> None:
+    generator = torch.Generator().manual_seed(11)
+    weight, x = torch.randn(5, 8, generator=generator), torch.randn(20, 8, generator=generator)
+    score = np.zeros((5, 8))
+    for n, k in itertools.product(range(5), range(8)):
+        size = abs(float(weight[n, k]))
+        relative = size / float(weight[n].abs().sum()) + size / float(weight[:, k].abs().sum())
+        score[n, k] = relative * float(x[:, k].norm()) ** 0.5
+    assert (ria(weight, stats_of(x), Pattern(2, 4)) == keep_largest(torch.tensor(score), Pattern(2, 4))).all()
+    weak = torch.tensor([[1.0, 1.0, 1.0, 0.4], [1.0, 1.0, 1.0, 0.0]])  # the last input's only weight
+    assert ria(weak, stats_of(torch.eye(4)), Pattern(2, 4))[0, 3]
+    assert not wanda(weak, stats_of(torch.eye(4)), Pattern(2, 4))[0, 3]
+
+
+def test_a_singular_matrix_is_damped_more_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    indefinite = torch.tensor([[1.0, 1.05], [1.05, 1.0]])
+    factor = inverse_factor(indefinite, "layer x")
+    assert torch.allclose(factor.T @ factor @ (indefinite + 0.1 * torch.eye(2)), torch.eye(2), atol=1e-4)
+    assert capsys.readouterr().err == "nmforge: layer x: its Gram matrix is singular at damping 0.01\n"
+    with pytest.raises(NmforgeError, match="layer x: its Gram matrix stays singular; calibrate on more tokens"):
+        inverse_factor(torch.full((2, 2), torch.nan), "layer x")
 
 
 def test_keep_largest_is_the_best_mask_by_enumeration() -> None:

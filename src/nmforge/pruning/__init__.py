@@ -12,10 +12,11 @@ from torch import Tensor
 
 from nmforge.calibration import InputStats
 from nmforge.pruning.magnitude import magnitude
+from nmforge.pruning.ria import ria
 from nmforge.pruning.wanda import wanda
 from nmforge.spec import Pattern
 
 Pruner = Callable[[Tensor, InputStats | None, Pattern], Tensor]
-PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda}
+PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda, "ria": ria}
 JOINT_PRUNERS = ("sparsegpt",)
-CALIBRATED_PRUNERS = ("wanda", "sparsegpt")
+CALIBRATED_PRUNERS = ("wanda", "ria", "sparsegpt")

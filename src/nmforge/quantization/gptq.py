@@ -15,16 +15,18 @@ Errors are pushed in three steps of growing reach, which changes the order of th
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from nmforge.errors import NmforgeError
 from nmforge.pruning.select import keep_largest_columns
 from nmforge.quantization.scales import Quantized, group_absmax, row_scales, search_multipliers, to_codes
 from nmforge.spec import Pattern, QuantScheme
 
-DAMPING = 0.01
+DAMPINGS = (0.01, 0.1, 1.0)  # shares of the mean of the diagonal, tried in turn
 PANEL = 8  # columns; short enough that a column's errors touch few values, long enough for matrix products
 HEADROOM = 1.5  # compensation makes later weights grow; the row scale leaves room for it
 
@@ -110,13 +112,17 @@ def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kep
 
 
 def inverse_factor(gram: Tensor, where: str) -> Tensor:
-    """Upper Cholesky factor of (gram + damping)^-1; an input that was never active gets a unit pivot."""
-    damped = gram.clone()
-    diagonal = damped.diagonal()
-    diagonal[diagonal == 0] = 1
-    diagonal += DAMPING * diagonal.mean()
-    flipped, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
-    if failed:
-        raise NmforgeError(f"{where}: its Gram matrix is singular; calibrate on more tokens")
-    upper = flipped.flip(0, 1)  # damped = upper upper^T, so damped^-1 = upper^-T upper^-1
-    return torch.linalg.solve_triangular(upper, torch.eye(len(upper)), upper=True)
+    """Upper Cholesky factor of (gram + damping)^-1; an input that was never active gets a unit pivot.
+
+    A matrix that stays singular is damped ten times more, up to twice, and a line on stderr says so.
+    """
+    diagonal = gram.diagonal()
+    filled = gram + torch.diag((diagonal == 0).to(gram.dtype))
+    for damping in DAMPINGS:
+        damped = filled + damping * filled.diagonal().mean() * torch.eye(len(gram))
+        flipped, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
+        if not failed and torch.isfinite(flipped).all():
+            upper = flipped.flip(0, 1)  # damped = upper upper^T, so damped^-1 = upper^-T upper^-1
+            return torch.linalg.solve_triangular(upper, torch.eye(len(gram)), upper=True)
+        tqdm.write(f"nmforge: {where}: its Gram matrix is singular at damping {damping:g}", file=sys.stderr)
+    raise NmforgeError(f"{where}: its Gram matrix stays singular; calibrate on more tokens")
