@@ -191,18 +191,19 @@ def claims(arguments: Arguments) -> None:
     from nmforge.records import read_table, write_atomically, write_table
 
     path = arguments.tables / "claims.parquet"
-    if arguments.build:
-        names = ("accuracy", "storage", "kernels", "fpga", "coherence", "scaling")
-        files = {name: arguments.tables / f"{name}.parquet" for name in names}
-        found = {name: read_table(file) for name, file in files.items() if file.exists()}
-        write_table(ledger(found, here=provenance.cpu_name()), path)
-    table, document = read_table(path), arguments.into
+    names = ("accuracy", "storage", "kernels", "fpga", "coherence", "scaling")
+    files = {name: arguments.tables / f"{name}.parquet" for name in names}
+    document: Path | None = arguments.into
     if document is None:
-        print(format_ledger(table))
+        if arguments.build:
+            found = {name: read_table(file) for name, file in files.items() if file.exists()}
+            write_table(ledger(found, here=provenance.cpu_name()), path)
+        print(format_ledger(read_table(path)))
         return
     if not document.exists():
         raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
-    changed = insert(document.read_text(), markdown(table), str(document))
+    recorded = ledger({name: read_table(file) for name, file in files.items()})  # a reader is on another machine
+    changed = insert(document.read_text(), markdown(recorded), str(document))
     write_atomically(document, lambda temporary: temporary.write_text(changed))
 
 

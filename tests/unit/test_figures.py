@@ -182,7 +182,7 @@ def scaling_rows() -> pd.DataFrame:
                 "engine": "gemm",
                 "rows": 8,
                 "cols": 8,
-                "source": "modelled (model checked against RTL within 0.4 %)",
+                "source": "modelled (cycle model within 0.4 % of RTL)",
             }
             for p, c in cycles.items()
         ]

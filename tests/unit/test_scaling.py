@@ -124,7 +124,7 @@ def test_fpga_counts_cycles_and_invents_no_clock() -> None:
     assert table["multipliers"].to_dict() == {"dense": 64, "2:4": 128, "4:8": 256}
     assert table["speedup_vs_dense"].to_dict() == {"dense": 1.0, "2:4": 2.0, "4:8": 2.0}
     assert table[["tokens_per_s", "us_per_token", "clock_mhz"]].isna().all(axis=None)
-    assert set(table["source"]) == {"modelled (model checked against RTL within 0.4 %)"}
+    assert set(table["source"]) == {"modelled (cycle model within 0.4 % of RTL)"}
 
 
 def test_a_routed_clock_gives_tokens_per_second_for_its_own_array_only() -> None:
