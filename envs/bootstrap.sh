@@ -40,6 +40,7 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
         fail "${CXX:-A C++ compiler} was not found: install one (Debian: apt-get install g++)" \
             "or let CXX name the one you have."
     found make || fail "make was not found: install it (Debian: apt-get install make)."
+    found perl || fail "perl was not found (Verilator needs it): install it (Debian: apt-get install perl)."
     found git || fail "git was not found: install it (Debian: apt-get install git)."
 }
 

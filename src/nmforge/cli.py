@@ -19,6 +19,12 @@ from nmforge.errors import NmforgeError
 
 Arguments = argparse.Namespace
 DEFAULT_CACHE = Path(".cache/inputs")
+# Where the workflow keeps the inputs of a model; a verb that is not told otherwise looks there.
+INPUTS = {
+    "checkpoint": "results/checkpoints/{model}",
+    "tokens": "results/tokens/{model}.safetensors",
+    "dense_hidden": "results/cache/{model}-dense_hidden.safetensors",
+}
 TABLES, FIGURES = Path("results/tables"), Path("paper_figures")
 
 
@@ -26,6 +32,9 @@ def _config(arguments: Arguments) -> Config:
     """The config, whose hash goes into every measurement of this process."""
     config = load_config(arguments.config)
     os.environ[provenance.CONFIG_HASH_VARIABLE] = provenance.hash_json(config.model_dump(mode="json"))[:16]
+    for name, path in INPUTS.items():
+        if getattr(arguments, name, path) is None:
+            setattr(arguments, name, Path(path.format(model=config.model.name)))
     return config
 
 
@@ -220,6 +229,13 @@ def _paths(parser: argparse.ArgumentParser, **options: tuple[Path | None, str]) 
         parser.add_argument(flag, type=Path, default=default, required=default is None, help=explanation)
 
 
+def _input(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options for inputs whose default place is the workflow's."""
+    for name in names:
+        place = INPUTS[name].format(model="<model.name>")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, help=f"default: {place}")
+
+
 def _artifact_verb(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, help="an *.nmf.safetensors file")
 
@@ -231,8 +247,6 @@ def _build_parser() -> argparse.ArgumentParser:
     out = {"out": (None, "file to write")}
     build = {"build": (Path("build/fpga"), "folder that keeps simulator builds")}
     inputs = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
-    source = {"checkpoint": (Path("results/checkpoint"), "folder written by nmforge checkpoint")}
-    tokens = {"tokens": (Path("results/tokens.safetensors"), "file written by nmforge text")}
     tables = {"tables": (TABLES, "folder of the tables")}
 
     def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
@@ -240,23 +254,28 @@ def _build_parser() -> argparse.ArgumentParser:
         one.set_defaults(run=verb)
         return one
 
-    _paths(add(checkpoint), **inputs, **out)
-    _paths(add(text), **inputs, **source, **out)
+    _paths(add(checkpoint), **inputs, out=(None, "folder to write"))
+    one = add(text)
+    _paths(one, **inputs, **out)
+    _input(one, "checkpoint")
     one = add(compress)
     one.add_argument("--design", required=True, help="id of a design point in the config")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
-    _paths(one, **source, **tokens, **out)
+    _paths(one, **out)
+    _input(one, "checkpoint", "tokens")
     one = add(recover)
     _artifact_verb(one)
     one.add_argument("--design", required=True, help="id of a design point with a recovery block")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
-    _paths(one, **source, **tokens, **out)
+    _paths(one, **out)
+    _input(one, "checkpoint", "tokens")
     _artifact_verb(add(inspect))
     one = add(evaluate)
     _artifact_verb(one)
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels")
     one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
-    _paths(one, **tokens, dense_hidden=(Path("results/dense_hidden.safetensors"), "hidden states of it"), **out)
+    _paths(one, **out)
+    _input(one, "tokens", "dense_hidden")
     one = add(storage)
     _artifact_verb(one)
     _paths(one, **out)
@@ -283,7 +302,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _paths(one, **tables, out=(FIGURES, "folder to draw into"))
     one = add(claims)
     one.add_argument("--build", action="store_true", help="make the ledger from the tables first")
-    one.add_argument("--into", type=Path, help="Markdown file whose marked part the ledger replaces")
+    one.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
     _paths(one, **tables)
     add(schema)
     return parser

@@ -140,6 +140,11 @@ class Config(Section):
         repeated = sorted({name for name in ids if ids.count(name) > 1})
         if repeated:
             raise ValueError(f"designs repeats the id {repeated[0]}")
+        dense = sum(design.bits == 16 for design in self.designs)
+        if dense != 1 or len(ids) == 1:
+            raise ValueError(
+                f"designs has {dense} points of 16 bits among {len(ids)}; it needs one, and one compressed"
+            )
         return self
 
     def design(self, design_id: str) -> DesignConfig:

@@ -193,13 +193,13 @@ def test_best_2of4_against_best_int3(int3: float, expected: str) -> None:
         point("rtn-int3", "dense", 3, 99.0, 5.0),
         point("gptq-int3", "dense", 3, int3, 1.9),
     ]
-    row = rows_of({"accuracy": accuracy}, "as accurate as dense INT3").iloc[0]
+    row = rows_of({"accuracy": accuracy}, "as accurate as its storage rival").iloc[0]
     assert row["verdict"] == expected and row["ours_value"] == int3 / 40
     assert row["platform"].startswith("sparsegpt-2of4-int4") and row["baseline"].startswith("gptq-int3")
 
 
 def test_equal_storage_rival_in_time() -> None:
-    row = rows_of({"kernels": KERNELS}, "as fast as dense INT3").iloc[0]
+    row = rows_of({"kernels": KERNELS}, "as fast as its storage rival").iloc[0]
     assert row["ours_value"] == 1.25 and row["baseline"] == "ours dense INT3 (ours-dense-int3)"
 
 

@@ -36,9 +36,14 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
     [
         ({"evaluation": {"window": 3}}, "config.yaml: unknown key evaluation.window; remove it or correct"),
         ({"evaluation": {"windows": 0}}, "config.yaml: evaluation.windows: Input should be greater than 0"),
-        ({"designs": [{"id": "a", "pattern": "2-4"}]}, "pattern '2-4' is not of the form keep:of"),
+        (
+            {"designs": [{"id": "d"}, {"id": "a", "pattern": "2-4", "bits": 4}]},
+            "pattern '2-4' is not of the form keep:of",
+        ),
         ({"designs": [{"id": "a"}, {"id": "a"}]}, "designs repeats the id a"),
-        ({"designs": [{"id": "a", "pattern": "2:40"}]}, "pattern 2:40 is out of range"),
+        ({"designs": [{"id": "a"}]}, "designs has 1 points of 16 bits among 1; it needs one, and one compressed"),
+        ({"designs": [{"id": "a", "bits": 4}, {"id": "b", "bits": 4}]}, "designs has 0 points of 16 bits among 2"),
+        ({"designs": [{"id": "d"}, {"id": "a", "pattern": "2:40", "bits": 4}]}, "pattern 2:40 is out of range"),
         (
             {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "c", "steps": 1}}]},
             "recovery.start of b must name another, compressed design point without one",
@@ -74,7 +79,7 @@ def test_a_verb_prints_one_sentence_and_returns_2(tmp_path: Path, capsys: pytest
 def test_a_recovered_point_has_the_compression_of_its_start() -> None:
     start = {"id": "a", "pattern": "2:4", "pruner": "wanda", "quantizer": "rtn", "bits": 4, "group_size": 32}
     config = parse_config(
-        GOOD | {"designs": [{"id": "b", "recovery": {"start": "a", "steps": 5}}, start]}, "config.yaml"
+        GOOD | {"designs": [{"id": "d"}, {"id": "b", "recovery": {"start": "a", "steps": 5}}, start]}, "config.yaml"
     )
     assert config.design("b").point() == replace(config.design("a").point(), id="b")
 

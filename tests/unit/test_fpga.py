@@ -111,3 +111,12 @@ def test_sentences(tmp_path: Path) -> None:
         Engine(Pattern(2, 4), 4, 4, 9, 64)
     with pytest.raises(NmforgeError, match=r"fpga.targets: 'u280' is unknown"):
         synthesize(Engine(Pattern(2, 4), 4, 1, 1, 64), "u280", tmp_path)
+
+
+def test_the_widest_engine_is_the_last_one_that_keeps_the_no_stall_rule() -> None:
+    assert Engine.widest(Pattern(2, 4), 4, 4, 4, 64).cols == 4
+    assert Engine.widest(Pattern(8, 16), 4, 4, 4, 64).cols == 2
+    with pytest.raises(NmforgeError, match="cols = 3 breaks the no-stall rule"):
+        Engine(Pattern(8, 16), 4, 4, 3, 64)
+    with pytest.raises(NmforgeError, match="cols = 1 breaks the no-stall rule"):
+        Engine.widest(Pattern(8, 16), 4, 4, 4, 16)

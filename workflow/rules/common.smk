@@ -1,5 +1,5 @@
-# Names that every stage shares. The merged config is written once, so that a verb run by a rule and a verb run by
-# hand read the same file; rules name the part they depend on in `params`, so a change reruns that part alone.
+# Names that every stage shares. The merged config is written once, as results/config.yaml: `--config` gives a
+# verb run by hand the settings of the last run; rules name the part they depend on in `params`, so a change reruns that part alone.
 
 MODEL = SETTINGS.model.name
 DESIGNS = [design.id for design in SETTINGS.designs]
@@ -45,7 +45,7 @@ def section(name):
 
 
 def engine_artifact(wildcards):
-    """A design point with the engine's pattern; dense engines read a dense one. RTL codes are INT4 or INT3."""
+    """A design point with the engine's pattern; dense engines read a dense one. The engines drawn are INT4."""
     pattern = wildcards.engine.replace("of", ":")
     keep, of = pattern.split(":")
     wanted = "dense" if keep == of else pattern

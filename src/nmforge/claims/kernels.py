@@ -93,6 +93,6 @@ def _ratios(
 
 def rival_time_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     """Is our 2:4 INT4 kernel at least as fast as our INT3 kernel, which reads about as many bytes?"""
-    claim = "2:4 INT4 as fast as dense INT3, equal storage"
+    claim = "2:4 INT4 as fast as its storage rival, dense INT3"
     question = (1.0, OURS_2OF4, OURS_INT3, "ours 2:4 INT4", "ours dense INT3")
     yield from _ratios(tables, here, claim, [question])

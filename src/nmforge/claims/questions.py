@@ -11,11 +11,11 @@ from nmforge.selection import at, origin, pattern_name
 
 
 def accuracy_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
-    """Does the paper's recipe leave a usable model, and does 2:4 INT4 beat dense INT3 of the same storage?"""
+    """Does the paper's recipe leave a usable model, and does 2:4 INT4 beat dense INT3, its rival in storage?"""
     accuracy = at(table_of(tables, "accuracy"), mode="w4a16")
     usable, rival = (
         "the paper's recipe keeps the model usable",
-        "2:4 INT4 as accurate as dense INT3, equal storage",
+        "2:4 INT4 as accurate as its storage rival, dense INT3",
     )
     recipe = at(accuracy, design_id="paper-2of4")
     if recipe.empty:

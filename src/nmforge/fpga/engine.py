@@ -26,6 +26,11 @@ class Engine:
     cols: int
     group: int
 
+    @classmethod
+    def widest(cls, pattern: Pattern, bits: int, rows: int, cols: int, group: int) -> Engine:
+        """The engine of at most `cols` columns that keeps the no-stall rule; raises where not even one column does."""
+        return cls(pattern, bits, rows, max(1, min(cols, group // pattern.of // 2)), group)
+
     def __post_init__(self) -> None:
         of = self.pattern.of
         if self.bits not in range(2, 9):
