@@ -7,6 +7,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
+from nmforge.cli import INPUTS
 from nmforge.config import parse_config
 from nmforge.errors import NmforgeError
 

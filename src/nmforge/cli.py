@@ -301,8 +301,9 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("names", nargs="*", help="which figures; default: all")
     _paths(one, **tables, out=(FIGURES, "folder to draw into"))
     one = add(claims)
-    one.add_argument("--build", action="store_true", help="make the ledger from the tables first")
-    one.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
+    either = one.add_mutually_exclusive_group()
+    either.add_argument("--build", action="store_true", help="make the ledger from the tables first")
+    either.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
     _paths(one, **tables)
     add(schema)
     return parser

@@ -16,10 +16,11 @@ FIGURES = {  # and the table each one reads
 }
 
 CONFIG = Path("results/config.yaml")
-CHECKPOINT = f"results/checkpoints/{MODEL}"
-TOKENS = f"results/tokens/{MODEL}.safetensors"
+CHECKPOINT, TOKENS, DENSE_HIDDEN = (
+    INPUTS[name].format(model=MODEL)
+    for name in ("checkpoint", "tokens", "dense_hidden")
+)
 ARTIFACT = f"results/artifacts/{MODEL}/{{design}}.nmf.safetensors"
-DENSE_HIDDEN = f"results/cache/{MODEL}-dense_hidden.safetensors"
 
 merged = yaml.safe_dump(SETTINGS.model_dump(mode="json"), sort_keys=False)
 if not CONFIG.exists() or CONFIG.read_text() != merged:
