@@ -177,24 +177,37 @@ def test_sentences() -> None:
         check_design(point(Pattern(3, 6), "sparsegpt", "gptq"))
 
 
-def textbook_gptq(weight: torch.Tensor, gram: torch.Tensor, size: int) -> torch.Tensor:
-    """Optimal brain surgeon, column by column in float64: the inverse is shrunk by elimination, no Cholesky factor."""
+def textbook_gptq(
+    weight: torch.Tensor, gram: torch.Tensor, size: int, pattern: Pattern
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes and mask by optimal brain surgeon, column by column in float64: the inverse is shrunk by elimination, no
+    Cholesky factor; a window keeps the weights whose removal costs most, w^2 / variance, when it is reached."""
     w, k, h = weight.double().clone(), weight.shape[1], gram.double()
+    of = pattern.of
     activity = h.diagonal().tolist()
     groups = sorted(range(0, k, size), key=lambda g: -sum(activity[g : g + size]))
-    order = [sorted(range(g, g + size), key=lambda c: -activity[c]) for g in groups]
+    windows = [sorted(range(g, g + size, of), key=lambda c: -sum(activity[c : c + of])) for g in groups]
     start = torch.linalg.inv(h + 0.01 * h.diagonal().mean() * torch.eye(k, dtype=torch.float64))
-    inverses = eliminated(start, [c for group in order for c in group])
+    inverses = eliminated(start, [c + i for group in windows for c in group for i in range(of)])
+    variance = torch.tensor([inverses[c][c, c] for c in range(k)])
     row_scale = 1.5 * weight.double().abs().amax(1) / (7 * 127)
-    codes = torch.zeros_like(w)
-    for group in order:
-        step = torch.stack(
-            [best_step(w[n, group], row_scale[n], [inverses[c][c, c] for c in group]) for n in range(len(w))]
-        )
-        for c in group:
-            codes[:, c] = (w[:, c] / step).round().clamp(-8, 7)
-            w -= ((w[:, c] - codes[:, c] * step) / inverses[c][c, c])[:, None] * inverses[c][c]
-    return codes
+    codes, kept = torch.zeros_like(w), torch.zeros_like(w, dtype=torch.bool)
+    for group in windows:
+        columns = [c + i for c in group for i in range(of)]
+        likely = w * torch.cat([best_of_window(w**2 / variance, c, pattern) for c in range(0, k, of)], dim=1)
+        step = torch.stack([best_step(likely[n, columns], row_scale[n], variance[columns]) for n in range(len(w))])
+        for c in columns:
+            if c % of == 0:
+                kept[:, c : c + of] = best_of_window(w**2 / variance, c, pattern)
+            codes[:, c] = (w[:, c] / step).round().clamp(-8, 7) * kept[:, c]
+            w -= ((w[:, c] - codes[:, c] * step) / variance[c])[:, None] * inverses[c][c]
+    return codes, kept
+
+
+def best_of_window(score: torch.Tensor, first: int, pattern: Pattern) -> torch.Tensor:
+    """bool[N, of]: the `keep` largest scores of the window that starts at `first`."""
+    window = score[:, first : first + pattern.of]
+    return torch.stack([row >= row.sort(descending=True).values[pattern.keep - 1] for row in window])
 
 
 def eliminated(inverse: torch.Tensor, order: list[int]) -> dict[int, torch.Tensor]:
@@ -206,19 +219,20 @@ def eliminated(inverse: torch.Tensor, order: list[int]) -> dict[int, torch.Tenso
     return found
 
 
-def best_step(w: torch.Tensor, row_scale: torch.Tensor, variances: list[torch.Tensor]) -> torch.Tensor:
+def best_step(w: torch.Tensor, row_scale: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """The step of one row and group: every clipped range tried."""
     steps = [(r * w.abs().max() / (7 * row_scale)).round().clamp(1, 127) * row_scale for r in (1, 0.9, 0.8, 0.7, 0.6)]
-    return min(
-        steps,
-        key=lambda s: sum((x - (x / s).round().clamp(-8, 7) * s) ** 2 / v for x, v in zip(w, variances, strict=True)),
-    )
+    return min(steps, key=lambda s: float((((w - (w / s).round().clamp(-8, 7) * s) ** 2) / variance).sum()))
 
 
-def test_gptq_is_the_textbook_elimination() -> None:
+@pytest.mark.parametrize("text", ["1:1", "2:4", "1:4", "4:8", "8:16"])
+def test_gptq_and_sparsegpt_are_the_textbook_elimination(text: str) -> None:
+    pattern = Pattern.parse(text)
     weight, gram = torch.randn(12, 64, generator=torch.Generator().manual_seed(7)), stats_of(correlated(512, 64)).gram
-    found = gptq(weight, gram, DENSE, QuantScheme(4, 32), torch.ones_like(weight, dtype=torch.bool), "w")
-    assert (found.codes == textbook_gptq(weight, gram, 32)).all()
+    found = gptq(weight, gram, pattern, QuantScheme(4, 32), None, "w")
+    codes, kept = textbook_gptq(weight, gram, 32, pattern)
+    assert (found.keep_mask == kept).all()
+    assert (found.codes == codes).all()
 
 
 def test_activation_order_keeps_groups_and_windows_whole() -> None:
