@@ -147,13 +147,38 @@ def bench(arguments: Arguments) -> None:
     )  # fmt: skip
 
 
+def generate(arguments: Arguments) -> None:
+    """continue a text with the model of one artifact"""
+    import torch
+
+    from nmforge.generation import generate as continue_text
+
+    torch.set_num_threads(1)  # torch's waiting threads take the cores from the kernels' own
+    show = (lambda piece: print(piece, end="", flush=True)) if arguments.stream else None
+    made = continue_text(
+        arguments.artifact, arguments.prompt, arguments.tokens, arguments.backend, threads=arguments.threads,
+        temperature=arguments.temperature, seed=arguments.seed, build_dir=arguments.build,
+        compare=arguments.backend == "rtl", stream=show,
+    )  # fmt: skip
+    print("" if arguments.stream else made.text)
+    decode = f"{made.decode_rate:.2f}" if made.decode_rate else "-"
+    speed = f"prompt {made.prompt_rate:.2f} tokens/s, decode {decode} tokens/s"
+    print(f"{speed}, peak memory {made.peak_rss / 1e6:.0f} MB", file=sys.stderr)
+    if made.simulated:
+        rtl = made.simulated
+        print(
+            f"RTL: {rtl.outputs:,} sums, {rtl.compared:,} equal to the CPU kernel's, {rtl.cycles:,} cycles",
+            file=sys.stderr,
+        )
+
+
 def simulate(arguments: Arguments) -> None:
     """simulate one engine cycle by cycle on a tile of an artifact's layer"""
     from nmforge.fpga.run import simulate_point
 
     settings = _config(arguments).fpga
     simulate_point(
-        arguments.artifact, arguments.layer, arguments.pattern, settings.rows, settings.cols, settings.tile_rows,
+        arguments.artifact, arguments.layer, arguments.of, settings.rows, settings.cols, settings.tile_rows,
         settings.tokens, arguments.build, arguments.out,
     )  # fmt: skip
 
@@ -163,7 +188,20 @@ def synthesize(arguments: Arguments) -> None:
     from nmforge.fpga.run import synthesize_point
 
     settings = _config(arguments).fpga
-    synthesize_point(arguments.pattern, settings.rows, settings.cols, arguments.target, arguments.build, arguments.out)
+    synthesize_point(
+        arguments.engine, arguments.of, settings.rows, settings.cols, arguments.target, arguments.build, arguments.out
+    )
+
+
+def place(arguments: Arguments) -> None:
+    """place and route one engine with its banks on an ECP5; with --bitstream pack it too"""
+    from nmforge.fpga.run import place_point
+
+    _config(arguments)
+    place_point(
+        arguments.of, arguments.rows, arguments.cols, arguments.lanes, arguments.seed, arguments.build, arguments.out,
+        arguments.bitstream,
+    )  # fmt: skip
 
 
 def table(arguments: Arguments) -> None:
@@ -176,13 +214,14 @@ def table(arguments: Arguments) -> None:
 def scaling(arguments: Arguments) -> None:
     """LLaMA-7B per token, from the kernel and accelerator tables"""
     from nmforge.records import read_table, write_table
-    from nmforge.scaling import scaling_table
+    from nmforge.scaling import llama_on_boards, scaling_table
 
     kernels, fpga = (
         read_table(arguments.tables / "kernels.parquet"),
         read_table(arguments.tables / "fpga.parquet"),
     )
     write_table(scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
+    write_table(llama_on_boards(fpga), arguments.tables / "boards.parquet")
 
 
 def figures(arguments: Arguments) -> None:
@@ -287,12 +326,29 @@ def _build_parser() -> argparse.ArgumentParser:
     one = add(simulate)
     _artifact_verb(one)
     one.add_argument("--layer", required=True, help="name of a layer of the artifact")
-    one.add_argument("--pattern", help="pattern of the engine; default: the layer's own")
+    one.add_argument("--of", type=int, help="windows of the build; default: the layer's own")
     _paths(one, **build, **out)
     one = add(synthesize)
-    one.add_argument("--pattern", required=True, help="pattern of the engine, such as 2:4")
+    one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
+    one.add_argument("--of", type=int, required=True, help="windows of the build: 1 for dense only, 4 for any N:4")
     one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
     _paths(one, **build, **out)
+    one = add(place)
+    one.add_argument("--of", type=int, required=True, help="windows of the build: 1 for dense only, 4 for any N:4")
+    for name, default in (("rows", 4), ("cols", 4), ("lanes", 1), ("seed", 1)):
+        one.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
+    one.add_argument("--bitstream", type=Path, help="bitstream to write")
+    _paths(one, **build, **out)
+    one = add(generate)
+    _artifact_verb(one)
+    one.add_argument("--prompt", required=True, help="text to continue")
+    one.add_argument("--tokens", type=int, default=32, help="most tokens to generate")
+    one.add_argument("--stream", action="store_true", help="print the text as it is made")
+    one.add_argument("--backend", default="cpu", help="cpu, reference or rtl: every linear layer in simulation")
+    one.add_argument("--temperature", type=float, default=0, help="0: the likeliest token")
+    one.add_argument("--seed", type=int, default=0, help="of the samples")
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of kernels and simulations")
+    _paths(one, **build)
     one = add(table)
     one.add_argument("points", type=Path, nargs="+", help="point files")
     _paths(one, **out)

@@ -10,8 +10,8 @@ import numpy as np
 from nmforge.artifact import load_linear, read_header
 from nmforge.config import CoherenceConfig, FpgaConfig
 from nmforge.errors import NmforgeError
-from nmforge.fpga.engine import Engine
-from nmforge.fpga.simulate import Stalls, simulate_gemm
+from nmforge.fpga.engine import Engine, engine_group
+from nmforge.fpga.simulate import Stalls, simulate
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
 from nmforge.linear import CompressedLinear, Int8
 from nmforge.records import write_point
@@ -43,8 +43,9 @@ def compare_layer(
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
     part = linear.take_rows(slice(settings.rtl_rows))
-    engine = Engine.widest(part.pattern, part.bits, fpga.rows, fpga.cols, part.group_size)
-    simulated = simulate_gemm(part, xq, engine.rows, engine.cols, build_dir, STALLS, seed=1)
+    group = engine_group(part.group_size, part.pattern)
+    engine = Engine.widest(part.pattern, part.bits, fpga.rows, fpga.cols, group)
+    simulated = simulate(part, xq, engine, build_dir, STALLS, seed=1)
     note = f"{engine.rows}x{engine.cols} array, first {part.n} rows, random stalls on every stream"
     rows.append({"backend": "rtl", "note": note, **_compare(expected[:, : part.n], simulated.acc)})
     return rows

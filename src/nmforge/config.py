@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from nmforge.errors import NmforgeError
 from nmforge.spec import DesignPoint, Pattern
@@ -91,12 +91,28 @@ class KernelsConfig(Section):
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
 
 
-class FpgaConfig(Section):
-    """The simulated accelerator."""
+class RouteConfig(Section):
+    """Engines that are placed and routed: one array size, several builds and seeds."""
 
     rows: int = Field(4, gt=0)
     cols: int = Field(4, gt=0)
-    patterns: list[str] = ["1:1", "2:2", "2:4", "1:4", "4:8"]
+    lanes: int = Field(1, gt=0, description="Multipliers a PE.")
+    builds: list[PositiveInt] = [1, 4]
+    seeds: int = Field(1, gt=0, description="Seeds of the placer; the clock quoted is their median.")
+
+
+class FpgaConfig(Section):
+    """The simulated, synthesized and routed accelerator."""
+
+    rows: int = Field(4, gt=0)
+    cols: int = Field(4, gt=0)
+    patterns: list[str] = Field(
+        ["1:1", "2:4", "1:4", "4:8"], description="Patterns that are simulated, each on the build for its windows."
+    )
+    builds: list[PositiveInt] = Field(
+        [1, 4, 8], description="Windows of the builds that are synthesized: 1 is dense only, 8 runs any N:8 and below."
+    )
+    routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
     layer: str = Field("model.layers.0.mlp.down_proj", description="Layer the simulated tiles are cut from.")
     tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
     tokens: int = Field(8, gt=0)

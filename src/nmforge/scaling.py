@@ -11,11 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from nmforge.fpga.cycle_model import gemm_cycles
+from nmforge.fpga.board_model import GROUP, Build, Workload, board_table
+from nmforge.fpga.boards import load_boards
+from nmforge.fpga.cycle_model import engine_cycles
+from nmforge.fpga.engine import Engine
 from nmforge.selection import origin, pattern_name, platform_name
 from nmforge.spec import GemmShape, Pattern
 
-HIDDEN, INTERMEDIATE, LAYERS = 4096, 11008, 32
+HIDDEN, INTERMEDIATE, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
 
 # (N, K) -> how many linear layers of one block have that shape: q k v o, gate and up, down.
 SHAPES: dict[tuple[int, int], int] = {
@@ -29,10 +32,10 @@ SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
     "platform", "design_id", "context", "tokens_per_s", "us_per_token", "cycles_per_token", "bytes_per_token",
     "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads", "stage",
-    "cache", "engine", "rows", "cols", "multipliers", "clock_mhz", "scope",
+    "cache", "engine", "of", "rows", "cols", "multipliers", "clock_mhz", "scope",
 ]  # fmt: skip
 
-CycleModel = Callable[[GemmShape, Pattern, int, int, int], int]
+CycleModel = Callable[[GemmShape, Engine, Pattern], int]
 
 
 def design_name(pattern: str, bits: int) -> str:
@@ -84,11 +87,12 @@ def model_error_percent(rtl: pd.DataFrame) -> float:
     return float((100 * (rtl["model_cycles"] - rtl["cycles"]).abs() / rtl["cycles"]).max())
 
 
-def routed_clock(fpga: pd.DataFrame, engine: str, pattern: str, rows: int, cols: int) -> float:
-    """Slowest post-route clock in MHz of this very array over its seeds; NaN where none was routed."""
-    same = (fpga["engine"] == engine) & (fpga["rows"] == rows) & (fpga["cols"] == cols)
-    routed = fpga[same & (fpga["stage"] == "route") & (fpga["pattern"].map(pattern_name) == pattern)]
-    return float(routed["fmax_mhz"].min()) if len(routed) else float("nan")
+def routed_clock(fpga: pd.DataFrame, array: pd.Series) -> float:
+    """Median post-route clock in MHz over the seeds of the device with this array; NaN where none was routed."""
+    keys = ["of", "lanes", "rows", "cols"]
+    fpga = fpga.reindex(columns=[*keys, "engine", "stage", "fmax_mhz"])
+    same = (fpga[keys] == array[keys]).all(axis=1) & (fpga["engine"] == "device") & (fpga["stage"] == "route")
+    return float(fpga.loc[same, "fmax_mhz"].median())
 
 
 def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterator[dict[str, object]]:
@@ -100,40 +104,46 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
         return
     rtl = fpga[fpga["stage"] == "rtl"]
     for _, array in rtl.groupby(["engine", "rows", "cols"]):
-        first = array.iloc[0]
-        engine, rows, cols = str(first["engine"]), int(first["rows"]), int(first["cols"])
         error = model_error_percent(array)
-        for built in sorted(set(array["pattern"])):
-            pattern, spec = pattern_name(built), Pattern.parse(built)
-            total = LAYERS * sum(
-                cycles(GemmShape(1, n, k), spec, rows, cols, group_size) * count for (n, k), count in SHAPES.items()
-            )
-            clock = routed_clock(fpga, engine, pattern, rows, cols)
-            yield {
-                "platform": "FPGA",
-                "design_id": design_name(pattern, 4),
-                "context": 0,
-                "tokens_per_s": clock * 1e6 / total,
-                "us_per_token": total / clock,
-                "cycles_per_token": float(total),
-                "source": f"modelled ({_agreement(error)})",
-                "pattern": pattern,
-                "bits": 4,
-                "engine": engine,
-                "rows": rows,
-                "cols": cols,
-                "multipliers": rows * cols * spec.keep,
-                "clock_mhz": clock,
-                "stage": "matmul",
-                "scope": SCOPE,
-            }
+        for _, built in array.drop_duplicates(["of", "pattern"]).iterrows():
+            yield _fpga_row(fpga, built, group_size, cycles, error)
+
+
+def _fpga_row(
+    fpga: pd.DataFrame, built: pd.Series, group_size: int, cycles: CycleModel, error: float
+) -> dict[str, object]:
+    """The row of one build and pattern; `built` is its simulated row."""
+    rows, cols, pattern = int(built["rows"]), int(built["cols"]), pattern_name(built["pattern"])
+    engine = Engine(int(built["of"]), 4, rows, cols, group_size, int(built["lanes"]))
+    spec = Pattern.parse(str(built["pattern"]))
+    total = LAYERS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
+    clock = routed_clock(fpga, built)
+    return {
+        "platform": "FPGA",
+        "design_id": design_name(pattern, 4),
+        "context": 0,
+        "tokens_per_s": clock * 1e6 / total,
+        "us_per_token": total / clock,
+        "cycles_per_token": float(total),
+        "source": f"modelled ({_agreement(error)})",
+        "pattern": pattern,
+        "bits": 4,
+        "engine": str(built["engine"]),
+        "of": engine.of,
+        "rows": rows,
+        "cols": cols,
+        "multipliers": engine.multipliers,
+        "clock_mhz": clock,
+        "stage": "matmul",
+        "scope": SCOPE,
+    }
 
 
 def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """Fill `speedup_vs_dense`: against dense weights of the same bits, family, stage and machine.
 
     Kernels compare times. Arrays compare cycles times multipliers, the gain at equal clock and equal number
-    of multipliers: a PE of another pattern has another number of them, and buying more is no gain.
+    of multipliers: a build with more of them is no gain.
     NaN without a dense partner.
     """
     work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)
@@ -149,8 +159,8 @@ def scaling_table(
     fpga: pd.DataFrame,
     *,
     here: str | None = None,
-    group_size: int = 128,
-    cycles: CycleModel = gemm_cycles,
+    group_size: int = 64,
+    cycles: CycleModel = engine_cycles,
 ) -> pd.DataFrame:
     """LLaMA-7B decode per token for every measured kernel and every simulated array.
 
@@ -173,3 +183,13 @@ def scaling_table(
 def _agreement(percent: float) -> str:
     """How far the cycle model is from the RTL runs of the same table."""
     return "cycle model equal to every RTL run here" if percent == 0 else f"cycle model within {percent:.2g} % of RTL"
+
+
+def llama_on_boards(fpga: pd.DataFrame) -> pd.DataFrame:
+    """LLaMA-7B decode and prefill modelled on the boards of fpga/boards.yaml, with the engines of the `fpga` table."""
+
+    def cycles(shape: GemmShape, pattern: Pattern, build: Build) -> int:
+        engine = Engine(build.of, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
+        return engine_cycles(shape, engine, pattern)
+
+    return board_table(fpga, cycles, load_boards(), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))

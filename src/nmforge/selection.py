@@ -50,9 +50,8 @@ def pattern_name(pattern: object) -> str:
 
 
 def multipliers(row: pd.Series) -> int:
-    """Multipliers of an array in the `fpga` table: rows x cols PEs with `keep` of them each; dense is 1:1."""
-    keep = str(row["pattern"]).partition(":")[0]
-    return int(row["rows"]) * int(row["cols"]) * (1 if keep == "dense" else int(keep))
+    """Multipliers of an array in the `fpga` table: rows x cols PEs with `lanes` of them each."""
+    return int(row["rows"]) * int(row["cols"]) * int(row["lanes"])
 
 
 def platform_name(device: object) -> str:

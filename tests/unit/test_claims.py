@@ -151,12 +151,13 @@ def test_llama_takes_the_scaling_table_as_it_is() -> None:
 
 
 def fpga_rows(mismatches: int) -> list[dict[str, object]]:
-    base = {"engine": "gemm", "rows": 8, "cols": 8, "stage": "rtl", "m": 8, "n": 8, "k": 64, **WHERE}
+    array = {"engine": "gemm", "of": 8, "lanes": 1, "rows": 8, "cols": 8}
+    base = {**array, "stage": "rtl", "m": 8, "n": 8, "k": 64, **WHERE}
     seen = {"efficiency": 0.9, "outputs_compared": 64, "mismatches": 0}
     return [
         {**base, **seen, "pattern": "1:1", "cycles": 800},
         {**base, **seen, "pattern": "1:4", "cycles": 200},
-        {**base, **seen, "pattern": "4:8", "cycles": 100, "mismatches": mismatches},
+        {**base, **seen, "pattern": "4:8", "cycles": 400, "mismatches": mismatches},
     ]
 
 

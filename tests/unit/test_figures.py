@@ -14,6 +14,7 @@ from PIL import Image
 
 from nmforge.errors import NmforgeError
 from nmforge.figures import FIGURES, draw, style
+from nmforge.scaling import llama_on_boards
 
 WHERE = {
     "commit": "abc",
@@ -192,38 +193,29 @@ def scaling_rows() -> pd.DataFrame:
 
 def fpga_table() -> pd.DataFrame:
     rows = []
-    for pattern, cycles, lut, ff in [
-        ("1:1", 4210, 9100, 5200),
-        ("2:4", 1130, 10900, 5600),
-        ("4:8", 580, 13800, 6900),
-        ("1:4", 1120, 8100, 4700),
-    ]:
-        same = {
-            "engine": "gemm",
-            "pattern": pattern,
-            "rows": 8,
-            "cols": 8,
-            "m": 16,
-            "n": 16,
-            "k": 512,
-            **WHERE,
-        }
+    base = {"lanes": 1, "rows": 8, "cols": 8, "m": 16, "n": 16, "k": 512, **WHERE}
+    for pattern, of, cycles in [("1:1", 1, 4210), ("2:4", 4, 2130), ("4:8", 8, 2140), ("1:4", 4, 1120)]:
         for seed in (0, 1):
             rows.append(
                 {
-                    **same,
-                    "stage": "rtl",
-                    "target": "verilator",
-                    "seed": seed,
-                    "cycles": cycles + 2 * seed,
-                    "ideal_cycles": round(cycles * 0.95),
-                    "efficiency": 0.95,
-                    "outputs_compared": 256,
-                    "mismatches": 0,
+                    **base, "engine": "gemm", "pattern": pattern, "of": of, "stage": "rtl", "target": "verilator",
+                    "seed": seed, "cycles": cycles + 2 * seed, "ideal_cycles": round(cycles * 0.95),
+                    "efficiency": 0.95, "outputs_compared": 256, "mismatches": 0,
                 }
-            )
-        rows.append({**same, "stage": "synthesis", "target": "ecp5", "lut": lut, "ff": ff, "dsp": 0})
+            )  # fmt: skip
+    for of, lut, clocks in [(1, 9100, (150, 160, 170)), (4, 10010, (140, 165, 155)), (8, 11830, (130, 130, 130))]:
+        build = {**base, "pattern": "dense" if of == 1 else f"N:{of}", "of": of}
+        rows.append({**build, "engine": "gemm", "stage": "synthesis", "target": "ecp5", "lut": lut, "dsp": 0})
+        for seed, clock in enumerate(clocks):
+            routed = {"engine": "device", "stage": "route", "target": "ecp5", "lut": lut + 1500}
+            rows.append({**build, **routed, "seed": seed, "fmax_mhz": clock})
     return pd.DataFrame(rows)
+
+
+def boards_table() -> pd.DataFrame:
+    table = fpga_table()
+    synthesis = table[table["stage"] == "synthesis"]
+    return llama_on_boards(pd.concat([table, synthesis.assign(target="xcup", ff=6000.0)], ignore_index=True))
 
 
 BUILDERS = {
@@ -232,12 +224,13 @@ BUILDERS = {
     "kernels": kernels_table,
     "scaling": scaling_rows,
     "fpga": fpga_table,
+    "boards": boards_table,
 }
 
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Path:
-    """A folder with the five tables as Parquet."""
+    """A folder with the tables as Parquet."""
     folder = tmp_path / "tables"
     folder.mkdir()
     for name, build in BUILDERS.items():
@@ -366,25 +359,34 @@ def test_accuracy_shows_the_ruined_model_and_both_rivals() -> None:
 def test_fpga_takes_the_median_of_seeds_and_the_ideal_beside_it() -> None:
     rows = FIGURES["fpga"].data({"fpga": fpga_table()})
     work = rows[rows["quantity"] == "work"].set_index("pattern")
-    assert list(work.index) == ["1:1", "1:4", "2:4", "4:8"]
+    assert list(work.index) == ["1:1", "4:8", "2:4", "1:4"]
     assert work.loc["1:1", "value"] == 64 * 4211
-    assert work.loc["2:4", "value"] == 128 * 1131  # two multipliers in a PE
     assert work.loc["1:1", "ideal"] == 64 * round(4210 * 0.95)
-    assert work.loc["2:4", "over_dense"] == pytest.approx(64 * 4211 / (128 * 1131))
+    assert work.loc["2:4", "over_dense"] == pytest.approx(4211 / 2131)
+    clock = rows[rows["quantity"] == "clock"].set_index("of")
+    assert dict(clock["value"]) == {1: 160, 4: 155, 8: 130}
+    assert (clock.loc[4, "low"], clock.loc[4, "high"]) == (140, 165)
 
 
-def test_fpga_never_mixes_targets_nor_engines_of_other_sizes() -> None:
+def test_fpga_compares_every_build_with_dense_of_its_own_target_and_array() -> None:
     table = fpga_table()
     synthesis = table[table["stage"] == "synthesis"]
     other = synthesis.assign(target="xcup", lut=synthesis["lut"] / 2)
-    wide = synthesis[synthesis["pattern"] == "1:1"].assign(pattern="2:2", lut=10000)
-    rows = FIGURES["fpga"].data({"fpga": pd.concat([table, other, wide], ignore_index=True)})
-    luts = rows[rows["quantity"] == "lut ecp5"].set_index("pattern")
-    assert dict(luts["value"]) == {"1:1": 9100, "1:4": 8100, "2:2": 10000, "2:4": 10900, "4:8": 13800}
-    assert luts.loc["2:4", "over_dense"] == pytest.approx(1.09)  # over two dense multipliers, not over one
-    assert luts.loc["1:4", "over_dense"] == pytest.approx(8100 / 9100)
-    assert pd.isna(luts.loc["4:8", "over_dense"])
-    assert list(rows[rows["quantity"] == "lut xcup"]["value"]) == [4550, 4050, 5450, 6900]
+    bigger = synthesis.assign(rows=16, lut=99999)
+    twice = table[table["stage"] == "rtl"].assign(lanes=2, cycles=1)
+    rows = FIGURES["fpga"].data({"fpga": pd.concat([table, other, bigger, twice.iloc[:2]], ignore_index=True)})
+    luts = rows[rows["quantity"] == "lut ecp5"].set_index("of")
+    assert dict(luts["value"]) == {1: 9100, 4: 10010, 8: 11830}
+    assert dict(luts["over_dense"].round(3)) == {1: 1.0, 4: 1.1, 8: 1.3}
+    assert list(rows[rows["quantity"] == "lut xcup"]["value"]) == [4550, 5005, 5915]
+
+
+def test_a_pattern_run_on_two_builds_is_drawn_on_its_own() -> None:
+    table = fpga_table()
+    rtl = table[(table["stage"] == "rtl") & (table["pattern"] == "2:4")].assign(of=8, cycles=9999)
+    rows = FIGURES["fpga"].data({"fpga": pd.concat([rtl, table], ignore_index=True)})
+    work = rows[rows["quantity"] == "work"].set_index("pattern")
+    assert work.loc["2:4", "value"] == 64 * 2131
 
 
 def test_claims_of_the_paper_are_named_where_they_belong() -> None:

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import pytest
 
+from nmforge.fpga.engine import Engine
 from nmforge.scaling import COLUMNS, SCOPE, SHAPES, WEIGHTS, design_name, scaling_table
 from nmforge.spec import GemmShape, Pattern
 
@@ -42,14 +43,15 @@ def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) ->
 
 def array(pattern: str, cycles: int, model: int, **more: object) -> dict[str, object]:
     return {
-        "engine": "gemm", "pattern": pattern, "rows": 8, "cols": 8, "stage": "rtl", "cycles": cycles,
+        "engine": "gemm", "pattern": pattern, "of": Pattern.parse(pattern).of, "lanes": 1, "rows": 8, "cols": 8,
+        "stage": "rtl", "cycles": cycles,
         "model_cycles": model, **WHERE, **more,
     }  # fmt: skip
 
 
-def one_window_a_cycle(shape: GemmShape, pattern: Pattern, rows: int, cols: int, group_size: int) -> int:
-    """A closed form of our own: each PE takes one window a cycle."""
-    return shape.n * shape.k // pattern.of // rows
+def one_weight_a_cycle(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
+    """A closed form of our own: each PE takes one kept weight a cycle."""
+    return shape.n * shape.k // pattern.of * pattern.keep // engine.rows
 
 
 def test_the_shapes_are_llama_7b() -> None:
@@ -116,22 +118,31 @@ def test_cuda_rows_are_a_gpu() -> None:
 
 
 def test_fpga_counts_cycles_and_invents_no_clock() -> None:
-    fpga = pd.DataFrame([array("1:1", 1000, 1000), array("2:4", 250, 249), array("4:8", 125, 125)])
-    table = scaling_table(pd.DataFrame(), fpga, cycles=one_window_a_cycle).set_index("pattern")
+    fpga = pd.DataFrame([array("1:1", 1000, 1000), array("2:4", 500, 498), array("1:4", 250, 250)])
+    table = scaling_table(pd.DataFrame(), fpga, cycles=one_weight_a_cycle).set_index("pattern")
     assert table.loc["dense", "cycles_per_token"] == WEIGHTS / 8
-    assert table.loc["2:4", "cycles_per_token"] == WEIGHTS / 32
-    # A quarter of the cycles with twice the multipliers: the gain at equal hardware is two.
-    assert table["multipliers"].to_dict() == {"dense": 64, "2:4": 128, "4:8": 256}
-    assert table["speedup_vs_dense"].to_dict() == {"dense": 1.0, "2:4": 2.0, "4:8": 2.0}
+    assert table.loc["2:4", "cycles_per_token"] == WEIGHTS / 16
+    assert table["multipliers"].to_dict() == {"dense": 64, "2:4": 64, "1:4": 64}
+    assert table["speedup_vs_dense"].to_dict() == {"dense": 1.0, "2:4": 2.0, "1:4": 4.0}
     assert table[["tokens_per_s", "us_per_token", "clock_mhz"]].isna().all(axis=None)
     assert set(table["source"]) == {"modelled (cycle model within 0.4 % of RTL)"}
 
 
-def test_a_routed_clock_gives_tokens_per_second_for_its_own_array_only() -> None:
-    routed = {"stage": "route", "fmax_mhz": 80.0, "cycles": math.nan, "model_cycles": math.nan}
-    fpga = pd.DataFrame([array("1:1", 10, 10), array("2:4", 10, 10), {**array("2:4", 0, 0), **routed}])
-    table = scaling_table(pd.DataFrame(), fpga, cycles=one_window_a_cycle).set_index("pattern")
-    assert table.loc["2:4", "tokens_per_s"] == 80e6 / (WEIGHTS / 32)
+def test_two_lanes_are_twice_the_multipliers_and_no_gain() -> None:
+    fpga = pd.DataFrame([array("1:1", 10, 10), array("2:4", 10, 10, lanes=2)])
+    table = scaling_table(pd.DataFrame(), fpga, cycles=one_weight_a_cycle).set_index("pattern")
+    assert table["multipliers"].to_dict() == {"dense": 64, "2:4": 128}
+    assert table.loc["2:4", "speedup_vs_dense"] == 1.0
+
+
+def test_the_median_clock_of_the_same_build_gives_tokens_per_second() -> None:
+    def routed(mhz: float, **more: object) -> dict[str, object]:
+        return {**array("2:4", 0, 0), "engine": "device", "stage": "route", "fmax_mhz": mhz, **more}
+
+    fpga = pd.DataFrame([array("1:1", 10, 10), array("2:4", 10, 10), *map(routed, (70.0, 95.0, 80.0))])
+    fpga = pd.concat([fpga, pd.DataFrame([routed(300.0, rows=4), routed(400.0, lanes=2)])])
+    table = scaling_table(pd.DataFrame(), fpga, cycles=one_weight_a_cycle).set_index("pattern")
+    assert table.loc["2:4", "tokens_per_s"] == 80e6 / (WEIGHTS / 16)
     assert math.isnan(table.loc["dense", "tokens_per_s"])
 
 

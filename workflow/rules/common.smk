@@ -6,13 +6,23 @@ DESIGNS = [design.id for design in SETTINGS.designs]
 DENSE = next(design.id for design in SETTINGS.designs if design.bits == 16)
 COMPRESSED = [design for design in DESIGNS if design != DENSE]
 RECOVERED = {d.id: d.recovery for d in SETTINGS.designs if d.recovery}
-TABLES = ["accuracy", "storage", "kernels", "fpga", "coherence", "scaling", "claims"]
+TABLES = [
+    "accuracy",
+    "storage",
+    "kernels",
+    "fpga",
+    "coherence",
+    "scaling",
+    "boards",
+    "claims",
+]
 FIGURES = {  # and the table each one reads
     "storage": "storage",
     "speedup": "kernels",
     "llama7b_scaling": "scaling",
     "accuracy_frontier": "accuracy",
     "fpga": "fpga",
+    "boards": "boards",
 }
 
 CONFIG = Path("results/config.yaml")
@@ -35,7 +45,9 @@ def sources(*names):
         path = Path("src/nmforge") / name
         below = path.rglob("*") if path.is_dir() else [path]
         found += [
-            str(file) for file in below if file.suffix in (".py", ".sv", ".cpp", ".hpp")
+            str(file)
+            for file in below
+            if file.suffix in (".py", ".sv", ".v", ".cpp", ".hpp", ".yaml")
         ]
     return sorted(found)
 
@@ -46,7 +58,7 @@ def section(name):
 
 
 def engine_artifact(wildcards):
-    """A design point with the engine's pattern; dense engines read a dense one. The engines drawn are INT4."""
+    """A design point with the pattern that is simulated. The engines drawn are INT4."""
     pattern = wildcards.engine.replace("of", ":")
     keep, of = pattern.split(":")
     wanted = "dense" if keep == of else pattern

@@ -1,6 +1,13 @@
-# The accelerator: cycles from simulation, resources from synthesis. `2:4` is spelled `2of4` in file names.
+# The accelerator: cycles from simulation, resources from synthesis, clocks from place and route. `2:4` is spelled
+# `2of4` in file names.
 
 ENGINES = [pattern.replace(":", "of") for pattern in SETTINGS.fpga.patterns]
+ROUTES = [
+    f"{build}-{route.rows}x{route.cols}x{route.lanes}-seed{seed}"
+    for route in SETTINGS.fpga.routes
+    for build in route.builds
+    for seed in range(1, route.seeds + 1)
+]
 
 
 rule simulate:
@@ -19,20 +26,22 @@ rule simulate:
         runtime=20,
     params:
         fpga=section("fpga"),
-        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} simulate {input.artifact} --pattern {params.pattern}"
-        " --layer {params.fpga[layer]} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {params.config} simulate {input.artifact} --layer {params.fpga[layer]}"
+        " --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
 rule synthesize:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/synthesis-{engine}-{target}.json",
+        "results/points/fpga/synthesis-{kind}-{of}-{target}.json",
     log:
-        "logs/fpga/synthesis-{engine}-{target}.log",
+        "logs/fpga/synthesis-{kind}-{of}-{target}.log",
+    wildcard_constraints:
+        kind="gemm|gemv",
+        of=r"\d+",
     conda:
         "../../envs/fpga.yaml"
     threads: 1
@@ -41,21 +50,48 @@ rule synthesize:
         runtime=30,
     params:
         fpga=section("fpga"),
-        pattern=lambda wildcards: wildcards.engine.replace("of", ":"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} synthesize --pattern {params.pattern}"
-        " --target {wildcards.target} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {params.config} synthesize --engine {wildcards.kind} --of {wildcards.of} --target {wildcards.target}"
+        " --build build/fpga --out {output} 2> >(tee {log} >&2)"
+
+
+rule place:
+    input:
+        sources("fpga"),
+    output:
+        "results/points/fpga/route-{of}-{rows}x{cols}x{lanes}-seed{seed}.json",
+    log:
+        "logs/fpga/route-{of}-{rows}x{cols}x{lanes}-seed{seed}.log",
+    wildcard_constraints:
+        of=r"\d+",
+        rows=r"\d+",
+        cols=r"\d+",
+        lanes=r"\d+",
+        seed=r"\d+",
+    conda:
+        "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} place --of {wildcards.of} --rows {wildcards.rows} --cols {wildcards.cols}"
+        " --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
 rule fpga_table:
     input:
         expand("results/points/fpga/rtl-{engine}.json", engine=ENGINES),
         expand(
-            "results/points/fpga/synthesis-{engine}-{target}.json",
-            engine=ENGINES,
+            "results/points/fpga/synthesis-{kind}-{of}-{target}.json",
+            kind=["gemm", "gemv"],
+            of=SETTINGS.fpga.builds,
             target=SETTINGS.fpga.targets,
         ),
+        expand("results/points/fpga/route-{route}.json", route=ROUTES),
     output:
         parquet="results/tables/fpga.parquet",
         csv="results/tables/fpga.csv",

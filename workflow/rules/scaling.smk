@@ -3,12 +3,16 @@
 
 rule scaling:
     input:
-        sources("scaling.py"),
+        sources(
+            "scaling.py", "fpga/board_model.py", "fpga/boards.py", "fpga/boards.yaml"
+        ),
         "results/tables/kernels.parquet",
         "results/tables/fpga.parquet",
     output:
         parquet="results/tables/scaling.parquet",
         csv="results/tables/scaling.csv",
+        boards="results/tables/boards.parquet",
+        boards_csv="results/tables/boards.csv",
     log:
         "logs/tables/scaling.log",
     group:
@@ -24,7 +28,7 @@ rule claims:
         sources("claims"),
         expand(
             "results/tables/{table}.parquet",
-            table=[t for t in TABLES if t != "claims"],
+            table=[t for t in TABLES if t not in ("boards", "claims")],
         ),
     output:
         parquet="results/tables/claims.parquet",

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nmforge.errors import NmforgeError
-from nmforge.figures import accuracy_frontier, fpga, llama7b_scaling, speedup, storage, style
+from nmforge.figures import accuracy_frontier, boards, fpga, llama7b_scaling, speedup, storage, style
 from nmforge.records import read_table, write_atomically
 
 
@@ -30,6 +30,7 @@ FIGURES: dict[str, Drawing] = {
     "llama7b_scaling": Drawing(llama7b_scaling.TABLES, llama7b_scaling.data, llama7b_scaling.plot),
     "accuracy_frontier": Drawing(accuracy_frontier.TABLES, accuracy_frontier.data, accuracy_frontier.plot),
     "fpga": Drawing(fpga.TABLES, fpga.data, fpga.plot),
+    "boards": Drawing(boards.TABLES, boards.data, boards.plot),
 }
 # No clock, no library version: the same rows give the same bytes.
 METADATA: dict[str, dict[str, str | None]] = {

@@ -1,15 +1,16 @@
-"""Memory images of one GEMM: weights as the engine streams them, and activations; each with its inverse.
+"""Memory images of one layer: weights as an engine streams them, and activations; each with its inverse.
 
-Weight image, for R rows, windows of `of` inputs, groups of G inputs:
+Weight image, for R output channels a tile, L lanes, windows of `of` inputs, groups of G inputs:
 
-    row tile 0 | row tile 1 | ...                          R output channels each, channels padded with zeros
-    row tile   = block 0 | block 1 | ...                   512 inputs each (the last one may be shorter)
+    tile 0 | tile 1 | ...                                  R output channels each, channels padded with zeros
+    tile       = block 0 | block 1 | ...                   512 inputs each (the last one may be shorter)
     block      = code plane | index plane | scale plane
-    code plane = one beat a window:  bits of code[row 0][0..keep-1], row 1, ..., padded to whole bytes
-    index plane  likewise with offsets 0..of-1, ascending inside a window; absent where keep == of
-    scale plane = one beat a group:  uint8 group_mult[row 0], row 1, ...
+    code plane = one beat a step:  bits of code[channel 0][lane 0..L-1], channel 1, ..., padded to whole bytes
+    index plane  likewise with offsets 0..of-1, ascending from step to step of a window; absent where keep == of
+    scale plane = one beat a group:  uint8 group_mult[channel 0], channel 1, ...
 
-Activation image: column tile after column tile of C tokens; one beat a window: int8[C][of].
+`keep` steps take L windows: lane l of them works on window l. Activation image: column tile after column tile of C
+tokens; one beat for L windows: int8[C][L][of].
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Kept:
-    """What the weight image carries of a layer.
+    """What the weight image carries of a layer, `keep` weights in every window of the engine.
 
-    codes int8[N, K*keep/of], offsets uint8[N, K*keep/of] and mult uint8[N, K/group] for the engine's group.
+    codes int8[N, K/of, keep], offsets uint8[N, K/of, keep] and mult uint8[N, K/group] for the engine's group.
     """
 
     codes: Int8
@@ -43,6 +44,11 @@ class Kept:
         """Output channels."""
         return int(self.codes.shape[0])
 
+    @property
+    def keep(self) -> int:
+        """Kept weights, and so steps, of a window."""
+        return int(self.codes.shape[2])
+
 
 def tiles(length: int, size: int) -> int:
     """Tiles of `size` that cover `length`."""
@@ -50,35 +56,34 @@ def tiles(length: int, size: int) -> int:
 
 
 def kept_weights(linear: CompressedLinear, engine: Engine) -> Kept:
-    """Kept codes, offsets and multipliers of a layer in the engine's pattern and group.
+    """Kept codes, offsets and multipliers of a layer in the engine's windows and groups.
 
-    A dense layer fits every dense engine (1:1, 2:2, ...). Raises NmforgeError where layer and engine differ.
+    Raises NmforgeError where the layer does not fit the build.
     """
-    both_dense = linear.pattern.is_dense and engine.pattern.is_dense
-    if (linear.pattern != engine.pattern and not both_dense) or linear.bits > engine.bits:
+    keep = engine.keep(linear.pattern)
+    if linear.bits > engine.bits:
         raise NmforgeError(
-            f"this engine is built for {engine.pattern} at {engine.bits} bits, the layer is {linear.pattern} at "
-            f"{linear.bits} bits; build the engine with the layer's pattern and bits"
+            f"this engine is built for codes of {engine.bits} bits, the layer has {linear.bits}; build the engine with "
+            "the layer's bits"
         )
     if linear.group_size % engine.group or linear.k % engine.group:
         raise NmforgeError(
             f"group_size {linear.group_size} and K = {linear.k} do not split into the engine's groups of "
             f"{engine.group}; build the engine with a group that divides both"
         )
-    offsets = np.broadcast_to(np.arange(linear.k) % engine.pattern.of, linear.codes.shape)[linear.keep_mask]
+    offsets = np.broadcast_to(np.arange(linear.k) % engine.of, linear.codes.shape)[linear.keep_mask]
+    shape = (linear.n, linear.k // engine.of, keep)
     mult = np.repeat(linear.group_mult, linear.group_size // engine.group, axis=1)
-    return Kept(linear.kept_codes(), offsets.astype(np.uint8).reshape(linear.n, -1), mult)
+    return Kept(linear.kept_codes().reshape(shape), offsets.astype(np.uint8).reshape(shape), mult)
 
 
 def weight_image(kept: Kept, engine: Engine) -> Bytes:
-    """Weight image of the whole layer: uint8[row tiles, bytes of a row tile]."""
-    planes = [
-        _window_beats(kept.codes, engine, engine.bits),
-        _window_beats(_pad_offsets(kept.offsets, engine), engine, engine.index_bits),
-        _pad_rows(kept.mult, engine.rows).reshape(-1, engine.rows, kept.mult.shape[1]).transpose(0, 2, 1),
-    ]
-    if engine.pattern.is_dense:
-        del planes[1]
+    """Weight image of the whole layer: uint8[tiles, bytes of a tile]."""
+    channels = engine.channels
+    planes: list[NDArray[np.generic]] = [_step_beats(kept.codes, engine, engine.bits)]
+    if engine.index_bytes(kept.keep):
+        planes.append(_step_beats(_pad_offsets(kept.offsets, channels), engine, engine.index_bits))
+    planes.append(_pad_rows(kept.mult, channels).reshape(-1, channels, kept.mult.shape[1]).transpose(0, 2, 1))
     groups = kept.mult.shape[1]
     parts: list[NDArray[np.generic]] = []
     for first in range(0, groups, engine.groups_per_block):
@@ -90,10 +95,10 @@ def weight_image(kept: Kept, engine: Engine) -> Bytes:
     return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
-def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int) -> Kept:
-    """Inverse of `weight_image` for a layer of `n` channels and `groups` engine groups per row."""
-    windows = engine.windows_per_group
-    widths = [windows * engine.code_bytes, windows * engine.index_bytes, engine.rows]
+def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int, keep: int) -> Kept:
+    """Inverse of `weight_image` for a layer of `n` channels, `groups` engine groups a row and `keep` weights kept."""
+    steps = engine.windows_per_group * keep
+    widths = [steps * engine.code_bytes, steps * engine.index_bytes(keep), engine.channels]
     planes: list[list[Bytes]] = [[], [], []]
     at = 0
     for first in range(0, groups, engine.groups_per_block):
@@ -102,26 +107,26 @@ def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int) -> Kept
             plane.append(image[:, at : at + count * width])
             at += count * width
     code_plane, index_plane, mult_plane = (np.concatenate(plane, axis=1) for plane in planes)
-    codes = _read_window_beats(code_plane, engine, engine.bits, signed=True)[:n].astype(np.int8)
-    if engine.pattern.is_dense:
-        offsets = np.broadcast_to(np.arange(codes.shape[1]) % engine.pattern.of, codes.shape)
+    codes = _read_step_beats(code_plane, engine, engine.bits, keep, signed=True)[:n].astype(np.int8)
+    if engine.index_bytes(keep):
+        offsets = _read_step_beats(index_plane, engine, engine.index_bits, keep, signed=False)[:n]
     else:
-        offsets = _read_window_beats(index_plane, engine, engine.index_bits, signed=False)[:n]
-    mult = mult_plane.reshape(-1, groups, engine.rows).transpose(0, 2, 1).reshape(-1, groups)[:n]
+        offsets = np.broadcast_to(np.arange(engine.of), codes.shape)
+    mult = mult_plane.reshape(-1, groups, engine.channels).transpose(0, 2, 1).reshape(-1, groups)[:n]
     return Kept(codes, offsets.astype(np.uint8), mult)
 
 
 def activation_image(xq: Int8, engine: Engine) -> Int8:
-    """int8[M, K] -> int8[column tiles, K/of, cols, of]; tokens are padded with zeros."""
-    of = engine.pattern.of
-    padded = _pad_rows(xq, engine.cols)
-    return np.ascontiguousarray(padded.reshape(-1, engine.cols, xq.shape[1] // of, of).transpose(0, 2, 1, 3))
+    """int8[M, K] -> int8[column tiles, K/(lanes*of), tokens, lanes*of]; tokens are padded with zeros."""
+    width = engine.lanes * engine.of
+    padded = _pad_rows(xq, engine.tokens)
+    return np.ascontiguousarray(padded.reshape(-1, engine.tokens, xq.shape[1] // width, width).transpose(0, 2, 1, 3))
 
 
 def read_activation_image(image: Int8, m: int) -> Int8:
     """Inverse of `activation_image` for `m` tokens."""
-    column_tiles, windows, cols, of = image.shape
-    return image.transpose(0, 2, 1, 3).reshape(column_tiles * cols, windows * of)[:m]
+    column_tiles, beats, tokens, width = image.shape
+    return image.transpose(0, 2, 1, 3).reshape(column_tiles * tokens, beats * width)[:m]
 
 
 def _pad_rows(values: NDArray[np.generic], size: int) -> NDArray[np.generic]:
@@ -129,25 +134,26 @@ def _pad_rows(values: NDArray[np.generic], size: int) -> NDArray[np.generic]:
     return np.pad(values, ((0, -values.shape[0] % size), (0, 0)))
 
 
-def _pad_offsets(offsets: UInt8, engine: Engine) -> UInt8:
-    """Channels that pad the last row tile carry the offsets 0..keep-1, which the loader accepts."""
-    extra = -offsets.shape[0] % engine.rows
-    row = np.tile(np.arange(engine.pattern.keep, dtype=np.uint8), offsets.shape[1] // engine.pattern.keep)
-    return np.concatenate([offsets, np.tile(row, (extra, 1))])
+def _pad_offsets(offsets: UInt8, channels: int) -> UInt8:
+    """Channels that pad the last tile carry the offsets 0..keep-1, which the loader accepts."""
+    extra = -offsets.shape[0] % channels
+    padding = np.broadcast_to(np.arange(offsets.shape[2], dtype=np.uint8), (extra, *offsets.shape[1:]))
+    return np.concatenate([offsets, padding])
 
 
-def _window_beats(values: NDArray[np.generic], engine: Engine, bits: int) -> Bytes:
-    """[N, windows*keep] -> uint8[row tiles, windows, bytes of a beat]."""
-    rows, keep = engine.rows, engine.pattern.keep
-    padded = _pad_rows(values, rows).reshape(-1, rows, values.shape[1] // keep, keep)
-    row_tiles, _, windows, _ = padded.shape
-    packed = pack_bits(padded.transpose(0, 2, 1, 3).reshape(row_tiles * windows, rows * keep), bits)
-    return packed.reshape(row_tiles, windows, -1)
+def _step_beats(values: NDArray[np.generic], engine: Engine, bits: int) -> Bytes:
+    """[N, windows, keep] -> uint8[tiles, steps, bytes of a beat]."""
+    n, windows, keep = values.shape
+    channels, lanes = engine.channels, engine.lanes
+    padded = _pad_rows(values.reshape(n, -1), channels)
+    ordered = padded.reshape(-1, channels, windows // lanes, lanes, keep).transpose(0, 2, 4, 1, 3)
+    steps = windows // lanes * keep
+    return pack_bits(ordered.reshape(-1, channels * lanes), bits).reshape(ordered.shape[0], steps, -1)
 
 
-def _read_window_beats(plane: Bytes, engine: Engine, bits: int, signed: bool) -> NDArray[np.int64]:
-    """Inverse of `_window_beats`: uint8[row tiles, windows * bytes of a beat] -> [padded N, windows*keep]."""
-    rows, keep = engine.rows, engine.pattern.keep
-    beats = plane.reshape(-1, (rows * keep * bits + 7) // 8)
-    values = unpack_bits(beats, bits, rows * keep, signed).reshape(plane.shape[0], -1, rows, keep)
-    return values.transpose(0, 2, 1, 3).reshape(plane.shape[0] * rows, -1)
+def _read_step_beats(plane: Bytes, engine: Engine, bits: int, keep: int, signed: bool) -> NDArray[np.int64]:
+    """Inverse of `_step_beats`: uint8[tiles, steps * bytes of a beat] -> [padded N, windows, keep]."""
+    channels, lanes = engine.channels, engine.lanes
+    beats = plane.reshape(-1, (channels * lanes * bits + 7) // 8)
+    values = unpack_bits(beats, bits, channels * lanes, signed).reshape(plane.shape[0], -1, keep, channels, lanes)
+    return values.transpose(0, 3, 1, 4, 2).reshape(plane.shape[0] * channels, -1, keep)

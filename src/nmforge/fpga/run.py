@@ -1,4 +1,4 @@
-"""Rows of the fpga table: cycles from the RTL, resources from synthesis."""
+"""Rows of the fpga table: cycles from the RTL, resources from synthesis, clocks from place and route."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ import numpy as np
 
 from nmforge.artifact import load_linear
 from nmforge.errors import NmforgeError
-from nmforge.fpga.cycle_model import gemm_cycles
-from nmforge.fpga.engine import Engine
-from nmforge.fpga.simulate import simulate_gemm
+from nmforge.fpga.cycle_model import engine_cycles
+from nmforge.fpga.engine import Engine, Kind
+from nmforge.fpga.place import bitstream, place
+from nmforge.fpga.simulate import engine_for, simulate
 from nmforge.fpga.synthesize import synthesize
+from nmforge.fpga.toolchain import TECHMAP, rtl_sources
 from nmforge.records import write_point
 from nmforge.reference import accumulate
-from nmforge.spec import GemmShape, Pattern
+from nmforge.spec import GemmShape
 
 SEED = 0
-SYNTHESIS_GROUP = 64
+GROUP = 64
 
 
 def simulate_point(
-    artifact: Path, layer: str, pattern: str | None, rows: int, cols: int, tile_rows: int, tokens: int,
-    build_dir: Path, out: Path,
+    artifact: Path, layer: str, of: int | None, rows: int, cols: int, tile_rows: int, tokens: int, build_dir: Path,
+    out: Path,
 ) -> None:  # fmt: skip
     """Run the first `tile_rows` output channels of a layer through one engine and compare every sum.
 
-    `pattern` names the engine: the layer's own, or a dense one such as 2:2 for a dense layer. Activations are seeded
+    `of` names the build: the layer's own windows, or wider ones that its pattern nests in. Activations are seeded
     int8[tokens, K]. Raises NmforgeError where a sum differs from the reference.
     """
     linear = load_linear(artifact, layer).take_rows(slice(tile_rows))
-    engine = Pattern.parse(pattern) if pattern else linear.pattern
+    engine = engine_for(linear, rows, cols, of)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
-    found = simulate_gemm(linear, xq, rows, cols, build_dir, pattern=engine)
+    found = simulate(linear, xq, engine, build_dir)
     mismatches = int((found.acc != accumulate(linear, xq)).sum())
     if mismatches:
         raise NmforgeError(
-            f"{artifact} layer {layer}: {mismatches} of {found.acc.size} sums of the {engine} engine differ from the "
-            "reference; the RTL or its image is wrong"
+            f"{artifact} layer {layer}: {mismatches} of {found.acc.size} sums of the engine for windows of {engine.of} "
+            "differ from the reference; the RTL or its image is wrong"
         )
     shape = GemmShape(tokens, linear.n, linear.k)
-    model = gemm_cycles(shape, engine, rows, cols, linear.group_size)
-    row = engine_columns(engine, rows, cols, "verilator", "rtl") | {
+    model = engine_cycles(shape, engine, linear.pattern)
+    row = engine_columns(engine, str(linear.pattern), "verilator", "rtl", SEED) | {
         "m": shape.m, "n": shape.n, "k": shape.k,
         "cycles": found.cycles, "ideal_cycles": found.ideal_cycles, "efficiency": found.efficiency,
         "model_cycles": model, "model_error": model / found.cycles - 1,
@@ -51,17 +53,40 @@ def simulate_point(
     write_point(out, "fpga", [row])
 
 
-def synthesize_point(pattern: str, rows: int, cols: int, target: str, build_dir: Path, out: Path) -> None:
+def synthesize_point(kind: Kind, of: int, rows: int, cols: int, target: str, build_dir: Path, out: Path) -> None:
     """Count the resources of one INT4 engine; no clock is claimed."""
-    engine = Engine(Pattern.parse(pattern), 4, rows, cols, SYNTHESIS_GROUP)
+    engine = Engine(of, 4, rows, cols, GROUP, kind=kind)
     counts = synthesize(engine, target, build_dir)
-    write_point(out, "fpga", [engine_columns(engine.pattern, rows, cols, target, "synthesis") | counts])
+    write_point(out, "fpga", [engine_columns(engine, build_name(of), target, "synthesis", SEED) | counts])
 
 
-def engine_columns(pattern: Pattern, rows: int, cols: int, target: str, stage: str) -> dict[str, Any]:
+def place_point(
+    of: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path, bitstream_to: Path | None = None
+) -> None:
+    """Place and route one INT4 engine with its banks and registers on an ECP5-85k; the clock is the post-route one.
+
+    `bitstream_to` names a bitstream to pack as well.
+    """
+    engine = Engine(of, 4, rows, cols, GROUP, lanes, "device")
+    placed = place(engine.top, rtl_sources(), engine.parameters, seed, build_dir, techmap=TECHMAP["ecp5"])
+    counts: dict[str, Any] = {
+        "lut": placed.comb, "ff": placed.ff, "ram": placed.ram, "dsp": placed.dsp, "fmax_mhz": placed.fmax_mhz,
+        "speed_grade": placed.speed_grade, "lut_share": placed.utilisation["TRELLIS_COMB"],
+    }  # fmt: skip
+    if bitstream_to is not None:
+        counts["bitstream_bytes"] = bitstream(placed, bitstream_to)
+    write_point(out, "fpga", [engine_columns(engine, build_name(of), "ecp5", "route", seed) | counts])
+
+
+def build_name(of: int) -> str:
+    """What a build runs: `dense`, or `N:4` for every keep:4 and what nests in it."""
+    return "dense" if of == 1 else f"N:{of}"
+
+
+def engine_columns(engine: Engine, pattern: str, target: str, stage: str, seed: int) -> dict[str, Any]:
     """Columns that every row of the table has; what a stage does not measure stays empty."""
     empty = dict.fromkeys(("cycles", "ideal_cycles", "efficiency", "lut", "ff", "dsp", "fmax_mhz"))
     return empty | {
-        "engine": "gemm", "pattern": str(pattern), "rows": rows, "cols": cols, "target": target, "seed": SEED,
-        "stage": stage,
+        "engine": engine.kind, "pattern": pattern, "of": engine.of, "lanes": engine.lanes, "rows": engine.rows,
+        "cols": engine.cols, "bits": engine.bits, "target": target, "seed": seed, "stage": stage,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Cycle-accurate simulation of the GEMM engine: build once per configuration, run per layer."""
+"""Cycle-accurate simulation of an engine: build once per configuration, run per layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmforge.errors import NmforgeError
-from nmforge.fpga.engine import TOP, Engine, engine_group
-from nmforge.fpga.generate import activation_image, kept_weights, tiles, weight_image
+from nmforge.fpga.engine import Engine, engine_group
+from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
 from nmforge.fpga.toolchain import HARNESS, rtl_sources, run_make, run_verilator, verilator_root
 from nmforge.linear import CompressedLinear, Int8
 from nmforge.spec import Pattern
@@ -42,13 +43,35 @@ class Stalls(NamedTuple):
 CALM = Stalls()
 
 
+class Memory(NamedTuple):
+    """External memory the weights come from, in cycles of the engine.
+
+    bytes_per_cycle 0 means no limit. Refresh stops the memory for `refresh_cycles` of every `refresh_interval`.
+    """
+
+    bytes_per_cycle: float = 0
+    latency: int = 0
+    refresh_interval: int = 0
+    refresh_cycles: int = 0
+
+    @property
+    def sustained(self) -> float:
+        """Bytes a cycle that are left after refresh."""
+        lost = self.refresh_cycles / self.refresh_interval if self.refresh_interval else 0
+        return self.bytes_per_cycle * (1 - lost)
+
+
+UNLIMITED = Memory()
+
+
 @dataclass(frozen=True)
 class SimulationResult:
-    """acc int32[M, N]; cycles from the first offered window to the last accepted sum."""
+    """acc int32[M, N]; cycles from the first offered beat to the last accepted sum; bytes read of the weight image."""
 
     acc: NDArray[np.int32]
     cycles: int
-    ideal_cycles: int  # tiles * K/of: every PE takes one window each cycle, no fill, no drain
+    ideal_cycles: int  # tiles * steps: every PE takes one step each cycle, no fill, no drain
+    weight_bytes: int
 
     @property
     def efficiency(self) -> float:
@@ -56,90 +79,139 @@ class SimulationResult:
         return self.ideal_cycles / self.cycles
 
 
-def build_simulator(engine: Engine, build_dir: Path) -> Path:
+def build_simulator(engine: Engine, build_dir: Path, trace: bool = False) -> Path:
     """Program that simulates `engine`; built in `build_dir` unless the same sources were built before."""
-    program = build_dir / f"gemm-{_build_key(engine)}"
+    program = build_dir / f"{engine.kind}-{build_key(engine, HARNESS, trace)}"
     if program.exists():
         return program
-    build_dir.mkdir(parents=True, exist_ok=True)
     parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
-    sources = [str(path) for path in (*rtl_sources(), HARNESS)]
-    with tempfile.TemporaryDirectory(prefix="verilate-", dir=build_dir) as folder:
-        work = Path(folder)
-        run_verilator(
-            ["--cc", "--exe", "-Wall", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vgemm",
-             "--Mdir", ".", "--top-module", TOP, *parameters, *sources],
-            work,
-        )  # fmt: skip
-        run_make(["-f", "Vgemm.mk", "-j", str(os.cpu_count() or 1), *BUILD_FLAGS, "Vgemm"], work)
-        shutil.move(work / "Vgemm", work.with_suffix(".program"))
-        work.with_suffix(".program").replace(program)
+    options = ["-CFLAGS", "-DGEMV"] if engine.kind == "gemv" else []
+    options += ["--trace-fst", "-CFLAGS", "-DTRACE"] if trace else []
+    compile_simulator(engine.top, rtl_sources(), ["-Wall", *parameters, *options], program)
     return program
 
 
-def simulate_gemm(
+def compile_simulator(
+    top: str, sources: Sequence[Path], options: Sequence[str], program: Path, harness: Path = HARNESS
+) -> None:
+    """Compile a top module with a testbench into `program`, which appears only once it is complete."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="verilate-", dir=program.parent) as folder:
+        work = Path(folder)
+        run_verilator(
+            ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vengine",
+             "--Mdir", ".", "--top-module", top, *options, *map(str, sources), str(harness)],
+            work,
+        )  # fmt: skip
+        run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *BUILD_FLAGS, "Vengine"], work)
+        shutil.move(work / "Vengine", work.with_suffix(".program"))
+        work.with_suffix(".program").replace(program)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One layer on one engine: what the testbench is told beside the images."""
+
+    engine: Engine
+    keep: int
+    k: int
+    row_tiles: int
+    column_tiles: int
+
+    @classmethod
+    def of(cls, engine: Engine, kept: Kept, tokens: int) -> Job:
+        """The job of a layer's weight image and `tokens` tokens."""
+        k = kept.codes.shape[1] * engine.of
+        return cls(engine, kept.keep, k, tiles(kept.n, engine.channels), tiles(tokens, engine.tokens))
+
+    def header(self, stalls: Stalls = CALM, memory: Memory = UNLIMITED, seed: int = 0) -> bytes:
+        """The little-endian u32 in front of the images, as struct Header of the testbench reads them."""
+        for stream, percent in stalls._asdict().items():
+            if not 0 <= percent < 100:
+                raise NmforgeError(f"{percent} % of stalls on stream {stream} leave no progress; choose 0..99")
+        engine = self.engine
+        rate = round(256 * memory.bytes_per_cycle)
+        if memory != UNLIMITED and rate < 1:
+            raise NmforgeError(f"memory of {memory.bytes_per_cycle} bytes a cycle never delivers; use 1/256 or more")
+        return struct.pack(
+            "<24I", self.keep, self.k // engine.group, engine.windows_per_group * self.keep, engine.windows_per_group,
+            engine.groups_per_block, self.row_tiles, self.column_tiles, engine.code_bytes,
+            engine.index_bytes(self.keep), engine.channels, engine.act_bytes, 4 * engine.rows, engine.cols,
+            int(engine.kind == "gemv"), seed, *stalls, rate, *memory[1:],
+        )  # fmt: skip
+
+    def outputs(self, beats: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Sums in the order of arrival -> int32[tokens, channels], padding included."""
+        engine = self.engine
+        shape = (self.column_tiles, self.row_tiles, engine.cols, engine.rows)
+        order = (0, 2, 1, 3) if engine.kind == "gemm" else (0, 1, 3, 2)
+        flat = beats.reshape(shape).transpose(order)
+        return flat.reshape(self.column_tiles * engine.tokens, self.row_tiles * engine.channels)
+
+
+def simulate(
     linear: CompressedLinear,
     xq: Int8,
-    rows: int,
-    cols: int,
+    engine: Engine,
     build_dir: Path,
     stalls: Stalls = CALM,
+    memory: Memory = UNLIMITED,
     seed: int = 0,
-    pattern: Pattern | None = None,
 ) -> SimulationResult:
-    """Run int8[M, K] through a rows x cols engine built for the layer; any N and M.
-
-    `seed` draws the stalls. `pattern` picks a dense engine such as 2:2 for a dense layer.
-    """
-    chosen = pattern or linear.pattern
-    engine = Engine(chosen, linear.bits, rows, cols, engine_group(linear.group_size, chosen))
+    """Run int8[M, K] through an engine; any N and M. `seed` draws the stalls."""
     kept = kept_weights(linear, engine)
-    image = weight_image(kept, engine)
-    row_tiles, column_tiles = tiles(linear.n, rows), tiles(xq.shape[0], cols)
-    header = stimulus_header(engine, linear.k, row_tiles, column_tiles, stalls, seed)
-    beats, cycles = run_simulator(
-        build_simulator(engine, build_dir), header + image.tobytes() + activation_image(xq, engine).tobytes()
-    )
-    acc = beats.reshape(column_tiles, row_tiles, cols, rows).transpose(0, 2, 1, 3)
-    acc = acc.reshape(column_tiles * cols, row_tiles * rows)[: xq.shape[0], : linear.n]
-    return SimulationResult(acc, cycles, row_tiles * column_tiles * (linear.k // chosen.of))
+    job = Job.of(engine, kept, xq.shape[0])
+    images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
+    return run_job(build_simulator(engine, build_dir), job, images, xq.shape[0], linear.n, stalls, memory, seed)
 
 
-def stimulus_header(engine: Engine, k: int, row_tiles: int, column_tiles: int, stalls: Stalls, seed: int) -> bytes:
-    """The 17 little-endian u32 in front of the images, as struct Header of the testbench reads them."""
-    for stream, percent in stalls._asdict().items():
-        if not 0 <= percent < 100:
-            raise NmforgeError(f"{percent} % of stalls on stream {stream} leave no progress; choose 0..99")
-    return struct.pack(
-        "<17I", k // engine.group, engine.windows_per_group, engine.groups_per_block, row_tiles, column_tiles,
-        engine.code_bytes, engine.index_bytes, engine.rows, engine.act_bytes, 4 * engine.rows,
-        engine.cols, seed, *stalls,
-    )  # fmt: skip
+def run_job(
+    program: Path, job: Job, images: bytes, m: int, n: int, stalls: Stalls = CALM, memory: Memory = UNLIMITED,
+    seed: int = 0,
+) -> SimulationResult:  # fmt: skip
+    """Run a job whose images are made already: weight image, then activation image."""
+    run = run_simulator(program, job.header(stalls, memory, seed) + images)
+    ideal = job.row_tiles * job.column_tiles * (job.k // (job.engine.of * job.engine.lanes)) * job.keep
+    return SimulationResult(job.outputs(run.sums)[:m, :n], run.cycles, ideal, run.weight_bytes)
 
 
-def run_simulator(program: Path, stimulus: bytes) -> tuple[NDArray[np.int32], int]:
-    """Run one stimulus; returns the sums in the order of arrival, int32[beats * rows], and the cycles."""
+def engine_for(linear: CompressedLinear, rows: int, cols: int, of: int | None = None) -> Engine:
+    """The GEMM engine for a layer; `of` names a build with wider windows than the layer's own."""
+    group = engine_group(linear.group_size, Pattern(1, of) if of else linear.pattern)
+    return Engine(of or linear.pattern.of, linear.bits, rows, cols, group)
+
+
+class Run(NamedTuple):
+    """What the testbench reports: sums in the order of arrival, int32[beats * rows]."""
+
+    sums: NDArray[np.int32]
+    cycles: int
+    weight_bytes: int
+
+
+def run_simulator(program: Path, stimulus: bytes, *arguments: str) -> Run:
+    """Run one stimulus; raises NmforgeError where the loader rejects it or the engine stands still."""
     with tempfile.TemporaryDirectory(prefix="nmforge-sim-") as folder:
         source, result = Path(folder) / "stimulus.bin", Path(folder) / "result.bin"
         source.write_bytes(stimulus)
-        done = subprocess.run([program, source, result], capture_output=True, text=True)
+        done = subprocess.run([program.resolve(), source, result, *arguments], capture_output=True, text=True)
         if done.returncode:
             raise NmforgeError(f"the simulation {program} ended with status {done.returncode}; delete it and run again")
         data = result.read_bytes()
-    cycles, status, launched = struct.unpack_from("<3Q", data)
+    cycles, status, launched, weight_bytes = struct.unpack_from("<4Q", data)
     if status == INDEX_ERROR:
         raise NmforgeError(
-            f"the loader rejected window {launched - 1} of the weight stream: its indices do not ascend; "
+            f"the loader rejected the weight stream before step {launched}: its indices do not ascend; "
             "make the weight image again from the artifact"
         )
     if status == NO_PROGRESS:
-        raise NmforgeError(f"the simulation stood still after {launched} windows; the image does not fit the engine")
-    return np.frombuffer(data, dtype="<i4", offset=24).astype(np.int32), int(cycles)
+        raise NmforgeError(f"the simulation stood still after {launched} steps; the image does not fit the engine")
+    return Run(np.frombuffer(data, dtype="<i4", offset=32).astype(np.int32), int(cycles), int(weight_bytes))
 
 
-def _build_key(engine: Engine) -> str:
+def build_key(engine: Engine, harness: Path, trace: bool = False) -> str:
     """Hash of everything a build depends on."""
-    digest = hashlib.sha256(f"{engine.parameters} {BUILD_FLAGS} {verilator_root()}".encode())
-    for path in (*rtl_sources(), HARNESS):
+    digest = hashlib.sha256(f"{engine.top} {engine.parameters} {trace} {BUILD_FLAGS} {verilator_root()}".encode())
+    for path in (*rtl_sources(), harness):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:20]

@@ -7,6 +7,7 @@ width and crowd the DSP columns; the counts of the dense and the sparse engines 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from nmforge.errors import NmforgeError
-from nmforge.fpga.engine import TOP, Engine
-from nmforge.fpga.toolchain import rtl_sources
+from nmforge.fpga.engine import Engine
+from nmforge.fpga.toolchain import TECHMAP, rtl_sources
 
 SYNTHESIS = {
     "ecp5": "synth_ecp5 -nodsp -top {top}",
@@ -37,14 +38,25 @@ def synthesize(engine: Engine, target: str, build_dir: Path) -> Counts:
     build_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="synthesize-", dir=build_dir) as name:
         folder = Path(name)  # the WebAssembly build of Yosys sees a /tmp of its own: every file goes by a relative name
-        files = [Path(shutil.copy(path, folder)).name for path in rtl_sources()]
+        files = " ".join(Path(shutil.copy(path, folder)).name for path in rtl_sources())
+        boxes, techmap = _mapping(target, folder)
         run_yosys(
-            f"read_slang --threads 1 --top {TOP} {parameters} {' '.join(files)}; "
-            f"{SYNTHESIS[target].format(top=TOP)} -flatten; tee -q -o statistics.json stat -json",
+            f"read_slang --threads 1 --top {engine.top} {boxes} {parameters} {files}; {techmap} "
+            f"{SYNTHESIS[target].format(top=engine.top)} -flatten; tee -q -o statistics.json stat -json",
             folder,
         )
         cells = json.loads((folder / "statistics.json").read_text())["design"]["num_cells_by_type"]
     return {"ecp5": count_ecp5, "xcup": count_xcup}[target](cells)
+
+
+def _mapping(target: str, folder: Path) -> tuple[str, str]:
+    """Options and command that put a target's own cells in place of modules that have them."""
+    if target not in TECHMAP:
+        return "", ""
+    path = TECHMAP[target]
+    modules = re.findall(r"^module (\w+)", path.read_text(), re.MULTILINE)
+    boxes = " ".join(f"--blackboxed-module {module}" for module in modules)
+    return boxes, f"techmap -map {Path(shutil.copy(path, folder)).name};"
 
 
 def run_yosys(script: str, folder: Path) -> None:

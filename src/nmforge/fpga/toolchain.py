@@ -14,11 +14,13 @@ from nmforge.errors import NmforgeError
 FPGA = Path(__file__).parent
 RTL = FPGA / "rtl"
 HARNESS = FPGA / "harness" / "tb.cpp"
+DEVICE_HARNESS = FPGA / "harness" / "device_tb.cpp"
+TECHMAP = {"ecp5": FPGA / "techmap" / "ecp5.v"}  # device cells for modules of the RTL
 
 
 def rtl_sources() -> list[Path]:
-    """The accelerator's SystemVerilog files in a fixed order."""
-    return sorted(RTL.glob("*.sv"))
+    """The accelerator's SystemVerilog files, the package first."""
+    return sorted(RTL.glob("*.sv"), key=lambda path: (path.stem != "nmforge_types", path.name))
 
 
 def verilator_root() -> Path:

@@ -1,47 +1,59 @@
-// Decides, cycle by cycle, whether the next window is launched, and what it is.
+// Decides, cycle by cycle, whether the next step is launched, and what it is.
 //
-// All flow control of the engine happens here. A launched window runs through the array without ever
-// being held, so nothing behind this point needs a clock enable:
+// A step is one kept weight of every row and lane. `keep` steps make a window (of each lane), WINDOWS
+// windows a group, `groups_per_tile` groups a tile. All flow control of an engine happens here: a
+// launched step runs through the array without ever being held, so nothing behind this point
+// needs a clock enable:
 //   - a stream that has nothing to offer simply leaves a bubble;
-//   - the last window of a group waits for the group multipliers it will need at the row edge;
-//   - the first window of a tile waits for one of the two result slots, which is how back-pressure
-//     of the output stream reaches the inputs.
-module nmforge_sequencer #(
-    parameter int WINDOWS = 16  // windows in a group
+//   - the first step of a window waits for the window, and takes it;
+//   - the last step of a group waits for the multipliers it will need at the row edge;
+//   - the last step of a tile waits until the sums of the tile before were sent, which is how
+//     back-pressure of the output stream reaches the inputs.
+module nmforge_sequencer
+    import nmforge_types::control_t;
+#(
+    parameter  int OF      = 4,
+    parameter  int WINDOWS = 16,  // windows of one lane in a group
+    localparam int KEEPW   = $clog2(OF + 1),
+    localparam int IDXW    = (OF > 1) ? $clog2(OF) : 1
 ) (
-    input  logic        clk,
-    input  logic        rst_n,
-    input  logic [15:0] groups_per_tile,
-    input  logic        window_offered,   // codes, offsets and activations of a window are there
-    input  logic        mult_offered,
-    input  logic        slot_released,
-    output logic        launch,
-    output logic        group_end,        // this window is the last one of its group
-    output logic        first_group,
-    output logic        last_group
+    input  logic             clk,
+    input  logic             rst_n,
+    input  logic [KEEPW-1:0] keep,
+    input  logic [15:0]      groups_per_tile,
+    input  logic             step_offered,    // codes (and offsets) of a step are there
+    input  logic             window_offered,  // activations of a window are there
+    input  logic             mult_offered,
+    input  logic             tile_sent,
+    output control_t         control,         // control.valid: the step is launched in this cycle
+    output logic [IDXW-1:0]  step
 );
-    localparam int WINW = (WINDOWS > 1) ? $clog2(WINDOWS) : 1;
+    logic launch, window_start, window_end, windows_end, group_end, last_group, sums_waiting, awake;
 
-    logic [WINW-1:0] window;
-    logic [15:0]     group;
-    logic [1:0]      slots_used;
-    logic            tile_start;
+    nmforge_counter #(.WIDTH(KEEPW)) steps (
+        .clk, .rst_n, .total(keep), .count(launch), .last(window_end)
+    );
+    nmforge_counter #(.WIDTH($clog2(WINDOWS + 1))) windows (
+        .clk, .rst_n, .total(($clog2(WINDOWS + 1))'(WINDOWS)), .count(launch & window_end), .last(windows_end)
+    );
+    nmforge_counter #(.WIDTH(16)) groups (
+        .clk, .rst_n, .total(groups_per_tile), .count(launch & group_end), .last(last_group)
+    );
+    assign group_end = window_end & windows_end;
+    assign launch = awake & step_offered & (window_offered | !window_start)
+                  & (!group_end | (mult_offered & !(last_group & sums_waiting)));
+    assign control = '{valid: launch, window_start: window_start, group_end: group_end, last_group: last_group};
 
-    assign group_end   = window == WINW'(WINDOWS - 1);
-    assign first_group = group == 16'd0;
-    assign last_group  = group == groups_per_tile - 16'd1;
-    assign tile_start  = first_group & (window == '0);
-    assign launch = rst_n & window_offered & (mult_offered | !group_end) & (!slots_used[1] | !tile_start);
-
+    always_ff @(posedge clk) awake <= rst_n;   // a register close by, where the reset comes from far away
     always_ff @(posedge clk) begin
         if (!rst_n) begin
-            window     <= '0;
-            group      <= '0;
-            slots_used <= '0;
+            step         <= '0;
+            window_start <= 1'b1;
+            sums_waiting <= 1'b0;
         end else begin
-            if (launch) window <= group_end ? '0 : window + 1'b1;
-            if (launch & group_end) group <= last_group ? '0 : group + 16'd1;
-            slots_used <= slots_used + {1'b0, launch & tile_start} - {1'b0, slot_released};
+            if (launch) step <= window_end ? '0 : step + 1'b1;
+            if (launch) window_start <= window_end;
+            sums_waiting <= (sums_waiting & !tile_sent) | (launch & group_end & last_group);
         end
     end
 endmodule

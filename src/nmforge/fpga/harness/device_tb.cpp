@@ -1,0 +1,161 @@
+// Testbench of nmforge_engine: sets its registers over AXI4-Lite, loads both images, records the sums.
+//
+//   Vengine STIMULUS RESULT
+//
+// STIMULUS  13 x u32 (struct Header), then the weight image, then the activation image
+// RESULT     4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress), words of weights
+//            taken, the CYCLES register; then the int32 sums in the order of arrival
+#include "Vengine.h"
+#include "verilated.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace {
+
+struct Header {
+    uint32_t keep, groups_per_tile, column_tiles, row_tiles, windows, word_bytes, act_word_bytes, weight_bytes, act_bytes, seed;
+    uint32_t stall_weight, stall_act, stall_sink;  // percent
+};
+
+enum Register : uint8_t { CONTROL = 0x08, STATUS = 0x0C, KEEP = 0x10, GROUPS = 0x14, COLUMN_TILES = 0x18, ROW_TILES = 0x1C, WINDOWS = 0x20,
+                         CYCLES = 0x24 };
+
+struct Random {  // splitmix64
+    uint64_t state;
+    bool percent(uint32_t chance) {
+        uint64_t z = (state += 0x9e3779b97f4a7c15ull);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+        return (z ^ (z >> 31)) % 100 < chance;
+    }
+};
+
+// A stream of words; once it offers a word it keeps offering it until it is taken.
+struct Source {
+    const uint8_t* data;
+    uint64_t bytes, word, at = 0;
+    Random random;
+    uint32_t stall;
+    bool offering = false;
+
+    bool offer() {
+        if (!offering && at < bytes) offering = !random.percent(stall);
+        return offering;
+    }
+    void taken() { at += word; offering = false; }
+};
+
+struct Device {
+    VerilatedContext context;
+    std::unique_ptr<Vengine> top = std::make_unique<Vengine>(&context);
+
+    void tick() { top->aclk = 1; top->eval(); top->aclk = 0; top->eval(); }
+    void write(Register address, uint32_t value) {
+        top->s_axi_awaddr = address;
+        top->s_axi_wdata = value;
+        top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_bready = 1;
+        top->eval();
+        while (!top->s_axi_awready) tick();
+        tick();
+        top->s_axi_awvalid = top->s_axi_wvalid = 0;
+        top->eval();
+        while (!top->s_axi_bvalid) tick();
+        tick();
+        top->s_axi_bready = 0;
+    }
+    uint32_t read(Register address) {
+        top->s_axi_araddr = address;
+        top->s_axi_arvalid = top->s_axi_rready = 1;
+        top->eval();
+        while (!top->s_axi_arready) tick();
+        tick();
+        top->s_axi_arvalid = 0;
+        top->eval();
+        while (!top->s_axi_rvalid) tick();
+        const uint32_t value = top->s_axi_rdata;
+        tick();
+        top->s_axi_rready = 0;
+        return value;
+    }
+};
+
+std::vector<uint8_t> read_all(const char* path) {
+    std::vector<uint8_t> data;
+    FILE* file = std::fopen(path, "rb");
+    if (!file) return data;
+    uint8_t buffer[65536];
+    for (size_t got; (got = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
+        data.insert(data.end(), buffer, buffer + got);
+    std::fclose(file);
+    return data;
+}
+
+template <class Port> void set(Port& port, const uint8_t* bytes, size_t count) {
+    std::memset(&port, 0, sizeof port);
+    std::memcpy(&port, bytes, count);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) return 64;
+    std::vector<uint8_t> stimulus = read_all(argv[1]);
+    Header h;
+    if (stimulus.size() < sizeof h) return 65;
+    std::memcpy(&h, stimulus.data(), sizeof h);
+    if (stimulus.size() != sizeof h + uint64_t(h.weight_bytes) + h.act_bytes) return 66;
+    const uint8_t* image = stimulus.data() + sizeof h;
+    Source weights{image, h.weight_bytes, h.word_bytes, 0, {h.seed * 4ull + 1}, h.stall_weight};
+    Source acts{image + h.weight_bytes, h.act_bytes, h.act_word_bytes, 0, {h.seed * 4ull + 2}, h.stall_act};
+    Random sink{h.seed * 4ull + 3};
+
+    Device device;
+    Vengine& top = *device.top;
+    top.aresetn = 0;
+    for (int i = 0; i < 4; ++i) device.tick();
+    top.aresetn = 1;
+    device.write(KEEP, h.keep);
+    device.write(GROUPS, h.groups_per_tile);
+    device.write(COLUMN_TILES, h.column_tiles);
+    device.write(ROW_TILES, h.row_tiles);
+    device.write(WINDOWS, h.windows);
+    device.write(CONTROL, 0);
+
+    std::vector<int32_t> sums;
+    const uint64_t tiles = uint64_t(h.row_tiles) * h.column_tiles;
+    uint64_t tiles_out = 0, cycles = 0, quiet = 0, status = 0;
+    while (tiles_out < tiles && !status) {
+        if ((top.s_weight_tvalid = weights.offer())) set(top.s_weight_tdata, weights.data + weights.at, h.word_bytes);
+        if ((top.s_act_tvalid = acts.offer())) set(top.s_act_tdata, acts.data + acts.at, h.act_word_bytes);
+        top.m_acc_tready = !sink.percent(h.stall_sink);
+        top.eval();
+        const bool took_weight = top.s_weight_tvalid && top.s_weight_tready;
+        const bool took_act = top.s_act_tvalid && top.s_act_tready;
+        const bool gave = top.m_acc_tvalid && top.m_acc_tready;
+        if (gave) {
+            sums.push_back(static_cast<int32_t>(top.m_acc_tdata));
+            tiles_out += top.m_acc_tlast;
+        }
+        device.tick();
+        ++cycles;
+        if (took_weight) weights.taken();
+        if (took_act) acts.taken();
+        quiet = took_weight || took_act || gave ? 0 : quiet + 1;
+        if (quiet > 1000000) status = 2;
+    }
+    top.s_weight_tvalid = top.s_act_tvalid = 0;
+    const uint64_t counted = device.read(CYCLES);
+    if (device.read(STATUS) & 1) status = 1;
+    top.final();
+
+    FILE* file = std::fopen(argv[2], "wb");
+    if (!file) return 67;
+    const uint64_t head[4] = {cycles, status, weights.at / h.word_bytes, counted};
+    bool written = std::fwrite(head, sizeof head, 1, file) == 1;
+    written = written && std::fwrite(sums.data(), sizeof(int32_t), sums.size(), file) == sums.size();
+    return std::fclose(file) == 0 && written ? 0 : 68;
+}

@@ -1,0 +1,166 @@
+// The engine as a device: register block, banks that reuse what is loaded, array, narrow streams.
+//
+//   s_axi     AXI4-Lite: nmforge_registers
+//   s_weight  the weight image, WORD bits a beat, row tile after row tile (nmforge_weight_loader)
+//   s_act     windows of a column tile, COLS x LANES x OF x int8 each, ACT bits a beat; column tile
+//             after column tile, once for all row tiles
+//   m_acc     int32 sums, one a beat: for every tile, token after token, channel after channel;
+//             tlast on the last one of a tile
+//
+// For every row tile the engine runs over all column tiles, while the next row tile is loaded; the
+// activations stay. Everything that a step needs is addressed when it is launched and read from
+// block RAM two cycles later, together with the delayed control of the step.
+module nmforge_engine #(
+    parameter  int OF      = 4,
+    parameter  int BITS    = 4,
+    parameter  int LANES   = 1,
+    parameter  int ROWS    = 8,
+    parameter  int COLS    = 8,
+    parameter  int GROUP   = 64,
+    parameter  int WORD    = 16,     // bits of a beat of s_weight; divides the rows of every plane
+    parameter  int ACT     = 32,     // bits of a beat of s_act; divides a window
+    parameter  int STEPS   = 2048,   // most steps of a tile: K / (OF*LANES) * keep
+    parameter  int GROUPS  = 128,    // most groups of a tile: K / GROUP
+    parameter  int WINDOWS = 2048,   // most windows of all column tiles together
+    localparam int KEEPW   = $clog2(OF + 1),
+    localparam int IDXW    = (OF > 1) ? $clog2(OF) : 1,
+    localparam int STEPW   = $clog2(STEPS)
+) (
+    input  logic            aclk,
+    input  logic            aresetn,
+
+    input  logic [5:0]      s_axi_awaddr,
+    input  logic            s_axi_awvalid,
+    output logic            s_axi_awready,
+    input  logic [31:0]     s_axi_wdata,
+    input  logic            s_axi_wvalid,
+    output logic            s_axi_wready,
+    output logic [1:0]      s_axi_bresp,
+    output logic            s_axi_bvalid,
+    input  logic            s_axi_bready,
+    input  logic [5:0]      s_axi_araddr,
+    input  logic            s_axi_arvalid,
+    output logic            s_axi_arready,
+    output logic [31:0]     s_axi_rdata,
+    output logic [1:0]      s_axi_rresp,
+    output logic            s_axi_rvalid,
+    input  logic            s_axi_rready,
+
+    input  logic [WORD-1:0] s_weight_tdata,
+    input  logic            s_weight_tvalid,
+    output logic            s_weight_tready,
+    input  logic [ACT-1:0]  s_act_tdata,
+    input  logic            s_act_tvalid,
+    output logic            s_act_tready,
+    output logic [31:0]     m_acc_tdata,
+    output logic            m_acc_tvalid,
+    output logic            m_acc_tlast,
+    input  logic            m_acc_tready
+);
+    localparam int CODE_B    = ROWS * LANES * BITS;
+    localparam int INDEX_B   = ROWS * LANES * IDXW;
+    localparam int WINDOW_B  = COLS * LANES * OF * 8;
+    localparam int PER_GROUP = GROUP / (OF * LANES);   // windows of a lane
+    localparam int INDEX_WORDS = (OF > 1) ? INDEX_B / WORD : 1;  // a dense-only build has no index plane
+
+    if (CODE_B % WORD != 0 || (OF > 1 && INDEX_B % WORD != 0) || ROWS * 8 % WORD != 0) begin : wrong_word
+        $error("WORD must divide ROWS*LANES*BITS, ROWS*LANES*log2(OF) and ROWS*8");
+    end
+    if (WINDOW_B % ACT != 0) begin : wrong_act
+        $error("ACT must divide COLS*LANES*OF*8");
+    end
+
+    // ---- settings ----
+    logic             rst_n, every_place, busy, index_error;
+    logic [KEEPW-1:0] keep;
+    logic [15:0]      groups_per_tile, column_tiles, row_tiles, windows;
+
+    nmforge_registers #(.OF(OF), .BITS(BITS), .ROWS(ROWS), .COLS(COLS)) registers (
+        .clk(aclk), .rst_n(aresetn),
+        .awaddr(s_axi_awaddr), .awvalid(s_axi_awvalid), .awready(s_axi_awready),
+        .wdata(s_axi_wdata), .wvalid(s_axi_wvalid), .wready(s_axi_wready),
+        .bresp(s_axi_bresp), .bvalid(s_axi_bvalid), .bready(s_axi_bready),
+        .araddr(s_axi_araddr), .arvalid(s_axi_arvalid), .arready(s_axi_arready),
+        .rdata(s_axi_rdata), .rresp(s_axi_rresp), .rvalid(s_axi_rvalid), .rready(s_axi_rready),
+        .engine_rst_n(rst_n), .keep, .groups_per_tile, .column_tiles, .row_tiles, .windows, .index_error, .busy
+    );
+    logic [STEPW:0] steps_per_group;
+
+    assign every_place     = keep == KEEPW'(OF);
+    assign steps_per_group = (STEPW+1)'(32'(keep) * PER_GROUP);
+
+    // ---- launch ----
+    nmforge_types::control_t launch, fetching, control;
+    logic [IDXW-1:0]         step, step_fetching, step_read;
+    logic                    tile_ready, window_ready, tile_end, buffer_end, tile_sent;
+
+    nmforge_sequencer #(.OF(OF), .WINDOWS(PER_GROUP)) sequencer (
+        .clk(aclk), .rst_n, .keep, .groups_per_tile,
+        .step_offered(tile_ready), .window_offered(window_ready), .mult_offered(1'b1), .tile_sent,
+        .control(launch), .step
+    );
+    assign tile_end = launch.valid & launch.group_end & launch.last_group;
+
+    // ---- banks; control waits two cycles for them ----
+    logic [CODE_B-1:0]           code;
+    logic [INDEX_WORDS*WORD-1:0] index_row;
+    logic [INDEX_B-1:0]          index;
+    logic [ROWS*8-1:0]           mult;
+    logic [WINDOW_B-1:0]         window;
+
+    nmforge_weight_bank #(
+        .WORD(WORD), .CODE_WORDS(CODE_B / WORD), .INDEX_WORDS(INDEX_WORDS), .MULT_WORDS(ROWS * 8 / WORD),
+        .BLOCK_GROUPS((GROUP < 512) ? 512 / GROUP : 1), .STEPS(STEPS), .GROUPS(GROUPS)
+    ) weights (
+        .clk(aclk), .rst_n, .every_place, .groups_per_tile, .steps_per_group, .column_tiles,
+        .tdata(s_weight_tdata), .tvalid(s_weight_tvalid), .tready(s_weight_tready),
+        .tile_ready, .take(launch.valid), .take_mult(launch.valid & launch.group_end), .tile_end, .buffer_end,
+        .code, .index(index_row), .mult
+    );
+    nmforge_activation_bank #(.WORD(ACT), .SLICES(WINDOW_B / ACT), .DEPTH(WINDOWS)) activations (
+        .clk(aclk), .rst_n, .windows(windows[$clog2(WINDOWS):0]), .passes(row_tiles),
+        .tdata(s_act_tdata), .tvalid(s_act_tvalid), .tready(s_act_tready),
+        .window_ready, .take(launch.valid & launch.window_start), .pass_end(buffer_end), .window
+    );
+    always_ff @(posedge aclk) begin
+        fetching      <= rst_n ? launch : '0;
+        control       <= rst_n ? fetching : '0;
+        step_fetching <= step;
+        step_read     <= step_fetching;
+    end
+    logic unused_windows;
+    assign unused_windows = ^windows;
+    if (OF == 1) begin : no_index
+        logic unused_index;
+        assign index        = '0;
+        assign unused_index = ^{index_row, step_read, every_place};
+    end else begin : with_index
+        assign index = every_place ? {ROWS*LANES{step_read}} : index_row;
+    end
+
+    // ---- array ----
+    logic [ROWS-1:0][31:0] oldest;
+    logic                  tile_done, shift;
+
+    nmforge_datapath #(.OF(OF), .BITS(BITS), .LANES(LANES), .ROWS(ROWS), .COLS(COLS), .GROUP(GROUP)) datapath (
+        .clk(aclk), .rst_n, .control_in(control), .code, .index, .mult, .act(window),
+        .index_error, .oldest, .tile_done, .shift
+    );
+    nmforge_serial_output #(.ROWS(ROWS), .COLS(COLS)) sender (
+        .clk(aclk), .rst_n, .tile_done, .oldest, .shift, .tile_sent,
+        .tdata(m_acc_tdata), .tvalid(m_acc_tvalid), .tlast(m_acc_tlast), .tready(m_acc_tready)
+    );
+
+    // ---- busy from the first word offered to the last sum of the last tile taken ----
+    logic tile_out, last_column, last_row;
+
+    assign tile_out = m_acc_tvalid & m_acc_tready & m_acc_tlast;
+    nmforge_counter #(.WIDTH(16)) columns (
+        .clk(aclk), .rst_n, .total(column_tiles), .count(tile_out), .last(last_column)
+    );
+    nmforge_counter #(.WIDTH(16)) rows (
+        .clk(aclk), .rst_n, .total(row_tiles), .count(tile_out & last_column), .last(last_row)
+    );
+    always_ff @(posedge aclk)
+        busy <= rst_n & !(tile_out & last_column & last_row) & (busy | s_act_tvalid | s_weight_tvalid);
+endmodule
