@@ -204,6 +204,17 @@ def place(arguments: Arguments) -> None:
     )  # fmt: skip
 
 
+def netlist(arguments: Arguments) -> None:
+    """run a layer through the placed-and-routed netlist of a device and compare every sum"""
+    from nmforge.fpga.run import check_netlist
+
+    _config(arguments)
+    check_netlist(
+        arguments.artifact, arguments.layer, arguments.rows, arguments.cols, arguments.seed, arguments.tokens,
+        arguments.build, arguments.out,
+    )  # fmt: skip
+
+
 def table(arguments: Arguments) -> None:
     """collect points into one Parquet and CSV table"""
     from nmforge.records import read_points, write_table
@@ -338,6 +349,12 @@ def _build_parser() -> argparse.ArgumentParser:
     for name, default in (("rows", 4), ("cols", 4), ("lanes", 1), ("seed", 1)):
         one.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
     one.add_argument("--bitstream", type=Path, help="bitstream to write")
+    _paths(one, **build, **out)
+    one = add(netlist)
+    _artifact_verb(one)
+    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
+    for name, default in (("rows", 4), ("cols", 4), ("seed", 1), ("tokens", 24)):
+        one.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
     _paths(one, **build, **out)
     one = add(generate)
     _artifact_verb(one)

@@ -113,6 +113,9 @@ class FpgaConfig(Section):
         [1, 4, 8], description="Windows of the builds that are synthesized: 1 is dense only, 8 runs any N:8 and below."
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
+    netlists: list[str] = Field(
+        [], description="Design points whose first attention layer runs through the routed netlist; minutes each."
+    )
     layer: str = Field("model.layers.0.mlp.down_proj", description="Layer the simulated tiles are cut from.")
     tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
     tokens: int = Field(8, gt=0)

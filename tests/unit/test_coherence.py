@@ -15,7 +15,7 @@ from nmforge.spec import Pattern
 
 
 def test_wide_windows_are_compared_on_the_widest_array_that_fits(tmp_path: Path) -> None:
-    linear = random_linear(np.random.default_rng(0), 6, 128, Pattern(8, 16))
+    linear = random_linear(np.random.default_rng(0), 6, 128, Pattern(1, 16))
     rows = compare_layer(linear, activations(3, 128, 0), CoherenceConfig(rtl_rows=4), FpgaConfig(rows=2), tmp_path)
     assert {row["backend"] for row in rows} == {"cpu", "rtl"}
     assert rows[-1]["note"].startswith("2x2 array, first 4 rows")

@@ -29,6 +29,7 @@ rule coherence:
 rule coherence_table:
     input:
         expand("results/points/coherence/{design}.json", design=COMPRESSED),
+        expand("results/points/netlist/{design}.json", design=SETTINGS.fpga.netlists),
     output:
         parquet="results/tables/coherence.parquet",
         csv="results/tables/coherence.csv",

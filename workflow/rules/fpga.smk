@@ -82,6 +82,29 @@ rule place:
         " --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
+rule netlist:
+    input:
+        sources("fpga"),
+        artifact=ARTIFACT,
+    output:
+        "results/points/netlist/{design}.json",
+    log:
+        "logs/fpga/netlist-{design}.log",
+    wildcard_constraints:
+        design="|".join(COMPRESSED),
+    conda:
+        "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
+        " --build build/fpga --out {output} 2> >(tee {log} >&2)"
+
+
 rule fpga_table:
     input:
         expand("results/points/fpga/rtl-{engine}.json", engine=ENGINES),

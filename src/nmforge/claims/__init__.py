@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from nmforge.claims.accelerator import llama_entries, pattern_entries
+from nmforge.claims.accelerator import llama_entries, pattern_entries, routed_entries
 from nmforge.claims.entry import COLUMNS, Entry, Tables, verdict
 from nmforge.claims.kernels import end_to_end_entries, matmul_entries, rival_time_entries
 from nmforge.claims.questions import accuracy_entries, coherence_entries
@@ -26,6 +26,7 @@ SECTIONS: list[Callable[[Tables, str | None], Iterator[Entry]]] = [
     end_to_end_entries,
     llama_entries,
     pattern_entries,
+    routed_entries,
     accuracy_entries,
     rival_time_entries,
     coherence_entries,

@@ -73,3 +73,47 @@ def _pattern_entry(claim: str, where: str, rows: pd.DataFrame, fpga: pd.DataFram
         1.0,
         gain,
     )
+
+
+def routed_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Wall-clock gain over dense of the same multipliers, placed and routed: cycles times clock; and that per LUT."""
+    claim = "sparsity pays on the routed array"
+    fpga = table_of(tables, "fpga")
+    for pattern in ("2:4", "1:4"):
+        where = f"ECP5-85k, {pattern} INT4"
+        found = _routed(fpga, pattern)
+        if found is None:
+            yield missing(claim, "more than 1x", where, f"no routed build for {pattern} and dense")
+            continue
+        gain, area, rows, first = found
+        text = f"{gain:.2f}x faster, {gain / area:.2f}x per LUT ({100 * (area - 1):+.0f} % LUTs)"
+        array = f"{first['rows']:.0f}x{first['cols']:.0f} device, {len(rows)} routed designs"
+        good = REPRODUCED if gain / area > 1 else NOT_REACHED
+        baseline = "dense INT4, same multipliers, median clocks of seeds"
+        yield Entry(claim, "more than 1x", text, f"{where}, {array}", baseline, good, origin(rows, here), 1.0, gain)
+
+
+def _routed(fpga: pd.DataFrame, pattern: str) -> tuple[float, float, pd.DataFrame, pd.Series] | None:
+    """Wall-clock gain, LUTs over dense, the routed rows used and the first of them, for the largest array routed."""
+    if fpga.empty or "fmax_mhz" not in fpga:
+        return None
+    rtl = at(fpga, stage="rtl")
+    named = rtl["pattern"].map(pattern_name)
+    sparse, dense = rtl[named == pattern], rtl[(named == "dense") & (rtl["of"] == 1)]
+    routed = at(fpga, stage="route", lanes=1)
+    if sparse.empty or dense.empty or routed.empty:
+        return None
+    window = int(sparse["of"].min())
+    sizes = routed.groupby(["rows", "cols"])["of"].apply(set)
+    fitting = sizes[[{1, window} <= builds for builds in sizes]]
+    if fitting.empty:
+        return None
+    rows, cols = max(fitting.index)
+    used = routed[(routed["rows"] == rows) & (routed["cols"] == cols) & routed["of"].isin([1, window])]
+    clock, luts = used.groupby("of")["fmax_mhz"].median(), used.groupby("of")["lut"].median()
+    keys = [key for key in ("m", "n", "k") if key in fpga]
+    both = sparse[sparse["of"] == window].merge(dense, on=keys, suffixes=("", "_dense"))
+    if both.empty:
+        return None
+    cycles = float((both["cycles_dense"] / both["cycles"]).median())
+    return cycles * clock[window] / clock[1], luts[window] / luts[1], used, used.iloc[0]

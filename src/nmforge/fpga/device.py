@@ -38,10 +38,12 @@ def build_device(engine: Engine, build_dir: Path) -> Path:
 
 
 def simulate_device(
-    linear: CompressedLinear, xq: Int8, engine: Engine, build_dir: Path, stalls: DeviceStalls = CALM, seed: int = 0
-) -> SimulationResult:
+    linear: CompressedLinear, xq: Int8, engine: Engine, build_dir: Path, stalls: DeviceStalls = CALM, seed: int = 0,
+    program: Path | None = None,
+) -> SimulationResult:  # fmt: skip
     """Run int8[M, K] through the device; cycles count from the first word loaded to the last sum taken.
 
+    `program` names a simulator of the same device that was built from something else than its sources: a netlist.
     Raises NmforgeError where the layer is deeper than the banks, or the tokens are more than they hold.
     """
     kept = kept_weights(linear, engine)
@@ -59,7 +61,7 @@ def simulate_device(
         "<13I", kept.keep, linear.k // engine.group, column_tiles, row_tiles, windows, engine.word_bits // 8,
         engine.act_bits // 8, len(images[0]), len(images[1]), seed, *stalls,
     )  # fmt: skip
-    run = run_simulator(build_device(engine, build_dir), header + b"".join(images))
+    run = run_simulator(program or build_device(engine, build_dir), header + b"".join(images))
     return SimulationResult(
         _outputs(run.sums, engine, row_tiles, column_tiles)[:m, :n], run.cycles, row_tiles * column_tiles * steps,
         len(images[0]),

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nmforge.artifact import load_linear
+from nmforge.artifact import load_linear, read_header
 from nmforge.errors import NmforgeError
 from nmforge.fpga.cycle_model import engine_cycles
-from nmforge.fpga.engine import Engine, Kind
+from nmforge.fpga.device import simulate_device
+from nmforge.fpga.engine import Engine, Kind, engine_group
+from nmforge.fpga.netlist import netlist_simulator, write_netlist
 from nmforge.fpga.place import bitstream, place
 from nmforge.fpga.simulate import engine_for, simulate
 from nmforge.fpga.synthesize import synthesize
-from nmforge.fpga.toolchain import TECHMAP, rtl_sources
+from nmforge.fpga.toolchain import DEVICE_HARNESS, TECHMAP, rtl_sources
 from nmforge.records import write_point
 from nmforge.reference import accumulate
 from nmforge.spec import GemmShape
@@ -76,6 +78,34 @@ def place_point(
     if bitstream_to is not None:
         counts["bitstream_bytes"] = bitstream(placed, bitstream_to)
     write_point(out, "fpga", [engine_columns(engine, build_name(of), "ecp5", "route", seed) | counts])
+
+
+def check_netlist(
+    artifact: Path, layer: str, rows: int, cols: int, seed: int, tokens: int, build_dir: Path, out: Path
+) -> None:
+    """Run a whole layer through the placed-and-routed netlist of a device and compare every sum with the reference.
+
+    Writes a row of the coherence table, backend `ecp5-route`. Raises NmforgeError where a sum differs.
+    """
+    linear = load_linear(artifact, layer)
+    engine = Engine(linear.pattern.of, 4, rows, cols, engine_group(linear.group_size, linear.pattern), kind="device")
+    placed = place(engine.top, rtl_sources(), engine.parameters, seed, build_dir, techmap=TECHMAP["ecp5"])
+    verilog = write_netlist("route", placed.routed, engine.top, build_dir / f"{placed.routed.parent.name}.v")
+    program = netlist_simulator(verilog, engine.top, build_dir, harness=DEVICE_HARNESS)
+    xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
+    found = simulate_device(linear, xq, engine, build_dir, program=program)
+    mismatches = int((found.acc != accumulate(linear, xq)).sum())
+    if mismatches:
+        raise NmforgeError(
+            f"{artifact} layer {layer}: {mismatches} of {found.acc.size} sums of the routed netlist differ from the "
+            "reference; the tools or their cell models are wrong"
+        )
+    note = f"{rows}x{cols} device after place and route, seed {seed}, all {linear.n} rows"
+    design = read_header(artifact)["design"]["id"]
+    compared = {"compared": found.acc.size, "mismatches": mismatches}
+    write_point(
+        out, "coherence", [{"design_id": design, "layer": layer, "backend": "ecp5-route", "note": note, **compared}]
+    )
 
 
 def build_name(of: int) -> str:

@@ -16,19 +16,27 @@ module nmforge_recode #(
     output logic [2*DIGITS-1:0]    digits,
     output logic [BITS-1:0]        missing
 );
-    localparam int MAGW = 2 * DIGITS + 1;
+    logic [2*DIGITS-1:0] magnitude;
+    logic [DIGITS-1:0]   minus;   // digit i is -1
+    logic [BITS-1:0]     ones;
+    logic [DIGITS:0]     carry;   // into digit i: the digit below is -1, so this one counts one more
 
-    logic [MAGW-1:0] rest;
-
-    assign negative = code[BITS-1];
-    always_comb begin
-        rest    = MAGW'(unsigned'(negative ? -code : code)) & MAGW'({BITS{1'b1}});
-        missing = negative ? rest[BITS-1:0] : '0;
-        digits  = '0;
-        for (int i = 0; i < DIGITS; i++) begin
-            digits[2*i +: 2] = rest[1:0];
-            if (rest[1:0] == 2'b11) missing = missing + BITS'(1 << (2 * i));
-            rest = (rest >> 2) + MAGW'(rest[1:0] == 2'b11);
-        end
+    assign negative  = code[BITS-1];
+    assign magnitude = (2*DIGITS)'({1'b0, unsigned'(negative ? -code : code)});
+    assign carry[0]  = 1'b0;
+    for (genvar i = 0; i < DIGITS; i++) begin : digit
+        logic [1:0] pair;
+        assign pair              = magnitude[2*i +: 2];
+        assign digits[2*i +: 2]  = pair + {1'b0, carry[i]};
+        assign carry[i+1]        = pair[1] & (pair[0] | carry[i]);   // 3, or 2 and one more
+        assign minus[i]          = pair[1] & (pair[0] ^ carry[i]);
     end
+    always_comb begin
+        ones = '0;
+        for (int i = 0; i < DIGITS; i++) ones[2*i] = minus[i];
+    end
+    assign missing = ones + (negative ? BITS'(magnitude) : '0);
+
+    logic unused_carry;   // never set: |code| <= 2**(BITS-1)
+    assign unused_carry = carry[DIGITS];
 endmodule

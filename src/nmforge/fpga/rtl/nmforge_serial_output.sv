@@ -17,29 +17,31 @@ module nmforge_serial_output #(
     output logic                  tlast,
     input  logic                  tready
 );
-    logic                  column_ready, last_column, column_taken, sending_last, row_end;
+    logic                  column_ready, last_column, taking, sending_last, row_end, unused_shift;
     logic [ROWW-1:0]       row;
     logic [ROWS-1:0][31:0] held;
 
     nmforge_output #(.COLS(COLS)) columns (
-        .clk, .rst_n, .tile_done, .shift, .tile_sent(column_taken),
-        .tvalid(column_ready), .tlast(last_column), .tready(!tvalid)
+        .clk, .rst_n, .tile_done, .shift(unused_shift), .tile_sent,
+        .tvalid(column_ready), .tlast(last_column), .tready(taking)
     );
-    assign row_end   = row == ROWW'(ROWS - 1);
-    assign tdata     = held[0];
-    assign tlast     = row_end & sending_last;
-    assign tile_sent = column_taken;   // the sums left the rows, which is all that the sequencer waits for
+    assign row_end = row == ROWW'(ROWS - 1);
+    assign tdata   = held[0];
+    assign tlast   = row_end & sending_last;
+    assign shift   = taking;
 
-    // A column is taken only while nothing is being sent: what `held` takes then depends on a register.
+    // A column is taken one cycle after it was found ready, only while nothing is being sent: `shift`
+    // goes to every row and has to come straight from a register.
     always_ff @(posedge clk) begin
+        taking <= rst_n & column_ready & !tvalid & !taking;
         if (!rst_n) begin
             tvalid <= 1'b0;
             row    <= '0;
         end else begin
-            tvalid <= tvalid ? !(tready & row_end) : column_ready;
+            tvalid <= tvalid ? !(tready & row_end) : taking;
             if (tvalid & tready) row <= row_end ? '0 : row + 1'b1;
         end
-        if (!tvalid) sending_last <= last_column;
-        if (tready | !tvalid) held <= tvalid ? {32'd0, held[ROWS-1:1]} : oldest;
+        if (taking) sending_last <= last_column;
+        if (taking | tready) held <= taking ? oldest : {32'd0, held[ROWS-1:1]};
     end
 endmodule
