@@ -313,4 +313,4 @@ def test_a_format_without_a_value_has_words_instead_of_a_bar() -> None:
 def test_nothing_to_model_is_said() -> None:
     for rows in (pd.DataFrame(), board_table(pd.DataFrame(), ideal, load_boards(), LLAMA)):
         _, text = drawn(figure.data({"boards": rows}))
-        assert text == "FPGA boards: no synthesized engine to model"
+        assert text == "FPGA boards: not measured here, no synthesized engine"

@@ -89,6 +89,25 @@ module nmforge_engine #(
     assign every_place     = keep == KEEPW'(OF);
     assign steps_per_group = (STEPW+1)'(32'(keep) * PER_GROUP);
 
+    // ---- streams, each behind a buffer that keeps the pins out of the timing ----
+    logic [WORD-1:0] weight_data;
+    logic [ACT-1:0]  act_data;
+    logic [31:0]     sum_data;
+    logic            weight_valid, weight_ready, act_valid, act_ready, sum_valid, sum_last, sum_ready;
+
+    nmforge_skid #(.WIDTH(WORD)) weight_in (
+        .clk(aclk), .rst_n, .in_data(s_weight_tdata), .in_valid(s_weight_tvalid), .in_ready(s_weight_tready),
+        .out_data(weight_data), .out_valid(weight_valid), .out_ready(weight_ready)
+    );
+    nmforge_skid #(.WIDTH(ACT)) act_in (
+        .clk(aclk), .rst_n, .in_data(s_act_tdata), .in_valid(s_act_tvalid), .in_ready(s_act_tready),
+        .out_data(act_data), .out_valid(act_valid), .out_ready(act_ready)
+    );
+    nmforge_skid #(.WIDTH(33)) sum_out (
+        .clk(aclk), .rst_n, .in_data({sum_last, sum_data}), .in_valid(sum_valid), .in_ready(sum_ready),
+        .out_data({m_acc_tlast, m_acc_tdata}), .out_valid(m_acc_tvalid), .out_ready(m_acc_tready)
+    );
+
     // ---- launch ----
     nmforge_types::control_t launch, fetching, control;
     logic [IDXW-1:0]         step, step_fetching, step_read;
@@ -113,13 +132,13 @@ module nmforge_engine #(
         .BLOCK_GROUPS((GROUP < 512) ? 512 / GROUP : 1), .STEPS(STEPS), .GROUPS(GROUPS)
     ) weights (
         .clk(aclk), .rst_n, .every_place, .groups_per_tile, .steps_per_group, .column_tiles,
-        .tdata(s_weight_tdata), .tvalid(s_weight_tvalid), .tready(s_weight_tready),
+        .tdata(weight_data), .tvalid(weight_valid), .tready(weight_ready),
         .tile_ready, .take(launch.valid), .take_mult(launch.valid & launch.group_end), .tile_end, .buffer_end,
         .code, .index(index_row), .mult
     );
     nmforge_activation_bank #(.WORD(ACT), .SLICES(WINDOW_B / ACT), .DEPTH(WINDOWS)) activations (
         .clk(aclk), .rst_n, .windows(windows[$clog2(WINDOWS):0]), .passes(row_tiles),
-        .tdata(s_act_tdata), .tvalid(s_act_tvalid), .tready(s_act_tready),
+        .tdata(act_data), .tvalid(act_valid), .tready(act_ready),
         .window_ready, .take(launch.valid & launch.window_start), .pass_end(buffer_end), .window
     );
     always_ff @(posedge aclk) begin
@@ -148,13 +167,13 @@ module nmforge_engine #(
     );
     nmforge_serial_output #(.ROWS(ROWS), .COLS(COLS)) sender (
         .clk(aclk), .rst_n, .tile_done, .oldest, .shift, .tile_sent,
-        .tdata(m_acc_tdata), .tvalid(m_acc_tvalid), .tlast(m_acc_tlast), .tready(m_acc_tready)
+        .tdata(sum_data), .tvalid(sum_valid), .tlast(sum_last), .tready(sum_ready)
     );
 
-    // ---- busy from the first word offered to the last sum of the last tile taken ----
+    // ---- busy from the first word taken to the last sum of the last tile handed over ----
     logic tile_out, last_column, last_row;
 
-    assign tile_out = m_acc_tvalid & m_acc_tready & m_acc_tlast;
+    assign tile_out = sum_valid & sum_ready & sum_last;
     nmforge_counter #(.WIDTH(16)) columns (
         .clk(aclk), .rst_n, .total(column_tiles), .count(tile_out), .last(last_column)
     );
@@ -162,5 +181,5 @@ module nmforge_engine #(
         .clk(aclk), .rst_n, .total(row_tiles), .count(tile_out & last_column), .last(last_row)
     );
     always_ff @(posedge aclk)
-        busy <= rst_n & !(tile_out & last_column & last_row) & (busy | s_act_tvalid | s_weight_tvalid);
+        busy <= rst_n & !(tile_out & last_column & last_row) & (busy | act_valid | weight_valid);
 endmodule

@@ -46,23 +46,33 @@ module nmforge_registers #(
     input  logic             index_error,
     input  logic             busy
 );
-    logic        write, read, hold_reset, unused_bits;
-    logic [31:0] cycles;
+    // Accesses are captured first and carried out a cycle or two later: nothing but registers stands
+    // between the pins and the settings.
+    logic        write, fetch, answer, hold_reset, unused_bits;
+    logic [5:0]  write_address, read_address;
+    logic [31:0] write_data, value, cycles;
 
-    assign write        = awvalid & wvalid & (!bvalid | bready);
-    assign read         = arvalid & (!rvalid | rready);
-    assign awready      = write;
-    assign wready       = write;
-    assign arready      = read;
-    assign bresp        = 2'b00;
-    assign rresp        = 2'b00;
-    assign unused_bits  = ^{awaddr[1:0], araddr[1:0], wdata[31:16]};
+    assign wready      = awready;
+    assign bresp       = 2'b00;
+    assign rresp       = 2'b00;
+    assign unused_bits = ^{write_address[1:0], read_address[1:0], write_data[31:16]};
 
+    always_ff @(posedge clk) begin
+        awready       <= rst_n & awvalid & wvalid & !awready & !write & !bvalid;
+        write         <= rst_n & awready;
+        write_address <= awaddr;
+        write_data    <= wdata;
+        bvalid        <= rst_n & (write | (bvalid & !bready));
+        arready       <= rst_n & arvalid & !arready & !fetch & !answer & !rvalid;
+        fetch         <= rst_n & arready;
+        answer        <= rst_n & fetch;
+        if (arready) read_address <= araddr;
+        rvalid        <= rst_n & (answer | (rvalid & !rready));
+        if (answer) rdata <= value;
+    end
     always_ff @(posedge clk) engine_rst_n <= rst_n & !hold_reset;
     always_ff @(posedge clk) begin
         if (!rst_n) begin
-            bvalid          <= 1'b0;
-            rvalid          <= 1'b0;
             hold_reset      <= 1'b1;
             keep            <= KEEPW'(OF);
             groups_per_tile <= 16'd1;
@@ -70,32 +80,30 @@ module nmforge_registers #(
             row_tiles       <= 16'd1;
             windows         <= 16'd1;
         end else begin
-            bvalid <= write | (bvalid & !bready);
-            rvalid <= read | (rvalid & !rready);
-            if (write) case (awaddr[5:2])
-                4'd2: hold_reset      <= wdata[0];
-                4'd4: keep            <= wdata[KEEPW-1:0];
-                4'd5: groups_per_tile <= wdata[15:0];
-                4'd6: column_tiles    <= wdata[15:0];
-                4'd7: row_tiles       <= wdata[15:0];
-                4'd8: windows         <= wdata[15:0];
+            if (write) case (write_address[5:2])
+                4'd2: hold_reset      <= write_data[0];
+                4'd4: keep            <= write_data[KEEPW-1:0];
+                4'd5: groups_per_tile <= write_data[15:0];
+                4'd6: column_tiles    <= write_data[15:0];
+                4'd7: row_tiles       <= write_data[15:0];
+                4'd8: windows         <= write_data[15:0];
                 default: ;
             endcase
         end
         if (!engine_rst_n) cycles <= '0;
         else if (busy) cycles <= cycles + 32'd1;
-        if (read) case (araddr[5:2])
-            4'd0: rdata <= 32'h4E4D4631;
-            4'd1: rdata <= {8'(OF), 8'(BITS), 8'(ROWS), 8'(COLS)};
-            4'd2: rdata <= 32'(hold_reset);
-            4'd3: rdata <= {30'd0, busy, index_error};
-            4'd4: rdata <= 32'(keep);
-            4'd5: rdata <= 32'(groups_per_tile);
-            4'd6: rdata <= 32'(column_tiles);
-            4'd7: rdata <= 32'(row_tiles);
-            4'd8: rdata <= 32'(windows);
-            4'd9: rdata <= cycles;
-            default: rdata <= '0;
+        if (fetch) case (read_address[5:2])
+            4'd0: value <= 32'h4E4D4631;
+            4'd1: value <= {8'(OF), 8'(BITS), 8'(ROWS), 8'(COLS)};
+            4'd2: value <= 32'(hold_reset);
+            4'd3: value <= {30'd0, busy, index_error};
+            4'd4: value <= 32'(keep);
+            4'd5: value <= 32'(groups_per_tile);
+            4'd6: value <= 32'(column_tiles);
+            4'd7: value <= 32'(row_tiles);
+            4'd8: value <= 32'(windows);
+            4'd9: value <= cycles;
+            default: value <= '0;
         endcase
     end
 endmodule

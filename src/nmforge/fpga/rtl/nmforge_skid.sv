@@ -1,0 +1,33 @@
+// Two-place buffer between a stream at the pins and the logic behind it: every handshake output is a
+// register, so neither side's timing sees the other, and a beat moves every cycle.
+module nmforge_skid #(
+    parameter int WIDTH = 32
+) (
+    input  logic             clk,
+    input  logic             rst_n,
+    input  logic [WIDTH-1:0] in_data,
+    input  logic             in_valid,
+    output logic             in_ready,
+    output logic [WIDTH-1:0] out_data,
+    output logic             out_valid,
+    input  logic             out_ready
+);
+    logic             held, taken, moved;   // held: a second beat waits behind the one offered
+    logic [WIDTH-1:0] second;
+
+    assign taken = in_valid & in_ready;
+    assign moved = out_ready | !out_valid;
+    always_ff @(posedge clk) begin
+        if (!rst_n) begin
+            out_valid <= 1'b0;
+            held      <= 1'b0;
+            in_ready  <= 1'b0;
+        end else begin
+            out_valid <= !moved | held | taken;
+            held      <= !moved & (held | taken);
+            in_ready  <= moved | !(held | taken);
+        end
+        if (taken) second <= in_data;
+        if (moved) out_data <= held ? second : in_data;
+    end
+endmodule
