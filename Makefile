@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme test lint format lock clean distclean
+.PHONY: help reproduce figures readme test faults lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -37,6 +37,9 @@ readme: $(ready) ## put the figure and the ledger of the last run into README.md
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2
 	@$(in_venv) python -m pytest
+
+faults: $(ready) ## seed faults into the RTL and count how many the comparisons catch, some minutes
+	@$(in_venv) python tests/mutation/rtl_faults.py
 
 lint: $(ready) ## the checks of `make test` that run no test
 	@echo "nmforge: ruff" >&2

@@ -73,7 +73,7 @@ def test_every_backend_agrees(finished: Path) -> None:
 def test_fpga_has_cycles_and_resources(finished: Path) -> None:
     rows = table(finished, "fpga")
     rtl = rows[rows["stage"] == "rtl"].set_index("pattern")
-    assert rtl.loc["2:2", "ideal_cycles"] == 2 * rtl.loc["2:4", "ideal_cycles"]
+    assert rtl.loc["1:1", "ideal_cycles"] == 2 * rtl.loc["2:4", "ideal_cycles"]
     assert (rtl["model_error"] == 0).all()
     assert (rows[rows["stage"] == "synthesis"]["lut"] > 100).all()
 
