@@ -86,7 +86,7 @@ FAULTS = [
     Fault("row_scale", "(PAIRW+1)'({1'b0, ones})", "'0"),
     Fault("row_scale", "else if (MULTS > 1 && drain_valid) mult <= mult >> 8;", "", ("gemv",)),
     Fault("skew", "stage[s] <= stage[s-1];", "stage[s] <= stage[0];", ("gemv", "device")),
-    Fault("sequencer", "& !(last_group & sums_waiting)", ""),
+    Fault("sequencer", "& !blocked", ""),
     Fault("sequencer", "(window_offered | !window_start)", "1'b1"),
     Fault("sequencer", "if (launch) window_start <= window_end;", "window_start <= window_end;"),
     Fault(

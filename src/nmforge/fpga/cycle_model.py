@@ -5,7 +5,7 @@ from the launch of a tile's last step to its last sum on the output (1 edge regi
 2(C - 1) drain, 4 whole sum and its product, 1 sum, C output beats).
 
 Steps are launched one a cycle, tile after tile. The last step of a tile waits until the sums of the tile before have
-been sent, tail cycles after that tile's last launch; a tile of more steps than that is never held back.
+been sent, two cycles more than the tail after that tile's last launch; a tile of more steps than that is never held back.
 
 The GEMV engine pauses two cycles in front of its first token and three in front of every other one, until the first
 window is in its bank, and has one more edge register in its tail.
@@ -39,5 +39,5 @@ def engine_cycles(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
     first, pause = (2, 3) if engine.kind == "gemv" else (0, 0)
     batches = tiles(shape.m, engine.tokens) if pause else 1
     following = tiles(shape.n, engine.channels) * tiles(shape.m, engine.tokens) - batches
-    later = (batches - 1) * max(pause + steps, tail + 1) + following * max(steps, tail + 1)
+    later = (batches - 1) * max(pause + steps, tail + 2) + following * max(steps, tail + 2)
     return first + steps + later + tail

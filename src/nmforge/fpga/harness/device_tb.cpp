@@ -116,7 +116,7 @@ int main(int argc, char** argv) {
     Device device;
     Vengine& top = *device.top;
     top.aresetn = 0;
-    for (int i = 0; i < 4; ++i) device.tick();
+    for (int i = 0; i < 80; ++i) device.tick();  // reset travels along the rows
     top.aresetn = 1;
     device.write(KEEP, h.keep);
     device.write(GROUPS, h.groups_per_tile);

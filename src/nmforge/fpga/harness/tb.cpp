@@ -176,7 +176,7 @@ int main(int argc, char** argv) {
 #endif
     top->aclk = 0;
     top->aresetn = 0;
-    for (int i = 0; i < 4; ++i) { evaluate(); tick(); }
+    for (int i = 0; i < 80; ++i) { evaluate(); tick(); }  // reset travels along the rows
     top->aresetn = 1;
     evaluate();
     tick();  // the engine wakes up

@@ -16,7 +16,7 @@ module nmforge_array #(
     localparam int ACCW  = BITS + 7 + $clog2(GROUP)
 ) (
     input  logic                            clk,
-    input  logic                            rst_n,
+    input  logic [ROWS-1:0]                 rst_n,
     input  logic [ROWS-1:0]                 valid,
     input  logic [ROWS-1:0]                 last,
     input  logic [ROWS-1:0][LANES*WORDW-1:0] word,
@@ -51,7 +51,7 @@ module nmforge_array #(
 
         for (genvar c = 0; c < COLS; c++) begin : col
             nmforge_pe #(.OF(OF), .BITS(BITS), .LANES(LANES), .GROUP(GROUP)) pe (
-                .clk, .rst_n,
+                .clk, .rst_n(rst_n[r]),
                 .valid_in(valid_wire[c]), .valid_out(valid_wire[c+1]),
                 .last_in(last_wire[c]), .last_out(last_wire[c+1]),
                 .word_in(word_wire[c]), .word_out(word_wire[c+1]),

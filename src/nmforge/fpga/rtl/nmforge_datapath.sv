@@ -37,9 +37,15 @@ module nmforge_datapath
     logic [ROWS-1:0][7:0]                  mult_edge;
     logic [COLS-1:0][LANES*OF*8-1:0]       window_edge;
 
+    // Reset travels with the rows, as the steps do: one register a row instead of one net to all of
+    // them. It has to be held for ROWS + 8 cycles.
+    logic [ROWS-1:0] row_rst_n;
+
     always_ff @(posedge clk) begin
+        row_rst_n[0] <= rst_n;
+        for (int r = 1; r < ROWS; r++) row_rst_n[r] <= row_rst_n[r-1];
         control[0] <= control_in;
-        for (int r = 1; r < ROWS; r++) control[r] <= rst_n ? control[r-1] : '0;
+        for (int r = 1; r < ROWS; r++) control[r] <= row_rst_n[r] ? control[r-1] : '0;
         window_edge <= act;
         code_edge   <= code;
         index_edge  <= index;
@@ -93,7 +99,7 @@ module nmforge_datapath
     logic                      unused_done;
 
     nmforge_array #(.OF(OF), .BITS(BITS), .LANES(LANES), .ROWS(ROWS), .COLS(COLS), .GROUP(GROUP)) array (
-        .clk, .rst_n, .valid, .last, .word(row_weights), .load, .act(window), .drain_valid, .drain
+        .clk, .rst_n(row_rst_n), .valid, .last, .word(row_weights), .load, .act(window), .drain_valid, .drain
     );
     for (genvar r = 0; r < ROWS; r++) begin : edges
         logic [ACCW-1:0] missing_total;
@@ -103,11 +109,11 @@ module nmforge_datapath
         assign row_weights[r] = word[r][WORDW-1 -: PEW];
 
         nmforge_missing #(.BITS(BITS), .LANES(LANES), .ACCW(ACCW)) left_out (
-            .clk, .rst_n, .valid(valid[r]), .last(last[r]),
+            .clk, .rst_n(row_rst_n[r]), .valid(valid[r]), .last(last[r]),
             .missing(word[r][8 +: LANES*BITS]), .total(missing_total)
         );
         nmforge_row_scale #(.COLS(COLS), .ACCW(ACCW)) scale (
-            .clk, .rst_n,
+            .clk, .rst_n(row_rst_n[r]),
             .tag_valid(valid[r] & last[r]), .tag_last(control[r].last_group), .tag_mult(word[r][7:0]),
             .missing(missing_total), .drain_valid(drain_valid[r]), .drain(drain[r]),
             .shift, .oldest(oldest[r]), .tile_done(row_done[r])

@@ -86,7 +86,7 @@ module nmforge_engine #(
     );
     logic [STEPW:0] steps_per_group;
 
-    assign every_place     = keep == KEEPW'(OF);
+    always_ff @(posedge aclk) every_place <= keep == KEEPW'(OF);
     assign steps_per_group = (STEPW+1)'(32'(keep) * PER_GROUP);
 
     // ---- streams, each behind a buffer that keeps the pins out of the timing ----
@@ -173,7 +173,7 @@ module nmforge_engine #(
     // ---- busy from the first word taken to the last sum of the last tile handed over ----
     logic tile_out, last_column, last_row;
 
-    assign tile_out = sum_valid & sum_ready & sum_last;
+    always_ff @(posedge aclk) tile_out <= rst_n & sum_valid & sum_ready & sum_last;
     nmforge_counter #(.WIDTH(16)) columns (
         .clk(aclk), .rst_n, .total(column_tiles), .count(tile_out), .last(last_column)
     );

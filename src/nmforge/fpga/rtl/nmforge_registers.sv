@@ -48,9 +48,9 @@ module nmforge_registers #(
 );
     // Accesses are captured first and carried out a cycle or two later: nothing but registers stands
     // between the pins and the settings.
-    logic        write, fetch, answer, hold_reset, unused_bits;
+    logic        write, fetch, choose, answer, hold_reset, unused_bits;
     logic [5:0]  write_address, read_address;
-    logic [31:0] write_data, value, cycles;
+    logic [31:0] write_data, setting, other, value, cycles;
 
     assign wready      = awready;
     assign bresp       = 2'b00;
@@ -63,9 +63,10 @@ module nmforge_registers #(
         write_address <= awaddr;
         write_data    <= wdata;
         bvalid        <= rst_n & (write | (bvalid & !bready));
-        arready       <= rst_n & arvalid & !arready & !fetch & !answer & !rvalid;
+        arready       <= rst_n & arvalid & !arready & !fetch & !choose & !answer & !rvalid;
         fetch         <= rst_n & arready;
-        answer        <= rst_n & fetch;
+        choose        <= rst_n & fetch;
+        answer        <= rst_n & choose;
         if (arready) read_address <= araddr;
         rvalid        <= rst_n & (answer | (rvalid & !rready));
         if (answer) rdata <= value;
@@ -92,18 +93,21 @@ module nmforge_registers #(
         end
         if (!engine_rst_n) cycles <= '0;
         else if (busy) cycles <= cycles + 32'd1;
-        if (fetch) case (read_address[5:2])
-            4'd0: value <= 32'h4E4D4631;
-            4'd1: value <= {8'(OF), 8'(BITS), 8'(ROWS), 8'(COLS)};
-            4'd2: value <= 32'(hold_reset);
-            4'd3: value <= {30'd0, busy, index_error};
-            4'd4: value <= 32'(keep);
-            4'd5: value <= 32'(groups_per_tile);
-            4'd6: value <= 32'(column_tiles);
-            4'd7: value <= 32'(row_tiles);
-            4'd8: value <= 32'(windows);
-            4'd9: value <= cycles;
-            default: value <= '0;
+        case (read_address[3:2])
+            2'd0: setting <= 32'(keep);
+            2'd1: setting <= 32'(groups_per_tile);
+            2'd2: setting <= 32'(column_tiles);
+            default: setting <= 32'(row_tiles);
         endcase
+        case (read_address[5:2])
+            4'd0: other <= 32'h4E4D4631;
+            4'd1: other <= {8'(OF), 8'(BITS), 8'(ROWS), 8'(COLS)};
+            4'd2: other <= 32'(hold_reset);
+            4'd3: other <= {30'd0, busy, index_error};
+            4'd8: other <= 32'(windows);
+            4'd9: other <= cycles;
+            default: other <= '0;
+        endcase
+        value <= (read_address[5:4] == 2'd1) ? setting : other;
     end
 endmodule

@@ -28,23 +28,28 @@ module nmforge_sequencer
     output control_t         control,         // control.valid: the step is launched in this cycle
     output logic [IDXW-1:0]  step
 );
-    logic launch, window_start, window_end, windows_end, group_end, last_group, sums_waiting, awake;
+    localparam int GROUPW = $clog2(OF * WINDOWS + 1);
 
-    nmforge_counter #(.WIDTH(KEEPW)) steps (
+    logic launch, window_start, window_end, group_end, last_group, sums_waiting, blocked, awake;
+
+    nmforge_counter #(.WIDTH(KEEPW)) window_steps (
         .clk, .rst_n, .total(keep), .count(launch), .last(window_end)
     );
-    nmforge_counter #(.WIDTH($clog2(WINDOWS + 1))) windows (
-        .clk, .rst_n, .total(($clog2(WINDOWS + 1))'(WINDOWS)), .count(launch & window_end), .last(windows_end)
+    nmforge_counter #(.WIDTH(GROUPW)) group_steps (
+        .clk, .rst_n, .total(GROUPW'(32'(keep) * WINDOWS)), .count(launch), .last(group_end)
     );
     nmforge_counter #(.WIDTH(16)) groups (
         .clk, .rst_n, .total(groups_per_tile), .count(launch & group_end), .last(last_group)
     );
-    assign group_end = window_end & windows_end;
-    assign launch = awake & step_offered & (window_offered | !window_start)
-                  & (!group_end | (mult_offered & !(last_group & sums_waiting)));
+    assign launch = awake & step_offered & (window_offered | !window_start) & (!group_end | (mult_offered & !blocked));
     assign control = '{valid: launch, window_start: window_start, group_end: group_end, last_group: last_group};
 
-    always_ff @(posedge clk) awake <= rst_n;   // a register close by, where the reset comes from far away
+    // `awake` and `blocked` are registers, which keeps the decision to two levels of logic. `blocked`
+    // may lag: it is looked at with the last step of a group, and a group has more than one step.
+    always_ff @(posedge clk) begin
+        awake   <= rst_n;
+        blocked <= last_group & sums_waiting;
+    end
     always_ff @(posedge clk) begin
         if (!rst_n) begin
             step         <= '0;
