@@ -178,7 +178,7 @@ def test_synthesis_counts_grow_with_the_array_and_the_window(tmp_path: Path) -> 
 
 
 def test_luts_used_as_memory_count() -> None:
-    cells = {"LUT3": 10, "LUT6": 5, "RAM32M16": 2, "SRL16E": 3, "FDRE": 7, "CARRY4": 4}
+    cells = {"LUT3": 10, "LUT6": 5, "RAM32M16": 2, "SRL16E": 3, "FDRE": 7, "CARRY4": 4, "RAMB36E2": 9}
     assert count_xcup(cells) == {"lut": 10 + 5 + 2 * 8 + 3, "ff": 7, "dsp": 0}
     with pytest.raises(NmforgeError, match="xcup cell RAM256X1S has no LUT count"):
         count_xcup({"RAM256X1S": 1})

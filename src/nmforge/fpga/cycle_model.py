@@ -5,7 +5,7 @@ from the launch of a tile's last step to its last sum on the output (1 edge regi
 2(C - 1) drain, 4 whole sum and its product, 1 sum, C output beats).
 
 Steps are launched one a cycle, tile after tile. The last step of a tile waits until the sums of the tile before have
-been sent, two cycles more than the tail after that tile's last launch; a tile of more steps than that is never held back.
+been sent, two cycles more than the tail after that tile's last launch; a tile of more steps is never held back.
 
 The GEMV engine pauses two cycles in front of its first token and three in front of every other one, until the first
 window is in its bank, and has one more edge register in its tail.

@@ -83,8 +83,12 @@ def count_ecp5(cells: Counts) -> Counts:
 
 
 def count_xcup(cells: Counts) -> Counts:
-    """From cell types of synth_xilinx; a CARRY chain shares the LUTs in front of it, LUTs used as memory count."""
-    unknown = sorted(name for name in cells if name.startswith(("RAM", "SRL")) and name not in XCUP_MEMORY_LUTS)
+    """From cell types of synth_xilinx; a CARRY chain shares the LUTs in front of it, LUTs used as memory count.
+
+    Block RAM (RAMB18E2, RAMB36E2) takes no LUT.
+    """
+    memories = [name for name in cells if name.startswith(("RAM", "SRL")) and not name.startswith("RAMB")]
+    unknown = sorted(set(memories) - set(XCUP_MEMORY_LUTS))
     if unknown:
         raise NmforgeError(f"xcup cell {unknown[0]} has no LUT count; add it to XCUP_MEMORY_LUTS in fpga/synthesize.py")
     logic = sum(count for name, count in cells.items() if name.startswith("LUT") or name == "INV")
