@@ -30,9 +30,9 @@ TABLES = ("fpga",)
 WORK, CLOCK = "work", "clock"
 TITLES = {
     WORK: "thousand cycles x multipliers of one tile",
-    "lut xcup": "LUTs, UltraScale+",
-    "lut ecp5": "LUTs, ECP5",
-    CLOCK: "MHz, ECP5 routed",
+    "lut xcup": "US+ LUTs",
+    "lut ecp5": "ECP5 LUTs",
+    CLOCK: "ECP5 MHz",
 }
 COLUMNS = [
     "pattern", "series", "quantity", "value", "low", "high", "ideal", "over_dense", "engine", "of", "lanes", "rows",
@@ -130,9 +130,9 @@ def plot(rows: pd.DataFrame) -> Figure:
 def _text(rows: pd.DataFrame, costs: list[str], array: str) -> str:
     parts = [f"{array}, INT4 x INT8, one multiplier a PE. Cycles: Verilator, gain over dense."]
     if any(quantity.startswith("lut") for quantity in costs):
-        parts.append("LUTs: Yosys, synthesis only, % over dense.")
+        parts.append("LUTs: Yosys, synthesis only, % over dense; US+: UltraScale+.")
     if CLOCK in costs:
-        parts.append("Clock: nextpnr, median of seeds.")
+        parts.append("MHz: device placed and routed, median of seeds.")
     return " ".join([*parts, f"{measured(rows)}."])
 
 
@@ -141,7 +141,8 @@ def _value_text(quantity: str, row: Mapping[Hashable, Any]) -> str:
     ratio = row["over_dense"]
     if quantity == WORK:
         return f"{row['value'] / 1000:.1f}" + ("" if pd.isna(ratio) else f" ({ratio:.2f}x)")
-    return f"{row['value']:,.0f}" + ("" if pd.isna(ratio) or ratio == 1 else f" ({100 * (ratio - 1):+.0f}%)")
+    value = f"{row['value']:.0f}" if quantity == CLOCK else f"{row['value'] / 1000:.1f}k"
+    return value + ("" if pd.isna(ratio) or ratio == 1 else f" {100 * (ratio - 1):+.0f}%")
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, labels: list[str], *, first: bool) -> None:
@@ -155,11 +156,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, labels: list[str], *, 
         elif row["low"] != row["high"]:
             axes.plot([row["low"], row["high"]], [i, i], color=INK, linewidth=1.2)
         write_value(axes, _value_text(quantity, row), row["value"], i)
-    axes.set_xlim(0, max(1.0, rows["value"].max()) * (1.4 if quantity == WORK else 1.9))
+    axes.set_xlim(0, max(1.0, rows["value"].max()) * (1.4 if quantity == WORK else 2.9))
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_yticks(range(len(labels)), labels if first else [""] * len(labels))
     axes.set_title(TITLES[quantity], fontsize=7.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if quantity == WORK else 3))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if quantity == WORK else 2))
     scale = 1 if quantity == CLOCK else 1000
     suffix = "k" if quantity.startswith("lut") else ""
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:g}{suffix if value else ''}"))
