@@ -202,10 +202,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     jobs = parser.parse_args().jobs
+    found: list[str | None] = []
     with tempfile.TemporaryDirectory(prefix="nmforge-faults-") as root, ProcessPoolExecutor(jobs) as pool:
-        found = list(pool.map(partial(run_fault, root=Path(root)), range(len(FAULTS))))
-    for fault, how in zip(FAULTS, found, strict=True):
-        print(f"{'caught (' + how + ')' if how else 'NOT CAUGHT':45s} {fault.file}: {fault.right} -> {fault.wrong}")
+        for fault, how in zip(FAULTS, pool.map(partial(run_fault, root=Path(root)), range(len(FAULTS))), strict=True):
+            found.append(how)
+            what = f"caught ({how})" if how else "NOT CAUGHT"
+            print(f"{what:45s} {fault.file}: {fault.right} -> {fault.wrong}", flush=True)
     share = sum(how is not None for how in found) / len(FAULTS)
     print(f"{share:.1%} of {len(FAULTS)} faults caught")
     return 0 if share >= ENOUGH else 1
