@@ -93,11 +93,9 @@ class RtlBackend:
 
 
 def engine_of(linear: CompressedLinear, rows: int, cols: int, kind: Kind) -> Engine:
-    """The widest engine of a kind for a layer: at most `cols` columns, fewer where the no-stall rule asks for it."""
-    pattern = linear.pattern
-    group = engine_group(linear.group_size, pattern)
-    fitting = group // pattern.of * pattern.keep // 2
-    return Engine(pattern.of, linear.bits, rows, max(1, min(cols, fitting)), group, kind=kind)
+    """The engine of a kind for a layer: at most `cols` columns, fewer where its groups are short."""
+    group = engine_group(linear.group_size, linear.pattern)
+    return Engine.widest(linear.pattern, linear.bits, rows, cols, group, kind)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import pytest
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga import place as placing
+from nmforge.fpga import wasm
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, weight_image
 from nmforge.fpga.netlist import Stage, cell_models, netlist_simulator, write_netlist
-from nmforge.fpga.place import Placed, bitstream, clock_mhz, place, run_wasm
+from nmforge.fpga.place import Placed, bitstream, clock_mhz, place
 from nmforge.fpga.simulate import Job, Stalls, run_job
 from nmforge.fpga.toolchain import TECHMAP, rtl_sources, run_make, run_verilator
 from nmforge.linear import random_linear
@@ -249,18 +250,18 @@ def test_sentences(placed: Placed, builds: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(NmforgeError, match=r"no single clock clk in the routed design \(timed clocks: .*aclk"):
         place(ENGINE.top, rtl_sources(), ENGINE.parameters, 1, builds, clock="clk", techmap=TECHMAP["ecp5"])
     with pytest.raises(NmforgeError, match=r"yosys stopped \(ERROR: .*\); check the design"):
-        run_wasm("yosys", ["-q", "-p", "read_verilog none.v"], builds)
-    monkeypatch.setattr(placing.sys, "executable", "/bin/false")
+        wasm.run_wasm("yosys", ["-q", "-p", "read_verilog none.v"], builds)
+    monkeypatch.setattr(wasm.sys, "executable", "/bin/false")
     with pytest.raises(NmforgeError, match=r"nextpnr stopped \(no message\)"):
-        run_wasm("nextpnr", [], builds)
+        wasm.run_wasm("nextpnr", [], builds)
     killer = builds / "killer"
     killer.write_text("#!/bin/sh\nkill -9 $$\n")
     killer.chmod(0o755)
-    monkeypatch.setattr(placing.sys, "executable", str(killer))
+    monkeypatch.setattr(wasm.sys, "executable", str(killer))
     with pytest.raises(NmforgeError, match=r"nextpnr was killed by signal 9; run it again with 2 GB of memory free"):
-        run_wasm("nextpnr", [], builds)
-    monkeypatch.setattr(placing, "find_spec", lambda name: None)
+        wasm.run_wasm("nextpnr", [], builds)
+    monkeypatch.setattr(wasm, "find_spec", lambda name: None)
     with pytest.raises(
         NmforgeError, match=re.escape("ecppack is missing; install it with: pip install yowasp-nextpnr")
     ):
-        run_wasm("ecppack", [], builds)
+        wasm.run_wasm("ecppack", [], builds)

@@ -35,10 +35,10 @@ class Engine:
     depth: int = 2048  # of the device's banks: steps of a row tile, windows of all column tiles
 
     @classmethod
-    def widest(cls, pattern: Pattern, bits: int, rows: int, cols: int, group: int) -> Engine:
-        """The GEMM engine for a pattern with at most `cols` columns that keeps the no-stall rule."""
+    def widest(cls, pattern: Pattern, bits: int, rows: int, cols: int, group: int, kind: Kind = "gemm") -> Engine:
+        """The engine for a pattern with at most `cols` columns that keeps the no-stall rule."""
         fitting = group // pattern.of * pattern.keep // 2
-        engine = cls(pattern.of, bits, rows, max(1, min(cols, fitting)), group)
+        engine = cls(pattern.of, bits, rows, max(1, min(cols, fitting)), group, kind=kind)
         engine.keep(pattern)
         return engine
 

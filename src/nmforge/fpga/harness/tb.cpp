@@ -8,6 +8,7 @@
 // The images and their address arithmetic are described in docs/accelerator.md; generate.py writes them.
 #include "Vengine.h"
 #include "verilated.h"
+#include "bench.hpp"
 #ifdef TRACE
 #include "verilated_fst_c.h"
 #endif
@@ -26,17 +27,6 @@ struct Header {
     uint32_t beats_per_tile, act_once, seed;  // act_once: the engine keeps the activations of a column tile
     uint32_t stall_code, stall_index, stall_mult, stall_act, stall_sink;  // percent, one for each stream
     uint32_t memory_rate, memory_latency, refresh_interval, refresh_cycles;  // rate 0: memory without limits
-};
-
-// Small generator (splitmix64), one per stream, so that one stream's stalls never shift another's.
-struct Random {
-    uint64_t state;
-    bool percent(uint32_t chance) {
-        uint64_t z = (state += 0x9e3779b97f4a7c15ull);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return (z ^ (z >> 31)) % 100 < chance;
-    }
 };
 
 // An AXI4-Stream source: once it offers a beat it keeps offering it until it is taken.
@@ -111,23 +101,6 @@ struct Memory {
     }
     bool has(uint64_t end) const { return !h.memory_rate || arrived >= end || arrived >= total; }
 };
-
-// Verilator ports are little-endian integers or arrays of 32-bit words: bytes go in and out as they are.
-template <class Port> void set(Port& port, const uint8_t* bytes, size_t count) {
-    std::memset(&port, 0, sizeof port);
-    std::memcpy(&port, bytes, count);
-}
-
-std::vector<uint8_t> read_all(const char* path) {
-    std::vector<uint8_t> data;
-    FILE* file = std::fopen(path, "rb");
-    if (!file) return data;
-    uint8_t buffer[65536];
-    for (size_t got; (got = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-        data.insert(data.end(), buffer, buffer + got);
-    std::fclose(file);
-    return data;
-}
 
 }  // namespace
 
