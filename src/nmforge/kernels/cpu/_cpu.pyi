@@ -1,5 +1,8 @@
 """Types of the compiled extension (`binding.cpp`)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,3 +28,24 @@ class Linear:
     ) -> None: ...
     def accumulate(self, xq: NDArray[np.int8], threads: int) -> NDArray[np.int32]: ...
     def forward(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float32]: ...
+
+class LanguageModel:
+    def __init__(
+        self,
+        isa: str,
+        heads: int,
+        kv_heads: int,
+        head_size: int,
+        eps: float,
+        blocks: Sequence[Sequence[Any]],
+        final_norm: NDArray[np.float32],
+        embedding: NDArray[np.uint16],
+        head: NDArray[np.uint16],
+        cosines: NDArray[np.float32],
+        sines: NDArray[np.float32],
+    ) -> None: ...
+    def forward(self, tokens: NDArray[np.int32], threads: int) -> NDArray[np.float32]: ...
+    def fill(self, count: int, seed: int) -> None: ...
+    def truncate(self, length: int) -> None: ...
+    @property
+    def length(self) -> int: ...

@@ -17,30 +17,37 @@ namespace nmforge {
 
 // ---- unpacking -----------------------------------------------------------------------------------------------
 
-// Step S of a field of Width bits, part p of its 64 bytes, as unsigned bytes.
-template <class V, int Width, int S>
-inline typename V::Bytes unpack(const std::uint8_t* planes, int p) {
+// The field of step S, part p of its 64 bytes, in bits At .. At + Width - 1 of every byte; other bits are undefined.
+template <class V, int Width, int S, int At>
+inline typename V::Bytes field(const std::uint8_t* planes, int p) {
   const std::uint8_t* part = planes + p * V::kBytes;
   if constexpr (Width == 4) {
-    return V::template pick<4 * (S % 2), 4, 0>(V::load(part + S / 2 * kStepBytes));
+    return V::template move<4 * (S % 2), At>(V::load(part + S / 2 * kStepBytes));
   } else if constexpr (Width == 2) {
-    return V::template pick<2 * (S % 4), 2, 0>(V::load(part + S / 4 * kStepBytes));
+    return V::template move<2 * (S % 4), At>(V::load(part + S / 4 * kStepBytes));
   } else if constexpr (Width == 1) {
-    return V::template pick<S, 1, 0>(V::load(part));
+    return V::template move<S, At>(V::load(part));
   } else {
     static_assert(Width == 3);
-    return V::either(unpack<V, 2, S>(planes, p), V::template pick<S, 1, 2>(V::load(part + 2 * kStepBytes)));
+    const auto high = V::template move<S, At + 2>(V::load(part + 2 * kStepBytes));
+    return V::template merge<1 << (At + 2)>(high, field<V, 2, S, At>(planes, p));
   }
 }
 
+// Signed codes, times 2^code_shift.
+template <class V, int CodeBits>
+constexpr int code_shift() {
+  return V::kCodesOnTop ? 8 - CodeBits : 0;
+}
 template <class V, int CodeBits, int S>
 inline typename V::Bytes unpack_codes(const std::uint8_t* block, int p) {
-  return V::subtract(unpack<V, CodeBits, S>(block, p), 1 << (CodeBits - 1));
+  return V::template codes<CodeBits>(field<V, CodeBits, S, code_shift<V, CodeBits>()>(block, p));
 }
 
-template <class V, int CodeBits, int IndexBits, int S>
-inline typename V::Bytes unpack_places(const std::uint8_t* block, int p, const std::uint32_t* lane_base) {
-  return V::add(unpack<V, IndexBits, S>(block + CodeBits * kStepBytes, p), V::broadcast4(lane_base));
+// kEven: the bases have no bit in common with an index.
+template <class V, int CodeBits, int IndexBits, int S, bool kEven>
+inline typename V::Bytes unpack_places(const std::uint8_t* block, int p, typename V::Bytes base) {
+  return V::template places<IndexBits, kEven>(field<V, IndexBits, S, 0>(block + CodeBits * kStepBytes, p), base);
 }
 
 // Calls body(std::integral_constant<int, S>) for S = 0..7.
@@ -74,53 +81,119 @@ void write_tile(const Job& job, int tile, int token, const std::int32_t* acc) {
 
 // ---- one token: unpack in registers, read every weight byte once ------------------------------------------------
 
-template <class V, int CodeBits, int IndexBits>
-void multiply_packed(const Job& job, int tile) {
-  constexpr int kParts = kStepBytes / V::kBytes;
-  constexpr int kPlaneBytes = (CodeBits + IndexBits) * kStepBytes;
-  const Layout& layout = *job.layout;
-  const std::uint8_t* block = layout.planes + static_cast<std::size_t>(tile) * layout.blocks * kPlaneBytes;
-  const std::uint8_t* mult = layout.mult + static_cast<std::size_t>(tile) * layout.groups * kTileRows;
+// Partial sums of one tile. Two chains, so that a step need not wait for the one before.
+template <class V, int CodeBits>
+struct Sums {
+  static constexpr int kParts = kStepBytes / V::kBytes;
+  static constexpr int kChains = 2;
   typename V::Ints acc[kParts];
-  typename V::Partial partial[kParts];
-  for (int p = 0; p < kParts; ++p) {
-    acc[p] = V::load_ints(layout.start + tile * kTileRows + p * V::kBytes / 4);
-    partial[p] = V::zero();
-  }
-  const std::uint32_t* base = layout.step_base;
-  const std::uint32_t* lane_base = layout.lane_base;
-  std::uint32_t step = 0;
-  int flush = 0;
-  for (int b = 0; b < layout.blocks; ++b, block += kPlaneBytes, base += kBlockSteps, lane_base += kBlockSteps) {
-    for (int line = 0; line < CodeBits + IndexBits; ++line) {
-      __builtin_prefetch(block + 4 * kPlaneBytes + line * kStepBytes);
+  typename V::Partial partial[kChains][kParts];
+
+  void clear() {
+    for (auto& chain : partial) {
+      for (auto& p : chain) p = V::zero();
     }
-    each_step([&](auto s) {
-      const std::uint8_t* x = job.x + base[s];
-      for (int p = 0; p < kParts; ++p) {
-        const typename V::Bytes codes = unpack_codes<V, CodeBits, s>(block, p);
-        if constexpr (IndexBits == 0) {
-          partial[p] = V::dot(partial[p], V::broadcast4(x), codes);
-        } else {
-          const auto places = unpack_places<V, CodeBits, IndexBits, s>(block, p, lane_base + s);
-          partial[p] = V::dot(partial[p], V::select(V::broadcast16(x), places), codes);
-        }
-      }
-      if (++step == layout.flush_end[flush]) {
-        const std::uint8_t* scale = mult + layout.flush_group[flush++] * kTileRows;
-        for (int p = 0; p < kParts; ++p) {
-          acc[p] = V::flush(acc[p], partial[p], V::multiplier(scale + p * V::kBytes / 4));
-          partial[p] = V::zero();
-        }
-      }
-    });
   }
-  alignas(kStepBytes) std::int32_t sums[kTileRows];
-  for (int p = 0; p < kParts; ++p) V::store_ints(sums + p * V::kBytes / 4, acc[p]);
-  write_tile<V>(job, tile, 0, sums);
+  void start(const std::int32_t* from) {
+    for (int p = 0; p < kParts; ++p) acc[p] = V::load_ints(from + p * V::kBytes / 4);
+    clear();
+  }
+  void flush(const std::uint8_t* mult) {
+    for (int p = 0; p < kParts; ++p) {
+      const auto sum = V::sum(partial[0][p], partial[1][p]);
+      acc[p] = V::template flush<code_shift<V, CodeBits>()>(acc[p], sum, V::multiplier(mult + p * V::kBytes / 4));
+    }
+    clear();
+  }
+};
+
+template <class V, int Lines>
+inline void prefetch(const std::uint8_t* at) {
+  for (int line = 0; line < Lines; ++line) __builtin_prefetch(at + line * kStepBytes);
 }
 
-// ---- several tokens: unpack a tile once, then multiply blocks of tokens by it -------------------------------------
+// Any layout: looks up every step's reach and every end of a partial sum.
+template <class V, int CodeBits, int IndexBits>
+void walk_any(const Job& job, const std::uint8_t* block, const std::uint8_t* mult, Sums<V, CodeBits>& sums) {
+  constexpr int kPlanes = CodeBits + IndexBits;
+  const Layout& layout = *job.layout;
+  std::uint32_t step = 0;
+  int flush = 0;
+  for (int b = 0; b < layout.blocks; ++b, block += kPlanes * kStepBytes) {
+    prefetch<V, kPlanes>(block + kAhead);
+    each_step([&](auto s) {
+      const std::uint8_t* x = job.x + layout.step_base[step];
+      const auto base = V::broadcast4(layout.lane_base + step);
+      for (int p = 0; p < sums.kParts; ++p) {
+        const auto codes = unpack_codes<V, CodeBits, s>(block, p);
+        auto& partial = sums.partial[s % sums.kChains][p];
+        if constexpr (IndexBits == 0) {
+          partial = V::dot(partial, V::broadcast4(x), codes);
+        } else {
+          const auto places = unpack_places<V, CodeBits, IndexBits, s, false>(block, p, base);
+          partial = V::dot(partial, V::select(V::broadcast16(x), places), codes);
+        }
+      }
+      if (++step == layout.flush_end[flush]) sums.flush(mult + layout.flush_group[flush++] * kTileRows);
+    });
+  }
+}
+
+// A regular layout: all steps reach alike, and a group ends with every fourth step or with a block.
+template <class V, int CodeBits, int IndexBits, bool kHalves>
+void walk_regular(const Job& job, const std::uint8_t* block, const std::uint8_t* mult, Sums<V, CodeBits>& sums) {
+  constexpr int kPlanes = CodeBits + IndexBits;
+  const Layout& layout = *job.layout;
+  const auto base = V::broadcast4(layout.lane_base);
+  const std::uint32_t* reach = layout.step_base;
+  for (int group = 0; group < layout.groups; ++group, mult += kTileRows) {
+    for (int left = layout.group_steps; left > 0; left -= kBlockSteps) {
+      prefetch<V, kPlanes>(block + kAhead);
+      each_step([&](auto s) {
+        const std::uint8_t* x = job.x + reach[s];
+        for (int p = 0; p < sums.kParts; ++p) {
+          const auto codes = unpack_codes<V, CodeBits, s>(block, p);
+          auto& partial = sums.partial[s % sums.kChains][p];
+          if constexpr (IndexBits == 0) {
+            partial = V::dot(partial, V::broadcast4(x), codes);
+          } else {
+            const auto places = unpack_places<V, CodeBits, IndexBits, s, true>(block, p, base);
+            partial = V::dot(partial, V::select(V::broadcast16(x), places), codes);
+          }
+        }
+        if constexpr (kHalves && s == kBlockSteps / 2 - 1) {
+          sums.flush(mult);
+          mult += kTileRows, ++group;
+        }
+      });
+      block += kPlanes * kStepBytes, reach += kBlockSteps;
+      if (V::kFlushSteps <= kBlockSteps && left > kBlockSteps) sums.flush(mult);
+    }
+    sums.flush(mult);
+  }
+}
+
+template <class V, int CodeBits, int IndexBits>
+void multiply_packed(const Job& job, int tile) {
+  const Layout& layout = *job.layout;
+  constexpr std::size_t kBlockBytes = (CodeBits + IndexBits) * kStepBytes;
+  const std::uint8_t* block = layout.planes + tile * layout.blocks * kBlockBytes;
+  const std::uint8_t* mult = layout.mult + static_cast<std::size_t>(tile) * layout.groups * kTileRows;
+  Sums<V, CodeBits> sums;
+  sums.start(layout.start + tile * kTileRows);
+  if (layout.group_steps == 0) {
+    walk_any<V, CodeBits, IndexBits>(job, block, mult, sums);
+  } else if (layout.group_steps == kBlockSteps / 2) {
+    walk_regular<V, CodeBits, IndexBits, true>(job, block, mult, sums);
+  } else {
+    walk_regular<V, CodeBits, IndexBits, false>(job, block, mult, sums);
+  }
+  alignas(kStepBytes) std::int32_t acc[kTileRows];
+  for (int p = 0; p < sums.kParts; ++p) V::store_ints(acc + p * V::kBytes / 4, sums.acc[p]);
+  write_tile<V>(job, tile, 0, acc);
+}
+
+// ---- several tokens: unpack tiles once, then multiply blocks of tokens by them -----------------------------------
 
 // Fills codes[steps][64] (signed) and, with indices, places[steps][64].
 template <class V, int CodeBits, int IndexBits>
@@ -133,7 +206,8 @@ void unpack_tile(const Layout& layout, int tile, std::uint8_t* codes, std::uint8
       for (int p = 0; p < kStepBytes / V::kBytes; ++p) {
         V::store(codes + p * V::kBytes, unpack_codes<V, CodeBits, s>(block, p));
         if constexpr (IndexBits != 0) {
-          V::store(places + p * V::kBytes, unpack_places<V, CodeBits, IndexBits, s>(block, p, lane_base));
+          const auto base = V::broadcast4(lane_base);
+          V::store(places + p * V::kBytes, unpack_places<V, CodeBits, IndexBits, s, false>(block, p, base));
         }
       }
       codes += kStepBytes, places += kStepBytes, ++lane_base;
@@ -141,22 +215,29 @@ void unpack_tile(const Layout& layout, int tile, std::uint8_t* codes, std::uint8
   }
 }
 
-// Tokens first .. first + Tokens - 1 by one unpacked tile; partial sums stay in registers between two flushes.
-template <class V, bool kSelect, int Tokens>
-void multiply_tile(const Job& job, int tile, int first, const std::uint8_t* codes, const std::uint8_t* places) {
-  constexpr int kParts = kStepBytes / V::kBytes;
+// Tiles unpacked side by side, `scratch_stride` bytes apart.
+struct Unpacked {
+  const std::uint8_t* codes;
+  const std::uint8_t* places;
+  std::size_t stride;
+};
+
+// Tokens first .. first + Tokens - 1 by Tiles tiles; partial sums stay in registers between two flushes.
+template <class V, int Shift, bool kSelect, int Tiles, int Tokens>
+void multiply_tile(const Job& job, int tile, int first, const Unpacked& from) {
+  constexpr int kParts = Tiles * kStepBytes / V::kBytes, kPerTile = kStepBytes / V::kBytes;
   const Layout& layout = *job.layout;
-  const std::uint8_t* mult = layout.mult + static_cast<std::size_t>(tile) * layout.groups * kTileRows;
+  const std::size_t mult_stride = static_cast<std::size_t>(layout.groups) * kTileRows;
+  const std::uint8_t* mult = layout.mult + tile * mult_stride;
   const std::uint8_t* rows = job.x + first * job.stride;
-  alignas(kStepBytes) std::int32_t sums[Tokens][kTileRows];
-#pragma GCC unroll 8
+  alignas(kStepBytes) std::int32_t sums[Tokens][Tiles * kTileRows];
   for (int t = 0; t < Tokens; ++t) {
-    for (int r = 0; r < kTileRows; ++r) sums[t][r] = layout.start[tile * kTileRows + r];
+    for (int r = 0; r < Tiles * kTileRows; ++r) sums[t][r] = layout.start[tile * kTileRows + r];
   }
   std::uint32_t step = 0;
   for (int f = 0; f < layout.flushes; ++f) {
     typename V::Partial partial[Tokens][kParts];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int t = 0; t < Tokens; ++t) {
 #pragma GCC unroll 8
       for (int p = 0; p < kParts; ++p) partial[t][p] = V::zero();
@@ -166,10 +247,11 @@ void multiply_tile(const Job& job, int tile, int first, const std::uint8_t* code
       typename V::Bytes code[kParts], place[kParts];
 #pragma GCC unroll 8
       for (int p = 0; p < kParts; ++p) {
-        code[p] = V::load(codes + step * kStepBytes + p * V::kBytes);
-        if constexpr (kSelect) place[p] = V::load(places + step * kStepBytes + p * V::kBytes);
+        const std::size_t at = p / kPerTile * from.stride + step * kStepBytes + p % kPerTile * V::kBytes;
+        code[p] = V::load(from.codes + at);
+        if constexpr (kSelect) place[p] = V::load(from.places + at);
       }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int t = 0; t < Tokens; ++t) {
         if constexpr (kSelect) {
           const typename V::Bytes table = V::broadcast16(x + t * job.stride);
@@ -182,37 +264,51 @@ void multiply_tile(const Job& job, int tile, int first, const std::uint8_t* code
         }
       }
     }
+    const std::uint8_t* scales = mult + layout.flush_group[f] * kTileRows;
 #pragma GCC unroll 8
     for (int p = 0; p < kParts; ++p) {
-      const auto scale = V::multiplier(mult + layout.flush_group[f] * kTileRows + p * V::kBytes / 4);
-#pragma GCC unroll 8
+      const auto scale = V::multiplier(scales + p / kPerTile * mult_stride + p % kPerTile * V::kBytes / 4);
+#pragma GCC unroll 16
       for (int t = 0; t < Tokens; ++t) {
         std::int32_t* sum = sums[t] + p * V::kBytes / 4;
-        V::store_ints(sum, V::flush(V::load_ints(sum), partial[t][p], scale));
+        V::store_ints(sum, V::template flush<Shift>(V::load_ints(sum), partial[t][p], scale));
       }
     }
   }
-#pragma GCC unroll 8
-  for (int t = 0; t < Tokens; ++t) write_tile<V>(job, tile, first + t, sums[t]);
+  for (int t = 0; t < Tokens; ++t) {
+    for (int i = 0; i < Tiles; ++i) write_tile<V>(job, tile + i, first + t, sums[t] + i * kTileRows);
+  }
+}
+
+// All tokens by Tiles tiles.
+template <class V, int CodeBits, int IndexBits, int Tiles>
+void multiply_tokens(const Job& job, int tile, std::uint8_t* scratch) {
+  constexpr int kShift = code_shift<V, CodeBits>();
+  constexpr bool kSelect = IndexBits != 0;
+  const std::size_t stride = unpacked_bytes(*job.layout);
+  std::uint8_t* places = scratch + kGemmTiles * stride;
+  for (int i = 0; i < Tiles; ++i) {
+    unpack_tile<V, CodeBits, IndexBits>(*job.layout, tile + i, scratch + i * stride, places + i * stride);
+  }
+  const Unpacked from{scratch, places, stride};
+  int token = 0;
+  for (; token + V::kTokens <= job.m; token += V::kTokens) {
+    multiply_tile<V, kShift, kSelect, Tiles, V::kTokens>(job, tile, token, from);
+  }
+  for (; token < job.m; ++token) multiply_tile<V, kShift, kSelect, Tiles, 1>(job, tile, token, from);
 }
 
 template <class V, int CodeBits, int IndexBits>
 void multiply_tiles(const Job& job, int begin, int end, std::uint8_t* scratch) {
-  constexpr bool kSelect = IndexBits != 0;
-  const Layout& layout = *job.layout;
-  std::uint8_t* places = scratch + scratch_bytes(layout) / 2;
-  for (int tile = begin; tile < end; ++tile) {
-    if (job.m == 1) {
-      multiply_packed<V, CodeBits, IndexBits>(job, tile);
-      continue;
-    }
-    unpack_tile<V, CodeBits, IndexBits>(layout, tile, scratch, places);
-    int token = 0;
-    for (; token + V::kTokens <= job.m; token += V::kTokens) {
-      multiply_tile<V, kSelect, V::kTokens>(job, tile, token, scratch, places);
-    }
-    for (; token < job.m; ++token) multiply_tile<V, kSelect, 1>(job, tile, token, scratch, places);
+  if (job.m == 1) {
+    for (int tile = begin; tile < end; ++tile) multiply_packed<V, CodeBits, IndexBits>(job, tile);
+    return;
   }
+  int tile = begin;
+  for (; tile + V::kTiles <= end; tile += V::kTiles) {
+    multiply_tokens<V, CodeBits, IndexBits, V::kTiles>(job, tile, scratch);
+  }
+  for (; tile < end; ++tile) multiply_tokens<V, CodeBits, IndexBits, 1>(job, tile, scratch);
 }
 
 // Row `CodeBits - 2`, column `IndexBits`.
@@ -233,32 +329,39 @@ void multiply(const Job& job, int begin, int end, std::uint8_t* scratch) {
 // ---- activations -----------------------------------------------------------------------------------------------
 
 // a = max|x| / 127 and xq = round_half_even(x / a), stored as xq + 128. Adding and subtracting 1.5 * 2^23 rounds a
-// float32 below 2^22 to the nearest integer, ties to even.
+// float32 below 2^22 to the nearest integer, ties to even. Magnitudes are compared as integers, whose order is that
+// of the floats they are the bits of, so that compilers may vectorize the maximum; NaN and infinity come out on top.
 template <class V>
 bool quantize(const float* x, int m, int k, std::uint8_t* out, std::size_t stride, float* step) {
-  constexpr float kRound = 12582912.0f, kLargest = 3.40282347e38f;
-  bool finite = true;
+  constexpr float kRound = 12582912.0f;
+  constexpr std::int32_t kMagnitude = 0x7fffffff, kInfinity = 0x7f800000;
   for (int row = 0; row < m; ++row, x += k, out += stride) {
-    float largest = 0.0f;
-    int bad = 0;
+    std::int32_t largest = 0;
     for (int i = 0; i < k; ++i) {
-      const float magnitude = __builtin_fabsf(x[i]);
-      bad |= !(magnitude <= kLargest);
-      largest = magnitude > largest ? magnitude : largest;
+      std::int32_t bits;
+      __builtin_memcpy(&bits, x + i, sizeof bits);
+      bits &= kMagnitude;
+      largest = bits > largest ? bits : largest;
     }
-    finite = finite && bad == 0;
-    const float a = largest / 127.0f;
+    if (largest >= kInfinity) return false;
+    float a;
+    __builtin_memcpy(&a, &largest, sizeof a);
+    a /= 127.0f;
     step[row] = a;
+    if (a == 0.0f) {
+      __builtin_memset(out, kActivationBias, stride);
+      continue;
+    }
     for (int i = 0; i < k; ++i) {
-      float quotient = a == 0.0f ? 0.0f : x[i] / a;
+      float quotient = x[i] / a;
       quotient = quotient > 127.0f ? 127.0f : quotient;
       quotient = quotient < -127.0f ? -127.0f : quotient;
       const float rounded = (quotient + kRound) - kRound;
       out[i] = static_cast<std::uint8_t>(static_cast<int>(rounded) + kActivationBias);
     }
-    for (std::size_t i = k; i < stride; ++i) out[i] = kActivationBias;
+    __builtin_memset(out + k, kActivationBias, stride - k);
   }
-  return finite;
+  return true;
 }
 
 }  // namespace nmforge

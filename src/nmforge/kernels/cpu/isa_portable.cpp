@@ -1,4 +1,5 @@
 // Plain C++: the path every machine has.
+#include "floats.hpp"
 #include "gemm.hpp"
 
 namespace nmforge {
@@ -6,7 +7,9 @@ namespace {
 
 struct Portable {
   static constexpr int kBytes = 64;
-  static constexpr int kTokens = 4;
+  static constexpr int kTiles = 1, kTokens = 4;
+  static constexpr int kFlushSteps = 8192;
+  static constexpr bool kCodesOnTop = false;
   struct Bytes {
     std::uint8_t at[64];
   };
@@ -28,22 +31,26 @@ struct Portable {
   }
   static void store_ints(std::int32_t* p, const Ints& v) { __builtin_memcpy(p, v.at, sizeof v.at); }
 
-  template <int From, int Width, int To>
-  static Bytes pick(Bytes v) {
-    for (auto& byte : v.at) byte = static_cast<std::uint8_t>((byte >> From & ((1 << Width) - 1)) << To);
+  template <int From, int To>
+  static Bytes move(Bytes v) {
+    for (auto& byte : v.at) byte = static_cast<std::uint8_t>(byte << 8 >> (8 + From - To));
     return v;
   }
-  static Bytes either(Bytes a, const Bytes& b) {
-    for (int i = 0; i < 64; ++i) a.at[i] |= b.at[i];
+  template <int Mask>
+  static Bytes merge(Bytes a, const Bytes& b) {
+    for (int i = 0; i < 64; ++i) a.at[i] = static_cast<std::uint8_t>((a.at[i] & Mask) | (b.at[i] & ~Mask));
     return a;
   }
-  static Bytes add(Bytes a, const Bytes& b) {
-    for (int i = 0; i < 64; ++i) a.at[i] = static_cast<std::uint8_t>(a.at[i] + b.at[i]);
-    return a;
+  template <int Width>
+  static Bytes codes(Bytes v) {
+    constexpr int kMask = (1 << Width) - 1, kBias = 1 << (Width - 1);
+    for (auto& byte : v.at) byte = static_cast<std::uint8_t>((byte & kMask) - kBias);
+    return v;
   }
-  static Bytes subtract(Bytes a, int b) {
-    for (auto& byte : a.at) byte = static_cast<std::uint8_t>(byte - b);
-    return a;
+  template <int Width, bool>
+  static Bytes places(Bytes v, const Bytes& base) {
+    for (int i = 0; i < 64; ++i) v.at[i] = static_cast<std::uint8_t>((v.at[i] & ((1 << Width) - 1)) + base.at[i]);
+    return v;
   }
   static Bytes broadcast4(const void* p) {
     Bytes v;
@@ -68,8 +75,13 @@ struct Portable {
     }
     return sum;
   }
+  static Partial sum(Partial a, const Partial& b) {
+    for (int r = 0; r < 16; ++r) a.at[r] += b.at[r];
+    return a;
+  }
   static const std::uint8_t* multiplier(const std::uint8_t* p) { return p; }
   // Unsigned, so that intermediate sums wrap; the total fits in INT32.
+  template <int>
   static Ints flush(Ints acc, const Partial& sum, const std::uint8_t* mult) {
     for (int r = 0; r < 16; ++r) {
       acc.at[r] = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc.at[r]) +
@@ -84,7 +96,7 @@ bool available() { return true; }
 }  // namespace
 
 const Isa& isa_portable() {
-  static const Isa isa{"portable", available, multiply<Portable>, quantize<Portable>};
+  static const Isa isa{"portable", Portable::kFlushSteps, available, multiply<Portable>, quantize<Portable>, &Floats<Portable>::kOps};
   return isa;
 }
 

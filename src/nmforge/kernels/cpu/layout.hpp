@@ -22,11 +22,14 @@ constexpr int kStepBytes = 64;
 constexpr int kBlockSteps = 8;
 constexpr int kTableBytes = 16;  // activations one selection can reach
 constexpr int kActivationBias = 128;
+constexpr int kGemmTiles = 2;    // most tiles that several tokens meet at once
+constexpr int kAhead = 4096;     // bytes a prefetch runs ahead of a product of one token
 
 struct Layout {
   int n = 0, k = 0, groups = 0;
   int tiles = 0, blocks = 0, flushes = 0;
   int code_bits = 0, index_bits = 0;
+  int group_steps = 0;  // steps of a group in a regular layout (`walk_regular`), else 0
   const std::uint8_t* planes = nullptr;         // [tiles][blocks][code_bits + index_bits][64]
   const std::uint8_t* mult = nullptr;           // [tiles][groups][16]
   const std::int32_t* start = nullptr;          // [tiles * 16], -128 * sum_g mult_g * sum of the group's codes
@@ -48,21 +51,40 @@ struct Job {
   float* out_float = nullptr;            // [m][n], or null
 };
 
+// What a decoder computes between its linear layers (floats.hpp).
+struct FloatOps {
+  void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* out);
+  void (*add)(float* x, const float* y, int n);
+  void (*silu_times)(float* gate, const float* up, int n);
+  void (*round_to_bf16)(float* x, int n);
+  void (*rotate)(float* head, const float* cosines, const float* sines, int size);
+  void (*to_bf16)(const float* x, int n, std::uint16_t* out);
+  void (*from_bf16)(const std::uint16_t* x, int n, float* out);
+  void (*attend)(const float* query, const std::uint16_t* keys, const std::uint16_t* values, int count, int size,
+                 float scale, float* scores, float* out);
+  void (*rows_bf16)(const std::uint16_t* w, int n, int k, const float* x, int m, int begin, int end, float* out);
+};
+
 // What one instruction set offers. `tiles` needs scratch_bytes(layout) bytes of its own; `quantize` returns false
 // where a row holds NaN or infinity.
 struct Isa {
   const char* name;
+  int flush_steps;  // most steps of one partial sum
   bool (*available)();
   void (*tiles)(const Job& job, int begin, int end, std::uint8_t* scratch);
   bool (*quantize)(const float* x, int m, int k, std::uint8_t* out, std::size_t stride, float* step);
+  const FloatOps* floats;
 };
 
-inline std::size_t scratch_bytes(const Layout& layout) {
-  return std::size_t{2} * layout.blocks * kBlockSteps * kStepBytes;
+// Codes of one tile, a byte each.
+inline std::size_t unpacked_bytes(const Layout& layout) {
+  return static_cast<std::size_t>(layout.blocks) * kBlockSteps * kStepBytes;
 }
+inline std::size_t scratch_bytes(const Layout& layout) { return 2 * kGemmTiles * unpacked_bytes(layout); }
 
 const Isa& isa_portable();
 const Isa& isa_avx2();
+const Isa& isa_avxvnni();
 const Isa& isa_avx512vnni();
 
 }  // namespace nmforge

@@ -61,7 +61,7 @@ class CpuLinear:
         """Hand the re-laid arrays to the extension, which checks and keeps them."""
         self.isa, self.n, self.k, self._tiled = isa, tiled.n, tiled.k, tiled
         steps = tiled.steps
-        self._native = _cpu.Linear(
+        self.native = _cpu.Linear(
             isa=isa, n=tiled.n, k=tiled.k, groups=steps.groups, code_bits=tiled.bits, index_bits=steps.index_bits,
             planes=tiled.planes.reshape(-1), mult=tiled.mult.reshape(-1), start=tiled.start.reshape(-1),
             row_scale=tiled.row_scale.reshape(-1), step_base=steps.base,
@@ -88,13 +88,13 @@ class CpuLinear:
     def accumulate(self, xq: NDArray[np.int8], threads: int = 1) -> NDArray[np.int32]:
         """Integer sums: int8[M, K] in -127..127 -> int32[M, N]."""
         self._check_columns(xq)
-        return self._native.accumulate(np.ascontiguousarray(xq), threads)
+        return self.native.accumulate(np.ascontiguousarray(xq), threads)
 
     def forward(self, x: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
         """Mode W4A8: float32[M, K] -> float32[M, N]; raises NmforgeError where x holds NaN or infinity."""
         self._check_columns(x)
         try:
-            return self._native.forward(np.ascontiguousarray(x), threads)
+            return self.native.forward(np.ascontiguousarray(x), threads)
         except ValueError as error:
             raise NmforgeError(f"a CPU kernel of {self.n} x {self.k} got bad input: {error}") from None
 

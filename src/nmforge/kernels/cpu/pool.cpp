@@ -21,6 +21,17 @@ using Body = std::function<void(int, int, int)>;
 // A worker looks for the next call this long before it sleeps.
 constexpr auto kPatience = std::chrono::microseconds(50);
 
+// Looks at a barrier before it gives its core away: some ten microseconds.
+constexpr int kLooks = 400;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // Gives its core away between two looks: caller and worker may share one.
 template <class Ready>
 bool wait_for(const Ready& ready, std::chrono::microseconds patience) {
@@ -59,19 +70,29 @@ class Pool {
  public:
   void run(int threads, int count, int chunk, const Body& body) {
     const std::lock_guard<std::mutex> turn(turn_);
+    call(threads, count, chunk, false, body);
+  }
+
+  // One chunk of one for each thread: `body` must hold its thread until all have come.
+  void run_together(int threads, const Body& body) {
+    const std::lock_guard<std::mutex> turn(turn_);
+    call(threads, threads, 1, true, body);
+  }
+
+ private:
+  void call(int threads, int count, int chunk, bool once, const Body& body) {
     while (static_cast<int>(workers_.size()) < threads - 1) {
       const int number = static_cast<int>(workers_.size()) + 1;
       cpus_.emplace_back(-1);
       workers_.emplace_back([this, number, cpu = &cpus_.back(), seen = calls_.load()] { serve(number, cpu, seen); });
     }
-    body_ = &body, count_ = count;
+    body_ = &body, count_ = count, once_ = once;
     threads_ = threads, chunk_ = chunk, finished_ = 0;
     wake(threads);
     work(0);
     while (finished_ != count) std::this_thread::yield();
   }
 
- private:
   void wake(int threads) {
     const int here = sched_getcpu();
     std::deque<Elsewhere> moves;
@@ -92,7 +113,9 @@ class Pool {
       if (remaining_.compare_exchange_weak(left, left - size)) {
         const int begin = count_ - left;
         (*body_)(begin, begin + size, worker);
+        const bool once = once_;
         finished_ += size;
+        if (once) return;
         left = remaining_;
       }
     }
@@ -119,6 +142,7 @@ class Pool {
   std::deque<std::atomic<int>> cpus_;  // where each worker last ran; a deque, since workers hold addresses
   const Body* body_ = nullptr;
   int count_ = 0;
+  bool once_ = false;
   std::atomic<int> threads_{0}, chunk_{1}, remaining_{0}, finished_{0};
   std::atomic<unsigned> calls_{0};
 };
@@ -144,6 +168,36 @@ void parallel_for(int threads, int count, int chunk, const Body& body) {
     return;
   }
   pool().run(threads, count, chunk, body);
+}
+
+void parallel_region(int threads, const std::function<void(Team&)>& body) {
+  threads = std::max(threads, 1);
+  Team team(threads);
+  const auto member = [&](int, int, int) {
+    body(team);
+    team.share(0, 1, [](int, int) {});  // nobody leaves before everybody came
+  };
+  if (threads == 1) {
+    member(0, 1, 0);
+  } else {
+    pool().run_together(threads, member);
+  }
+}
+
+void Team::barrier() {
+  const unsigned round = round_;
+  if (++arrived_ == threads_) {
+    arrived_ = 0, next_ = 0;
+    ++round_;
+    return;
+  }
+  for (int looks = 0; round_ == round; ++looks) {
+    if (looks < kLooks) {
+      relax();
+    } else {
+      std::this_thread::yield();
+    }
+  }
 }
 
 }  // namespace nmforge

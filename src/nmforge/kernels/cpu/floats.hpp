@@ -1,0 +1,183 @@
+// What a decoder computes in float32 between its linear layers, once, for every instruction set.
+//
+// Vectors of sixteen floats in GCC's and Clang's own notation: the compiler maps them to the registers it has. Lanes
+// and their order of summation are the same everywhere and nothing is fused, so every path returns the same bits.
+// As in gemm.hpp, V keeps the copies of the instruction sets apart, and nothing of the standard library is called.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "layout.hpp"
+
+namespace nmforge {
+
+constexpr int kLanes = 16;
+
+template <class V>
+struct Floats {
+  typedef float Vec __attribute__((vector_size(4 * kLanes)));
+  typedef std::int32_t Ints __attribute__((vector_size(4 * kLanes)));
+  typedef std::uint32_t Words __attribute__((vector_size(4 * kLanes)));
+  typedef std::uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+
+  static Vec load(const float* p) {
+    Vec v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
+  static Vec set(float x) { return x - Vec{}; }
+
+  // bf16 is the upper half of a float32.
+  static Vec load_bf16(const std::uint16_t* p) {
+    Halves h;
+    __builtin_memcpy(&h, p, sizeof h);
+    return reinterpret_cast<Vec>(__builtin_convertvector(h, Words) << 16);
+  }
+  static void store_bf16(std::uint16_t* p, Vec v) {
+    const Words bits = reinterpret_cast<Words>(v);
+    const Halves h = __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Halves);
+    __builtin_memcpy(p, &h, sizeof h);
+  }
+
+  // Lanes added pairwise: 8 apart, 4 apart, 2 apart, neighbours.
+  static float total(Vec v) {
+    float at[kLanes];
+    store(at, v);
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) at[i] += at[i + half];
+    }
+    return at[0];
+  }
+
+  // e^x with a relative error below 2e-7: x = n ln 2 + r, |r| <= ln 2 / 2, and the Taylor series of e^r to r^7.
+  static Vec exp(Vec x) {
+    const Vec low = set(-87.0f), high = set(88.0f), round = set(12582912.0f);
+    x = x < low ? low : x;
+    x = x > high ? high : x;
+    const Vec n = (x * 1.44269504f + round) - round;
+    const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    Vec sum = set(1.0f / 5040);
+    sum = sum * r + 1.0f / 720;
+    sum = sum * r + 1.0f / 120;
+    sum = sum * r + 1.0f / 24;
+    sum = sum * r + 1.0f / 6;
+    sum = sum * r + 0.5f;
+    sum = sum * r + 1.0f;
+    sum = sum * r + 1.0f;
+    return sum * reinterpret_cast<Vec>((__builtin_convertvector(n, Ints) + 127) << 23);
+  }
+
+  // out = x / sqrt(mean(x^2) + eps) * weight; n is a multiple of 16.
+  static void rms_norm(const float* x, const float* weight, int n, float eps, float* out) {
+    Vec squares{};
+    for (int i = 0; i < n; i += kLanes) squares += load(x + i) * load(x + i);
+    const float scale = 1.0f / __builtin_sqrtf(total(squares) / static_cast<float>(n) + eps);
+    for (int i = 0; i < n; i += kLanes) store(out + i, load(x + i) * scale * load(weight + i));
+  }
+
+  static void add(float* x, const float* y, int n) {
+    for (int i = 0; i < n; i += kLanes) store(x + i, load(x + i) + load(y + i));
+  }
+
+  // gate = gate / (1 + e^-gate) * up
+  static void silu_times(float* gate, const float* up, int n) {
+    for (int i = 0; i < n; i += kLanes) {
+      const Vec g = load(gate + i);
+      store(gate + i, g / (1.0f + exp(-g)) * load(up + i));
+    }
+  }
+
+  static void round_to_bf16(float* x, int n) {
+    for (int i = 0; i < n; i += kLanes) {
+      std::uint16_t half[kLanes];
+      store_bf16(half, load(x + i));
+      store(x + i, load_bf16(half));
+    }
+  }
+
+  // Rotary position: pairs (i, i + size / 2) turn by angle i; cosines and sines float32[size / 2] of this position.
+  static void rotate(float* head, const float* cosines, const float* sines, int size) {
+    const int half = size / 2;
+    for (int i = 0; i < half; ++i) {
+      const float a = head[i], b = head[i + half];
+      head[i] = a * cosines[i] - b * sines[i];
+      head[i + half] = b * cosines[i] + a * sines[i];
+    }
+  }
+
+  static void to_bf16(const float* x, int n, std::uint16_t* out) {
+    for (int i = 0; i < n; i += kLanes) store_bf16(out + i, load(x + i));
+  }
+  static void from_bf16(const std::uint16_t* x, int n, float* out) {
+    for (int i = 0; i < n; i += kLanes) store(out + i, load_bf16(x + i));
+  }
+
+  static float dot_bf16(const float* x, const std::uint16_t* w, int n) {
+    Vec a{}, b{};
+    int i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      a += load(x + i) * load_bf16(w + i);
+      b += load(x + i + kLanes) * load_bf16(w + i + kLanes);
+    }
+    if (i < n) a += load(x + i) * load_bf16(w + i);
+    return total(a + b);
+  }
+
+  // One query over `count` keys and values bf16[count][size]; scores has room for count, rounded up to 16.
+  static void attend(const float* query, const std::uint16_t* keys, const std::uint16_t* values, int count, int size,
+                     float scale, float* scores, float* out) {
+    float largest = -3.4e38f;
+    for (int t = 0; t < count; ++t) {
+      scores[t] = dot_bf16(query, keys + static_cast<std::size_t>(t) * size, size) * scale;
+      largest = scores[t] > largest ? scores[t] : largest;
+    }
+    for (int t = count; t % kLanes != 0; ++t) scores[t] = -3.4e38f;
+    Vec sums{};
+    for (int t = 0; t < count; t += kLanes) {
+      const Vec e = exp(load(scores + t) - largest);
+      store(scores + t, e);
+      sums += e;
+    }
+    // Padding entered the sums as e^-87, 1.6e-38 each: far below the last bit of a sum that holds e^0 = 1.
+    const float inverse = 1.0f / total(sums);
+    for (int i = 0; i < size; i += kLanes) {
+      Vec a{};
+      for (int t = 0; t < count; ++t) a += scores[t] * load_bf16(values + static_cast<std::size_t>(t) * size + i);
+      store(out + i, a * inverse);
+    }
+  }
+
+  // Rows begin .. end - 1 of bf16 weights [n][k] by m tokens: out[m][n]; k is a multiple of 16. Four rows a time.
+  static void rows_bf16(const std::uint16_t* w, int n, int k, const float* x, int m, int begin, int end, float* out) {
+    for (int token = 0; token < m; ++token) {
+      const float* from = x + static_cast<std::size_t>(token) * k;
+      float* to = out + static_cast<std::size_t>(token) * n;
+      int row = begin;
+      for (; row + 4 <= end; row += 4) {
+        const std::uint16_t* at = w + static_cast<std::size_t>(row) * k;
+        Vec sum[4] = {};
+        for (int i = 0; i < k; i += kLanes) {
+          const Vec v = load(from + i);
+          for (int r = 0; r < 4; ++r) {
+            const std::uint16_t* weight = at + static_cast<std::size_t>(r) * k + i;
+            __builtin_prefetch(weight + kAhead / 2);
+            sum[r] += v * load_bf16(weight);
+          }
+        }
+        for (int r = 0; r < 4; ++r) to[row + r] = total(sum[r]);
+      }
+      for (; row < end; ++row) {
+        Vec sum{};
+        for (int i = 0; i < k; i += kLanes) sum += load(from + i) * load_bf16(w + static_cast<std::size_t>(row) * k + i);
+        to[row] = total(sum);
+      }
+    }
+  }
+
+  static constexpr FloatOps kOps{rms_norm, add,     silu_times, round_to_bf16, rotate,
+                                 to_bf16,  from_bf16, attend,   rows_bf16};
+};
+
+}  // namespace nmforge

@@ -1,0 +1,212 @@
+"""An artifact as a model that decodes without torch: the C++ decoder on the kernels of mode W4A8.
+
+    artifact -> CpuLinear of every layer -> one `_cpu.LanguageModel` -> logits of the next token
+
+Linear layers are the kernels', integer for integer. What lies between them (norms, rotary positions, attention,
+SiLU) is float32 in an order of its own, so logits agree with other hosts' to rounding, and keys and values are kept
+in bf16. The logits do not depend on the number of threads or the instruction set by a single bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from nmforge.artifact import load_linear, read_header, verify
+from nmforge.errors import NmforgeError
+from nmforge.kernels.cpu import CpuLinear, choose_isa
+from nmforge.kernels.cpu import _cpu
+
+UInt16 = NDArray[np.uint16]
+Float32 = NDArray[np.float32]
+LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
+          "mlp.up_proj", "mlp.down_proj")  # fmt: skip
+NORMS = ("input_layernorm", "post_attention_layernorm")
+CONTEXT = 8192  # longest cache that is reserved unasked; memory is taken as it fills
+
+
+@dataclass(frozen=True)
+class LlamaShape:
+    """Sizes of a LLaMA-shaped decoder, and what its rotary positions and norms need."""
+
+    hidden: int
+    intermediate: int
+    blocks: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    context: int
+    rope_theta: float
+    eps: float
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> LlamaShape:
+        """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
+        rope = config.get("rope_parameters") or {}
+        kind = rope.get("rope_type", "default")
+        scaled = config.get("rope_scaling")
+        for key, value, known in (
+            ("model_type", config.get("model_type"), "llama"),
+            ("hidden_act", config.get("hidden_act"), "silu"),
+            ("rope_type", kind, "default"),
+            ("rope_scaling", scaled, None),
+            ("attention_bias", config.get("attention_bias", False), False),
+        ):
+            if value != known:
+                raise NmforgeError(
+                    f"model config {key} = {value!r} is not in the native decoder (it has {known!r}); "
+                    "generate with --backend cpu"
+                )
+        heads = config["num_attention_heads"]
+        return cls(
+            config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], heads,
+            config.get("num_key_value_heads") or heads, config.get("head_dim") or config["hidden_size"] // heads,
+            config["vocab_size"], config["max_position_embeddings"],
+            rope.get("rope_theta") or config.get("rope_theta") or 10000.0, config["rms_norm_eps"],
+        )  # fmt: skip
+
+    @property
+    def linear_sizes(self) -> list[tuple[int, int]]:
+        """(N, K) of the seven layers of a block, in the order of LAYERS."""
+        wide, narrow = self.heads * self.head_size, self.kv_heads * self.head_size
+        return [
+            (wide, self.hidden), (narrow, self.hidden), (narrow, self.hidden), (self.hidden, wide),
+            (self.intermediate, self.hidden), (self.intermediate, self.hidden), (self.hidden, self.intermediate),
+        ]  # fmt: skip
+
+    def rotary(self, context: int) -> tuple[Float32, Float32]:
+        """Cosines and sines of the angles position * theta^(-2 i / head_size): float32[context, head_size / 2]."""
+        exponent = np.arange(0, self.head_size, 2, dtype=np.float32) / np.float32(self.head_size)
+        frequency = np.float32(1) / np.float32(self.rope_theta) ** exponent
+        angle = np.arange(context, dtype=np.float32)[:, None] * frequency.astype(np.float32)
+        return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BlockWeights:
+    """One block: seven layers in the order of LAYERS, compressed or bf16 bits uint16[N, K]; two norms float32."""
+
+    layers: Sequence[CpuLinear | UInt16]
+    norms: Sequence[Float32]
+
+
+class NativeModel:
+    """A decoder with its key-value cache."""
+
+    def __init__(
+        self, shape: LlamaShape, blocks: Sequence[BlockWeights], final_norm: Float32, embedding: UInt16, head: UInt16,
+        context: int = CONTEXT, isa: str | None = None,
+    ) -> None:  # fmt: skip
+        """embedding, head: bf16 bits uint16[vocabulary, hidden]. context: longest sequence, at most the shape's."""
+        self.shape, self.context = shape, min(context, shape.context)
+        self.isa = choose_isa(isa)
+        cosines, sines = shape.rotary(self.context)
+        parts = [
+            [layer.native if isinstance(layer, CpuLinear) else layer for layer in block.layers] + list(block.norms)
+            for block in blocks
+        ]
+        self._native = _cpu.LanguageModel(
+            isa=self.isa, heads=shape.heads, kv_heads=shape.kv_heads, head_size=shape.head_size, eps=shape.eps,
+            blocks=parts, final_norm=final_norm, embedding=embedding, head=head, cosines=cosines, sines=sines,
+        )  # fmt: skip
+        self._blocks = blocks
+        self._head_bytes = head.nbytes
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+        return self._native.length
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights one decoded token reads: every layer and the head."""
+        layers = [layer for block in self._blocks for layer in block.layers]
+        return self._head_bytes + sum(x.weight_bytes if isinstance(x, CpuLinear) else x.nbytes for x in layers)
+
+    @property
+    def cache_bytes_per_token(self) -> int:
+        """Bytes of keys and values, bf16, that one token adds to the cache and every later token reads."""
+        return 2 * 2 * len(self._blocks) * self.shape.kv_heads * self.shape.head_size
+
+    def forward(self, tokens: Sequence[int], threads: int) -> Float32:
+        """Append tokens to the cache; float32[vocabulary] logits of the one after them.
+
+        Raises NmforgeError where they exceed the context or activations hold NaN or infinity.
+        """
+        if self.length + len(tokens) > self.context:
+            raise NmforgeError(
+                f"{self.length + len(tokens)} tokens exceed the context of {self.context}; shorten the prompt or "
+                "generate fewer"
+            )
+        try:
+            return self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
+        except ValueError as error:
+            raise NmforgeError(f"the native decoder stopped: {error}; check the artifact with nmforge inspect") from None
+
+    def fill(self, count: int, seed: int = 0) -> None:
+        """Set the cache to `count` positions of random keys and values: a context for timing."""
+        self._native.fill(count, seed)
+
+    def truncate(self, length: int) -> None:
+        """Forget all positions from `length` on."""
+        self._native.truncate(length)
+
+
+def load_native(artifact: Path, context: int = CONTEXT, isa: str | None = None) -> NativeModel:
+    """The model of an artifact, compressed or dense bf16, every tensor's hash checked.
+
+    Raises NmforgeError for a model that is not LLaMA-shaped, or a damaged or incomplete file.
+    """
+    header = read_header(artifact)
+    shape = LlamaShape.of(header["model"]["config"])
+    verify(artifact)
+    with safe_open(artifact, framework="pt") as handle:
+        tensors = _Bf16Tensors(handle, artifact)
+        embedding = tensors.get("model.embed_tokens.weight")
+        blocks = [_load_block(artifact, tensors, f"model.layers.{i}", header["layers"], isa) for i in range(shape.blocks)]
+        tied = header["model"]["config"].get("tie_word_embeddings", False)
+        head = embedding if tied else tensors.get("lm_head.weight")
+        final_norm = bf16_to_float32(tensors.get("model.norm.weight"))
+    return NativeModel(shape, blocks, final_norm, embedding, head, context, isa)
+
+
+class _Bf16Tensors:
+    """The tensors of an artifact that are no layer's, as bf16 bits."""
+
+    def __init__(self, handle: Any, artifact: Path) -> None:
+        self.handle, self.artifact, self.names = handle, artifact, set(handle.keys())
+
+    def get(self, name: str) -> UInt16:
+        """uint16 of the tensor's shape; raises NmforgeError where it is missing."""
+        import torch
+
+        if name not in self.names:
+            raise NmforgeError(f"artifact {self.artifact} lacks tensor {name}; compress it again")
+        bits: UInt16 = self.handle.get_tensor(name).to(torch.bfloat16).view(torch.uint16).numpy()
+        return bits
+
+
+def _load_block(
+    artifact: Path, tensors: _Bf16Tensors, prefix: str, compressed: Mapping[str, Any], isa: str | None
+) -> BlockWeights:
+    layers: list[CpuLinear | UInt16] = []
+    for name in LAYERS:
+        full = f"{prefix}.{name}"
+        if full in compressed:
+            layers.append(CpuLinear(load_linear(artifact, full), isa))
+        else:
+            layers.append(tensors.get(f"{full}.weight"))
+    norms = [bf16_to_float32(tensors.get(f"{prefix}.{name}.weight")) for name in NORMS]
+    return BlockWeights(layers, norms)
+
+
+def bf16_to_float32(bits: UInt16) -> Float32:
+    """Exact."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
