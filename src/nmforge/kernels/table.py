@@ -67,6 +67,10 @@ def _peer_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> s
     return onnx_peer.why_unsupported(scheme.bits, scheme.group_size or shape.k)
 
 
+def _int4pack_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return torch_cpu.why_no_int4pack(scheme.bits, scheme.group_size or shape.k, shape.n, shape.k)
+
+
 def _gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
     return torch_cuda.why_unsupported(pattern, shape.n, shape.k)
 
@@ -98,11 +102,13 @@ KERNELS: dict[str, Kernel] = {
         Kernel("torch-bf16", "peer", DENSE, 16, partial(torch_cpu.dense, bits=16), _anything),
         Kernel("gpu-torch-fp16", "peer", DENSE, 16, torch_cuda.matmul_only, _gpu_supports, on_gpu=True),
         Kernel("onnxruntime-int4", "peer", DENSE, 4, onnx_peer.matmul_nbits, _peer_supports),
+        Kernel("torch-int4", "peer", DENSE, 4, torch_cpu.int4pack, _int4pack_supports),
         _ours(DENSE, 4),
         _ours(DENSE, 3),
         _ours(Pattern(2, 4), 4),
         _ours(Pattern(1, 4), 4),
         _ours(Pattern(4, 8), 4),
+        _ours(Pattern(2, 8), 4),
         *_paper(DENSE),
         *_paper(Pattern(2, 4)),
     ]

@@ -11,6 +11,8 @@ from nmforge import reference
 from nmforge.kernels.problem import Prepared, Problem, repeated
 from nmforge.linear import CompressedLinear
 
+INNER_TILES = 2  # of the packed format; the CPU product ignores it
+INT4_GROUPS = (32, 64, 128, 256)
 DTYPES = {32: torch.float32, 16: torch.bfloat16}
 
 
@@ -21,6 +23,33 @@ def dense(problem: Problem, bits: int) -> Prepared:
     weights = [weight] + [weight.clone() for _ in range(problem.copies - 1)]
     calls: list[Callable[[], object]] = [_linear(problem, x, w) for w in weights]
     return Prepared(repeated(calls), lambda: _to_numpy(_linear(problem, x, weight)()), weight.nbytes)
+
+
+def int4pack(problem: Problem) -> Prepared:
+    """torch's weight-only INT4 product (`_weight_int4pack_mm_for_cpu`): bf16 activations, group scales in bf16."""
+    ops, linear = torch.ops.aten, problem.linear
+    codes = torch.from_numpy(linear.codes.astype(np.int32) + 8)
+    scales = torch.from_numpy((linear.group_mult.astype(np.float32) * linear.row_scale[:, None]).T.copy())
+    table = torch.stack([scales, torch.zeros_like(scales)], dim=2).bfloat16().contiguous()  # [K / G, N, 2]
+    packed = ops._convert_weight_to_int4pack_for_cpu(codes, INNER_TILES)
+    x = torch.from_numpy(problem.x).bfloat16()
+    stored = [(packed, table)] + [(packed.clone(), table.clone()) for _ in range(problem.copies - 1)]
+
+    def call(weight: torch.Tensor, scale: torch.Tensor) -> Callable[[], torch.Tensor]:
+        return _on_threads(problem, lambda: ops._weight_int4pack_mm_for_cpu(x, weight, linear.group_size, scale))
+
+    calls: list[Callable[[], object]] = [call(*pair) for pair in stored]
+    first = call(*stored[0])
+    return Prepared(repeated(calls), lambda: _to_numpy(first()), packed.nbytes + table.nbytes)
+
+
+def why_no_int4pack(bits: int, group_size: int, n: int, k: int) -> str | None:
+    """Why `_weight_int4pack_mm_for_cpu` cannot hold such a layer; None where it can."""
+    if bits != 4:
+        return f"int4pack holds 4-bit codes, not {bits}"
+    if group_size not in INT4_GROUPS:
+        return f"int4pack has no groups of {group_size}; it has {INT4_GROUPS}"
+    return None if n % 16 == 0 and k % 32 == 0 else f"int4pack needs N % 16 == 0 and K % 32 == 0, not {n} x {k}"
 
 
 def unfused_matmul(problem: Problem) -> Prepared:
@@ -50,11 +79,17 @@ def unfused_weights(linear: CompressedLinear) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _linear(problem: Problem, x: torch.Tensor, weight: torch.Tensor) -> Callable[[], torch.Tensor]:
+    return _on_threads(problem, lambda: torch.nn.functional.linear(x, weight))
+
+
+def _on_threads(problem: Problem, product: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """A call of `product` on the threads of the problem."""
+
     def call() -> torch.Tensor:
         if torch.get_num_threads() != problem.threads:
             torch.set_num_threads(problem.threads)
         with torch.inference_mode():
-            return torch.nn.functional.linear(x, weight)
+            return product()
 
     return call
 

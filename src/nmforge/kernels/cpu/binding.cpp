@@ -3,6 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
+
 #include "language_model.hpp"
 #include "linear.hpp"
 
@@ -28,6 +30,30 @@ std::vector<std::string> isa_names() {
   return names;
 }
 
+// Reads all of `data` once on `threads` threads, in chunks of a megabyte.
+std::uint32_t read_bytes(const std::string& isa, Vector<std::uint8_t> data, int threads) {
+  constexpr std::size_t kChunk = 1 << 20;
+  const Isa& set = find_isa(isa);
+  std::atomic<std::uint32_t> total{0};
+  nb::gil_scoped_release unlocked;
+  parallel_for(threads, static_cast<int>((data.size() + kChunk - 1) / kChunk), 1, [&](int first, int last, int) {
+    for (int i = first; i < last; ++i) {
+      const std::size_t at = i * kChunk;
+      total ^= set.read_bytes(data.data() + at, std::min(kChunk, data.size() - at));
+    }
+  });
+  return total;
+}
+
+// Multiplies bytes in registers on `threads` threads; the number of multiply-adds.
+std::uint64_t multiply_bytes(const std::string& isa, int rounds, int threads) {
+  const Isa& set = find_isa(isa);
+  std::atomic<std::uint64_t> total{0};
+  nb::gil_scoped_release unlocked;
+  parallel_for(threads, threads, 1, [&](int, int, int) { total += set.multiply_bytes(rounds); });
+  return total;
+}
+
 }  // namespace
 
 const Isa& find_isa(const std::string& name) {
@@ -44,6 +70,9 @@ NB_MODULE(_cpu, module) {
   using nmforge::Linear;
   module.doc() = "W4A8 products of re-laid compressed layers, for every instruction set this machine offers.";
   module.def("isas", nmforge::isa_names, "Names of the instruction sets available here, slowest first.");
+  module.def("read_bytes", nmforge::read_bytes, "isa"_a, "data"_a, "threads"_a, "Read uint8[bytes] once.");
+  module.def("multiply_bytes", nmforge::multiply_bytes, "isa"_a, "rounds"_a, "threads"_a,
+             "Multiply bytes in registers; the number of multiply-adds made.");
   nb::class_<Linear>(module, "Linear")
       .def(nb::init<const std::string&, int, int, int, int, int, nmforge::Vector<std::uint8_t>,
                     nmforge::Vector<std::uint8_t>, nmforge::Vector<std::int32_t>, nmforge::Vector<float>,

@@ -5,6 +5,7 @@
 #include "avx2.hpp"
 #include "floats.hpp"
 #include "gemm.hpp"
+#include "limits.hpp"
 
 namespace nmforge {
 namespace {
@@ -32,7 +33,8 @@ bool available() { return __builtin_cpu_supports("avx2"); }
 }  // namespace
 
 const Isa& isa_avx2() {
-  static const Isa isa{"avx2", Avx2::kFlushSteps, available, multiply<Avx2>, quantize<Avx2>, &Floats<Avx2>::kOps};
+  static const Isa isa{"avx2",       Avx2::kFlushSteps, available,      multiply<Avx2>,
+                       quantize<Avx2>, &Floats<Avx2>::kOps,  read_bytes<Avx2>, multiply_bytes<Avx2>};
   return isa;
 }
 

@@ -3,6 +3,7 @@
 // With NMFORGE_EMULATE_AVX512 the same source compiles against SIMDe's emulation, to be tested on any machine.
 #include "floats.hpp"
 #include "gemm.hpp"
+#include "limits.hpp"
 
 #ifdef NMFORGE_EMULATE_AVX512
 #define SIMDE_ENABLE_NATIVE_ALIASES
@@ -62,7 +63,14 @@ struct Avx512Vnni {
   static Bytes select(Bytes table, Bytes places) { return _mm512_shuffle_epi8(table, places); }
 
   static Partial zero() { return _mm512_setzero_si512(); }
-  static Partial dot(Partial sum, Bytes x, Bytes codes) { return _mm512_dpbusd_epi32(sum, x, codes); }
+  static Partial dot(Partial sum, Bytes x, Bytes codes) {
+#if defined(__GNUC__) && !defined(NMFORGE_EMULATE_AVX512)
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(codes));  // around its builtin GCC copies every sum twice
+    return sum;
+#else
+    return _mm512_dpbusd_epi32(sum, x, codes);
+#endif
+  }
   static Partial sum(Partial a, Partial b) { return _mm512_add_epi32(a, b); }
   static __m512i multiplier(const std::uint8_t* p) {
     const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
@@ -88,7 +96,8 @@ bool available() {
 }  // namespace
 
 const Isa& isa_avx512vnni() {
-  static const Isa isa{"avx512vnni", Avx512Vnni::kFlushSteps, available, multiply<Avx512Vnni>, quantize<Avx512Vnni>, &Floats<Avx512Vnni>::kOps};
+  static const Isa isa{"avx512vnni",       Avx512Vnni::kFlushSteps, available,      multiply<Avx512Vnni>,
+                       quantize<Avx512Vnni>, &Floats<Avx512Vnni>::kOps,  read_bytes<Avx512Vnni>, multiply_bytes<Avx512Vnni>};
   return isa;
 }
 

@@ -4,6 +4,7 @@
 #include "avx2.hpp"
 #include "floats.hpp"
 #include "gemm.hpp"
+#include "limits.hpp"
 
 namespace nmforge {
 namespace {
@@ -11,7 +12,10 @@ namespace {
 struct AvxVnni : Avx2Bytes {
   static constexpr int kFlushSteps = 8192;  // four products of at most 255 * 8 a step
 
-  static Partial dot(Partial sum, Bytes x, Bytes codes) { return _mm256_dpbusd_avx_epi32(sum, x, codes); }
+  static Partial dot(Partial sum, Bytes x, Bytes codes) {
+    asm("{vex} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(codes));  // around its builtin GCC copies every sum
+    return sum;
+  }
   static Partial sum(Partial a, Partial b) { return _mm256_add_epi32(a, b); }
   static __m256i multiplier(const std::uint8_t* p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
@@ -31,7 +35,8 @@ bool available() {
 }  // namespace
 
 const Isa& isa_avxvnni() {
-  static const Isa isa{"avxvnni", AvxVnni::kFlushSteps, available, multiply<AvxVnni>, quantize<AvxVnni>, &Floats<AvxVnni>::kOps};
+  static const Isa isa{"avxvnni",       AvxVnni::kFlushSteps, available,      multiply<AvxVnni>,
+                       quantize<AvxVnni>, &Floats<AvxVnni>::kOps,  read_bytes<AvxVnni>, multiply_bytes<AvxVnni>};
   return isa;
 }
 

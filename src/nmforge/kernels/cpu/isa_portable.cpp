@@ -1,6 +1,7 @@
 // Plain C++: the path every machine has.
 #include "floats.hpp"
 #include "gemm.hpp"
+#include "limits.hpp"
 
 namespace nmforge {
 namespace {
@@ -96,7 +97,8 @@ bool available() { return true; }
 }  // namespace
 
 const Isa& isa_portable() {
-  static const Isa isa{"portable", Portable::kFlushSteps, available, multiply<Portable>, quantize<Portable>, &Floats<Portable>::kOps};
+  static const Isa isa{"portable",       Portable::kFlushSteps, available,      multiply<Portable>,
+                       quantize<Portable>, &Floats<Portable>::kOps,  read_bytes<Portable>, multiply_bytes<Portable>};
   return isa;
 }
 

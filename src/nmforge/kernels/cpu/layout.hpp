@@ -74,6 +74,8 @@ struct Isa {
   void (*tiles)(const Job& job, int begin, int end, std::uint8_t* scratch);
   bool (*quantize)(const float* x, int m, int k, std::uint8_t* out, std::size_t stride, float* step);
   const FloatOps* floats;
+  std::uint32_t (*read_bytes)(const std::uint8_t* p, std::size_t bytes);
+  std::uint64_t (*multiply_bytes)(int rounds);
 };
 
 // Codes of one tile, a byte each.
