@@ -174,6 +174,25 @@ def verify(path: Path) -> None:
             _check_hash(path, name, handle.read(end - begin), digest)
 
 
+def load_rest(path: Path) -> dict[str, RawTensor]:
+    """Every tensor that belongs to no compressed layer, by name, its hash checked."""
+    header = read_header(path)
+    layers = {f"{layer}.{part}" for layer in header["layers"] for part in LAYER_PARTS}
+    found = {}
+    with path.open("rb") as handle:
+        length = int.from_bytes(handle.read(8), "little")
+        entries = json.loads(handle.read(length))
+        for name, digest in header["tensors"].items():
+            if name in layers:
+                continue
+            begin, end = entries[name]["data_offsets"]
+            handle.seek(8 + length + begin)
+            data = handle.read(end - begin)
+            _check_hash(path, name, data, digest)
+            found[name] = RawTensor(entries[name]["dtype"], tuple(entries[name]["shape"]), data)
+    return found
+
+
 def _check_hash(path: Path, name: str, data: bytes | memoryview, digest: str) -> None:
     if sha256_bytes(data) != digest:
         raise NmforgeError(f"artifact {path}: tensor {name} is altered (sha256 differs); compress it again")

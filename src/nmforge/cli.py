@@ -147,6 +147,14 @@ def bench(arguments: Arguments) -> None:
     )  # fmt: skip
 
 
+def decode(arguments: Arguments) -> None:
+    """time the decoding of compressed models, and of a random LLaMA-7B where the config names its formats"""
+    from nmforge.bench.decode import run_decode_bench
+
+    config = _config(arguments)
+    run_decode_bench(config.model.name, arguments.artifacts, config.decode, max(config.kernels.threads), arguments.out)
+
+
 def generate(arguments: Arguments) -> None:
     """continue a text with the model of one artifact"""
     import torch
@@ -334,6 +342,9 @@ def _build_parser() -> argparse.ArgumentParser:
     _paths(one, **build, **out)
     one = add(bench)
     _paths(one, artifact=(None, "an artifact, for the model's own shapes"), **out)
+    one = add(decode)
+    one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
+    _paths(one, **out)
     one = add(simulate)
     _artifact_verb(one)
     one.add_argument("--layer", required=True, help="name of a layer of the artifact")
@@ -361,7 +372,7 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--prompt", required=True, help="text to continue")
     one.add_argument("--tokens", type=int, default=32, help="most tokens to generate")
     one.add_argument("--stream", action="store_true", help="print the text as it is made")
-    one.add_argument("--backend", default="cpu", help="cpu, reference or rtl: every linear layer in simulation")
+    one.add_argument("--backend", default="native", help="native, cpu, reference, or rtl: every layer in simulation")
     one.add_argument("--temperature", type=float, default=0, help="0: the likeliest token")
     one.add_argument("--seed", type=int, default=0, help="of the samples")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of kernels and simulations")

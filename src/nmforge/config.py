@@ -91,6 +91,16 @@ class KernelsConfig(Section):
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
 
 
+class DecodeConfig(Section):
+    """Decoding one token after another on this machine."""
+
+    designs: list[str] = Field([], description="Design points that are decoded; empty: dense, INT4, and 2:4 INT4.")
+    contexts: list[PositiveInt] = Field([32, 512], description="Tokens in the cache while one more is decoded.")
+    seconds: float = Field(1.0, gt=0, description="Time budget of one candidate at one context.")
+    llama7b: list[str] = Field([], description="Formats of a random LLaMA-7B that are decoded as well; gigabytes.")
+    llama7b_contexts: list[PositiveInt] = [32, 512, 2048]
+
+
 class RouteConfig(Section):
     """Engines that are placed and routed: one array size, several builds and seeds."""
 
@@ -140,6 +150,7 @@ class Config(Section):
     index_encoding: Literal["offset", "bitmask", "enumerative"] = "enumerative"
     designs: Annotated[list[DesignConfig], Field(min_length=1)]
     kernels: KernelsConfig = KernelsConfig()
+    decode: DecodeConfig = DecodeConfig()
     fpga: FpgaConfig = FpgaConfig()
     coherence: CoherenceConfig = CoherenceConfig()
 

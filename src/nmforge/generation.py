@@ -1,7 +1,8 @@
-"""Text from one artifact: transformers' model and cache, every linear layer in mode W4A8 on one of three backends.
+"""Text from one artifact, every linear layer in mode W4A8, on one of four backends.
 
-A backend computes the INT32 sums of a layer and nothing else. Quantization before and scaling after are the same code
-for all of them, so logits and tokens do not depend on the backend by a single bit.
+`native` is the C++ decoder (`native_model`), made for speed. The others put transformers' model around the layers: such
+a backend computes the INT32 sums of a layer and nothing else. Quantization before and scaling after are the same code
+for all of them, so logits and tokens do not depend on it by a single bit.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from nmforge.artifact import load_linear, read_header, verify
 from nmforge.errors import NmforgeError
 from nmforge.kernels.cpu.linear import CpuLinear
 from nmforge.linear import CompressedLinear, Float32, Int8
+from nmforge.native_model import load_native
 from nmforge.rtl_backend import ARRAY, Backend, RtlBackend, Simulated, Sums
 
-BACKENDS = ("cpu", "reference", "rtl")
+HOSTED = ("cpu", "reference", "rtl")  # backends of `load_model`
+BACKENDS = ("native", *HOSTED)
 BUILD_DIR = Path("build/fpga")
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what a decoder shows for a character whose last bytes are still to come
 Choose = Callable[[Tensor], int]  # logits float32[vocabulary] -> token
@@ -134,10 +137,9 @@ def reference_backend(_name: str, linear: CompressedLinear) -> Sums:
 
 
 def make_backend(name: str, threads: int, build_dir: Path, compare: bool, array: tuple[int, int] = ARRAY) -> Backend:
-    """One of BACKENDS; rtl simulates an `array` of rows x columns and, with `compare`, holds every sum against the
+    """One of HOSTED; rtl simulates an `array` of rows x columns and, with `compare`, holds every sum against the
     CPU kernel's."""
-    if threads < 1:
-        raise NmforgeError(f"{threads} threads cannot work; use 1 or more")
+    _check_threads(threads)
     if name == "cpu":
         return cpu_backend(threads)
     if name == "reference":
@@ -188,15 +190,33 @@ def load_tokenizer(artifact: Path) -> Tokenizer:
         return Tokenizer.from_buffer(handle.get_tensor("tokenizer.json").tobytes())
 
 
-def decode(model: Any, prompt_ids: list[int], choose: Choose) -> Iterator[Step]:
-    """Endless steps: the whole prompt in one pass, then one token a pass over transformers' key-value cache."""
+Logits = Callable[[list[int]], Tensor]  # token ids behind those seen before -> logits float32[vocabulary]
+
+
+def hosted_logits(model: Any) -> Logits:
+    """The logits of a model of `load_model`, over transformers' key-value cache."""
     cache = DynamicCache(config=model.config)
+
+    @torch.inference_mode()
+    def logits(ids: list[int]) -> Tensor:
+        return model(torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+
+    return logits
+
+
+def native_logits(artifact: Path, threads: int) -> Logits:
+    """The logits of the C++ decoder."""
+    _check_threads(threads)
+    model = load_native(artifact)
+    return lambda ids: torch.from_numpy(model.forward(ids, threads))
+
+
+def decode(logits_of: Logits, prompt_ids: list[int], choose: Choose) -> Iterator[Step]:
+    """Endless steps: the whole prompt in one pass, then one token a pass."""
     ids = prompt_ids
     while True:
         begun = time.perf_counter()
-        with torch.inference_mode():
-            out = model(torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits = out.logits[0, -1]
+        logits = logits_of(ids)
         token = choose(logits)
         yield Step(token, logits, time.perf_counter() - begun)
         ids = [token]
@@ -226,7 +246,7 @@ def generate(
     artifact: Path,
     prompt: str,
     tokens: int = 32,
-    backend: str = "cpu",
+    backend: str = "native",
     *,
     threads: int = 1,
     temperature: float = 0,
@@ -238,22 +258,21 @@ def generate(
 ) -> Generated:
     """Continue `prompt` by at most `tokens` tokens, fewer where the model ends its text; nothing but the file is read.
 
-    backend: one of BACKENDS, all of them equal to the bit; `threads` is the kernels' and the simulations'.
+    backend: one of BACKENDS, the hosted ones equal to the bit; `threads` is the kernels' and the simulations'.
     temperature 0 is greedy; any other one samples from `seed`. build_dir keeps the simulators of rtl, array is their
     rows and columns, and `compare` holds each of their sums against the CPU kernel's. stream gets the text piece by
     piece, whole characters only.
     Raises NmforgeError where an argument makes no sense, the artifact is damaged, or sums differ.
     """
     choose = sampler(temperature, seed)
-    sums = make_backend(backend, threads, build_dir, compare, array)
+    sums = None if backend == "native" else make_backend(backend, threads, build_dir, compare, array)
     header = read_header(artifact)
-    _check_compressed(artifact, header)
     tokenizer = load_tokenizer(artifact)
     prompt_ids = tokenizer.encode(prompt).ids
     _check_lengths(prompt_ids, tokens, header["model"]["config"]["max_position_embeddings"])
-    model = load_model(artifact, sums)
+    logits = native_logits(artifact, threads) if sums is None else hosted_logits(load_model(artifact, sums))
     seconds, ids, text = [], [], _Text(tokenizer, stream)
-    for step in decode(model, prompt_ids, choose):
+    for step in decode(logits, prompt_ids, choose):
         seconds.append(step.seconds)
         ended = step.token in _end_tokens(header)
         if not ended:
@@ -267,11 +286,16 @@ def generate(
     )  # fmt: skip
 
 
+def _check_threads(threads: int) -> None:
+    if threads < 1:
+        raise NmforgeError(f"{threads} threads cannot work; use 1 or more")
+
+
 def _check_compressed(artifact: Path, header: dict[str, Any]) -> None:
     if not header["layers"]:
         raise NmforgeError(
-            f"artifact {artifact} of design {header['design']['id']} has no compressed layers, and every backend sums "
-            "integers; name the artifact of a compressed design"
+            f"artifact {artifact} of design {header['design']['id']} has no compressed layers, and this backend "
+            "sums integers; name the artifact of a compressed design, or use --backend native"
         )
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
-from nmforge.artifact import load_linear, read_header, verify
+from nmforge.artifact import RawTensor, load_linear, load_rest, read_header
 from nmforge.errors import NmforgeError
 from nmforge.kernels.cpu import CpuLinear, choose_isa
 from nmforge.kernels.cpu import _cpu
@@ -165,46 +164,42 @@ def load_native(artifact: Path, context: int = CONTEXT, isa: str | None = None) 
     Raises NmforgeError for a model that is not LLaMA-shaped, or a damaged or incomplete file.
     """
     header = read_header(artifact)
-    shape = LlamaShape.of(header["model"]["config"])
-    verify(artifact)
-    with safe_open(artifact, framework="pt") as handle:
-        tensors = _Bf16Tensors(handle, artifact)
-        embedding = tensors.get("model.embed_tokens.weight")
-        blocks = [_load_block(artifact, tensors, f"model.layers.{i}", header["layers"], isa) for i in range(shape.blocks)]
-        tied = header["model"]["config"].get("tie_word_embeddings", False)
-        head = embedding if tied else tensors.get("lm_head.weight")
-        final_norm = bf16_to_float32(tensors.get("model.norm.weight"))
-    return NativeModel(shape, blocks, final_norm, embedding, head, context, isa)
+    config = header["model"]["config"]
+    shape, rest = LlamaShape.of(config), load_rest(artifact)
+
+    def bf16(name: str) -> UInt16:
+        if name not in rest:
+            raise NmforgeError(f"artifact {artifact} lacks tensor {name}; compress it again")
+        return as_bf16(rest[name])
+
+    def block(prefix: str) -> BlockWeights:
+        layers: list[CpuLinear | UInt16] = []
+        for name in (f"{prefix}.{layer}" for layer in LAYERS):
+            compressed = name in header["layers"]
+            layers.append(CpuLinear(load_linear(artifact, name), isa) if compressed else bf16(f"{name}.weight"))
+        return BlockWeights(layers, [bf16_to_float32(bf16(f"{prefix}.{norm}.weight")) for norm in NORMS])
+
+    embedding = bf16("model.embed_tokens.weight")
+    head = embedding if config.get("tie_word_embeddings", False) else bf16("lm_head.weight")
+    blocks = [block(f"model.layers.{i}") for i in range(shape.blocks)]
+    return NativeModel(shape, blocks, bf16_to_float32(bf16("model.norm.weight")), embedding, head, context, isa)
 
 
-class _Bf16Tensors:
-    """The tensors of an artifact that are no layer's, as bf16 bits."""
-
-    def __init__(self, handle: Any, artifact: Path) -> None:
-        self.handle, self.artifact, self.names = handle, artifact, set(handle.keys())
-
-    def get(self, name: str) -> UInt16:
-        """uint16 of the tensor's shape; raises NmforgeError where it is missing."""
-        import torch
-
-        if name not in self.names:
-            raise NmforgeError(f"artifact {self.artifact} lacks tensor {name}; compress it again")
-        bits: UInt16 = self.handle.get_tensor(name).to(torch.bfloat16).view(torch.uint16).numpy()
-        return bits
+def as_bf16(tensor: RawTensor) -> UInt16:
+    """bf16 bits of a float tensor, float32 rounded to nearest even."""
+    if tensor.dtype == "BF16":
+        return np.frombuffer(tensor.data, dtype=np.uint16).reshape(tensor.shape)
+    types = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
+    if tensor.dtype not in types:
+        raise NmforgeError(f"a tensor of type {tensor.dtype} is no weight; compress the model again")
+    values = np.frombuffer(tensor.data, dtype=types[tensor.dtype]).reshape(tensor.shape).astype(np.float32)
+    return float32_to_bf16(values)
 
 
-def _load_block(
-    artifact: Path, tensors: _Bf16Tensors, prefix: str, compressed: Mapping[str, Any], isa: str | None
-) -> BlockWeights:
-    layers: list[CpuLinear | UInt16] = []
-    for name in LAYERS:
-        full = f"{prefix}.{name}"
-        if full in compressed:
-            layers.append(CpuLinear(load_linear(artifact, full), isa))
-        else:
-            layers.append(tensors.get(f"{full}.weight"))
-    norms = [bf16_to_float32(tensors.get(f"{prefix}.{name}.weight")) for name in NORMS]
-    return BlockWeights(layers, norms)
+def float32_to_bf16(values: Float32) -> UInt16:
+    """Bits of the nearest bf16, ties to even."""
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) >> 16).astype(np.uint16)
 
 
 def bf16_to_float32(bits: UInt16) -> Float32:

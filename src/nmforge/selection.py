@@ -43,6 +43,15 @@ FULL_PRECISION = Query("peer", "dense", (16, 32))  # torch, fp32 or bf16/fp16: t
 PEER_INT4 = Query("peer", "dense", (4,))
 
 
+LIBRARIES = {"onnxruntime": "ONNX Runtime", "torch": "torch", "llamacpp": "llama.cpp", "openvino": "OpenVINO"}
+
+
+def library_name(kernel: str) -> str:
+    """Name of the library behind a peer kernel such as `onnxruntime-int4`."""
+    prefix = kernel.removeprefix("gpu-").split("-")[0]
+    return LIBRARIES.get(prefix, prefix)
+
+
 def pattern_name(pattern: object) -> str:
     """`dense` for any keep:of with keep == of, the pattern itself otherwise."""
     keep, _, of = str(pattern).partition(":")

@@ -92,7 +92,7 @@ def test_matmul_ratios_name_their_baseline() -> None:
     rows = rows_of({"kernels": KERNELS}, "faster matmul", "CPU, ours").set_index("baseline")
     assert rows["ours_value"].to_dict() == {
         "ours dense INT4 (ours-dense-int4)": 1.71,
-        "ONNX Runtime dense INT4 (ort)": 1.8,
+        "the fastest library's dense INT4 (ort)": 1.8,
         "dense, torch (torch-fp32)": 8.0,  # fp32 is the faster of the two here, so it is the baseline
     }
     assert list(rows["verdict"]) == ["reproduced", "exceeded", "exceeded"]

@@ -17,7 +17,7 @@ from nmforge.figures.style import (
     tidy,
     write_value,
 )
-from nmforge.selection import most_threads
+from nmforge.selection import library_name, most_threads
 
 TABLES = ("scaling",)
 CLAIM = 1.36
@@ -59,7 +59,7 @@ def _bars(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
 
 def _label(row: pd.Series) -> str:
     if row["family"] == "peer":
-        return f"{'torch' if row['bits'] >= 16 else 'ONNX Runtime'}, {row['series']}"
+        return f"{library_name(row['kernel'])}, {row['series']}"
     return str(row["series"])
 
 

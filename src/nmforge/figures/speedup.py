@@ -21,7 +21,7 @@ from nmforge.figures.style import (
     tidy,
     write_value,
 )
-from nmforge.selection import FULL_PRECISION, at, fastest, matching, most_threads, on_platform
+from nmforge.selection import FULL_PRECISION, at, fastest, library_name, matching, most_threads, on_platform
 
 TABLES = ("kernels",)
 COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
@@ -77,9 +77,7 @@ def _label(row: pd.Series) -> str:
     if row["family"] == "paper":
         part = "matmul" if row["stage"] == "matmul" else "end to end"
         return f"unfused {row['series']}, {part}"
-    if row["bits"] >= 16:
-        return f"torch, dense {'fp32' if row['bits'] == 32 else '16-bit'}"
-    return f"ONNX Runtime, {row['series']}"
+    return f"{library_name(row['kernel'])}, {row['series']}"
 
 
 def plot(rows: pd.DataFrame) -> Figure:

@@ -1,0 +1,164 @@
+"""Decode speed: one token a step behind a context of given length, candidates alternated in one process.
+
+    candidate -> set_context(n) -> seconds of some steps -> rows of table `decode`
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from nmforge import provenance, records
+from nmforge.artifact import read_header
+from nmforge.bench.limits import read_bandwidth
+from nmforge.bench.llama7b import FORMATS, random_model
+from nmforge.bench.timer import summarize, wait_until_quiet
+from nmforge.config import DecodeConfig
+from nmforge.errors import NmforgeError
+from nmforge.native_model import NativeModel, load_native
+
+Row = dict[str, object]
+
+
+class Candidate(Protocol):
+    """Something that decodes. `family` is `ours` or `peer`; `isa` an instruction set or `library`."""
+
+    family: str
+    isa: str
+
+    def set_context(self, tokens: int) -> None:
+        """Put that many tokens into the cache."""
+
+    def seconds(self, steps: int) -> list[float]:
+        """Time `steps` single tokens, each behind the same context."""
+
+    def bytes_per_token(self, context: int) -> int | None:
+        """Bytes one step reads of weights and cache; None where it is not known."""
+
+
+@dataclass
+class Native:
+    """The C++ decoder; its context is filled with random keys and values, which cost what real ones cost."""
+
+    model: NativeModel
+    threads: int
+    family: str = "ours"
+    context: int = field(default=0, init=False)
+
+    @property
+    def isa(self) -> str:
+        """Instruction set of its kernels."""
+        return self.model.isa
+
+    def set_context(self, tokens: int) -> None:
+        """Random positions before the one that is decoded."""
+        self.context = tokens
+        self.model.fill(tokens)
+
+    def seconds(self, steps: int) -> list[float]:
+        """The token is forgotten behind every step."""
+        found = []
+        for step in range(steps):
+            begun = time.perf_counter()
+            self.model.forward([step % self.model.shape.vocabulary], self.threads)
+            found.append(time.perf_counter() - begun)
+            self.model.truncate(self.context)
+        return found
+
+    def bytes_per_token(self, context: int) -> int:
+        """Weights once, keys and values of the context once."""
+        return self.model.weight_bytes + context * self.model.cache_bytes_per_token
+
+
+def run_decode_bench(model: str, artifacts: Sequence[Path], settings: DecodeConfig, threads: int, out: Path) -> None:
+    """Decode with the artifacts, then with a random LLaMA-7B in the formats asked for; write table `decode`.
+
+    The models of one table row group are in memory together and take turns. bf16 weights of 7B take 13.5 GB, so they
+    meet only the first compressed format.
+    """
+    rows = []
+    if artifacts:
+        candidates: dict[str, Candidate] = {_design(path): Native(load_native(path), threads) for path in artifacts}
+        rows += run_decode(model, candidates, settings.contexts, threads, settings.seconds)
+    for names in _in_memory_together(settings.llama7b):
+        candidates = {name: Native(random_model(name), threads) for name in names}
+        rows += run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
+        del candidates
+    records.write_point(out, "decode", rows)
+
+
+def _design(artifact: Path) -> str:
+    return str(read_header(artifact)["design"]["id"])
+
+
+def _in_memory_together(formats: Sequence[str]) -> list[list[str]]:
+    """Groups of formats that fit beside each other: the compressed ones, and bf16 with the first of those."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise NmforgeError(f"decode.llama7b has {unknown[0]!r}; choose from {', '.join(FORMATS)}")
+    packed = [name for name in formats if FORMATS[name][1] < 16]
+    wide = [name for name in formats if FORMATS[name][1] == 16]
+    return [group for group in [packed, *([name, *packed[:1]] for name in wide)] if group]
+
+
+def run_decode(
+    model: str, candidates: Mapping[str, Candidate], contexts: Iterable[int], threads: int, seconds: float, rounds: int = 5
+) -> list[Row]:
+    """Rows of table `decode`: at every context, `rounds` turns of each candidate, of about `seconds` in all."""
+    run_id, rows = uuid.uuid4().hex[:12], list[Row]()
+    for context in tqdm(list(contexts), desc=f"decode {model}", unit="context", disable=None):
+        steps = {name: _prepare(candidate, context, seconds / rounds) for name, candidate in candidates.items()}
+        samples: dict[str, list[float]] = {name: [] for name in candidates}
+        bandwidths = []
+        for _ in range(rounds):
+            bandwidths.append(read_bandwidth(threads))
+            for name, candidate in candidates.items():
+                wait_until_quiet()
+                candidate.seconds(1)
+                samples[name] += candidate.seconds(steps[name])
+        bandwidth = float(np.median(bandwidths))
+        rows += [
+            _row(model, name, candidates[name], context, threads, samples[name], bandwidth, run_id) for name in candidates
+        ]
+    return rows
+
+
+def _prepare(candidate: Candidate, context: int, seconds: float) -> int:
+    """Fill the context; steps that take about `seconds`, three at least."""
+    candidate.set_context(context)
+    once = min(candidate.seconds(3))
+    return max(3, int(seconds / once))
+
+
+def _row(
+    model: str, name: str, candidate: Candidate, context: int, threads: int, samples: Sequence[float],
+    bandwidth: float, run_id: str,
+) -> Row:  # fmt: skip
+    timing = summarize(list(samples))
+    read = candidate.bytes_per_token(context)
+    rate = read / timing.median_us * 1e6 if read else None
+    return {
+        "model": model,
+        "candidate": name,
+        "family": candidate.family,
+        "device": provenance.cpu_name(),
+        "isa": candidate.isa,
+        "threads": threads,
+        "context": context,
+        "tokens_per_s": 1e6 / timing.median_us,
+        "median_us": timing.median_us,
+        "spread_us": timing.spread_us,
+        "repeats": timing.repeats,
+        "bytes_per_token": read,
+        "bytes_per_s": rate,
+        "share_of_bandwidth": rate / bandwidth if rate else None,
+        "read_bandwidth": bandwidth,
+        "run_id": run_id,
+    }
