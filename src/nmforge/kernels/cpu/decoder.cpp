@@ -61,7 +61,7 @@ struct Decoder::Buffers {
   Input input;
   std::atomic<bool> finite{true};
 
-  Buffers(const ModelShape& s, int count, bool) {
+  Buffers(const ModelShape& s, int count) {
     const std::size_t m = count;
     const std::size_t wide = std::max({s.hidden, s.intermediate, s.heads * s.head_size});
     x.resize(m * s.hidden), normed.resize(m * s.hidden), y.resize(m * s.hidden);
@@ -90,12 +90,13 @@ Decoder::Decoder(const Isa& isa, const ModelShape& shape, std::vector<Block> blo
                  const std::uint16_t* embedding, const std::uint16_t* head, const float* cosines, const float* sines)
     : isa_(isa), shape_(shape), blocks_(std::move(blocks)), final_norm_(final_norm), embedding_(embedding),
       head_(head), cosines_(cosines), sines_(sines) {
-  const std::size_t row = static_cast<std::size_t>(shape_.context) * shape_.head_size;
+  shape_.room = (shape_.context + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
+  const std::size_t row = static_cast<std::size_t>(shape_.room) * shape_.head_size;
   cache_.reset(new std::uint16_t[blocks_.size() * 2 * shape_.kv_heads * row]);  // touched as it fills
 }
 
 std::uint16_t* Decoder::keys(int block, int kv_head) {
-  const std::size_t row = static_cast<std::size_t>(shape_.context) * shape_.head_size;
+  const std::size_t row = static_cast<std::size_t>(shape_.room) * shape_.head_size;
   return cache_.get() + (static_cast<std::size_t>(block) * 2 * shape_.kv_heads + kv_head) * row;
 }
 
@@ -105,7 +106,8 @@ void Decoder::fill(int count, std::uint32_t seed) {
   for (std::size_t block = 0; block < blocks_.size(); ++block) {
     for (int head = 0; head < 2 * shape_.kv_heads; ++head) {
       std::uint16_t* row = keys(static_cast<int>(block), head);
-      for (int i = 0; i < count * shape_.head_size; ++i) {
+      const int used = (count + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
+      for (int i = 0; i < used * shape_.head_size; ++i) {
         seed = seed * 1664525u + 1013904223u;
         row[i] = static_cast<std::uint16_t>((seed >> 31 << 15) | 0x3e00 | (seed >> 23 & 0x7f));  // +-0.125 .. 0.25
       }
@@ -115,7 +117,7 @@ void Decoder::fill(int count, std::uint32_t seed) {
 }
 
 bool Decoder::forward(const std::int32_t* tokens, int count, int threads, float* logits) {
-  Buffers buffers(shape_, count, true);
+  Buffers buffers(shape_, count);
   parallel_region(threads, [&](Team& team) { run(team, buffers, tokens, count, logits); });
   if (buffers.finite) length_ += count;
   return buffers.finite;
@@ -156,14 +158,14 @@ void Decoder::attention(Team& team, Buffers& b, int index, int count) {
     const int t = i / shape_.kv_heads, head = i % shape_.kv_heads, position = length_ + t;
     float* key = b.k.data() + static_cast<std::size_t>(i) * size;
     floats.rotate(key, cosines_ + position * half, sines_ + position * half, size);
-    floats.to_bf16(key, size, keys(index, head) + static_cast<std::size_t>(position) * size);
+    floats.put_key(key, size, keys(index, head), position);
     floats.to_bf16(b.v.data() + static_cast<std::size_t>(i) * size, size,
                    values(index, head) + static_cast<std::size_t>(position) * size);
   });
   team.share(count * shape_.heads, 1, [&](int i, int) {
     const int t = i / shape_.heads, head = i % shape_.heads, position = length_ + t;
     thread_local std::vector<float> scores;
-    if (scores.size() < static_cast<std::size_t>(shape_.context) + kTileRows) scores.resize(shape_.context + kTileRows);
+    if (scores.size() < static_cast<std::size_t>(shape_.room)) scores.resize(shape_.room);
     float* query = b.q.data() + static_cast<std::size_t>(i) * size;
     floats.rotate(query, cosines_ + position * half, sines_ + position * half, size);
     const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(size));

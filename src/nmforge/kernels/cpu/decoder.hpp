@@ -26,8 +26,11 @@ struct Block {
   const float* mlp_norm = nullptr;        // [hidden]
 };
 
+constexpr int kBlockPositions = 16;  // the cache grows by these
+
 struct ModelShape {
   int hidden = 0, heads = 0, kv_heads = 0, head_size = 0, intermediate = 0, vocabulary = 0, context = 0;
+  int room = 0;  // context in whole blocks of the cache
   float eps = 0.0f;
 };
 
@@ -61,7 +64,7 @@ class Decoder {
   const float* final_norm_;
   const std::uint16_t *embedding_, *head_;
   const float *cosines_, *sines_;
-  std::unique_ptr<std::uint16_t[]> cache_;  // [blocks][2][kv_heads][context][head_size]
+  std::unique_ptr<std::uint16_t[]> cache_;  // [blocks][keys, values][kv_heads][room][head_size]
   int length_ = 0;
 };
 

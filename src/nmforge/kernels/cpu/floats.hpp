@@ -114,39 +114,60 @@ struct Floats {
     for (int i = 0; i < n; i += kLanes) store(out + i, load_bf16(x + i));
   }
 
-  static float dot_bf16(const float* x, const std::uint16_t* w, int n) {
-    Vec a{}, b{};
-    int i = 0;
-    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-      a += load(x + i) * load_bf16(w + i);
-      b += load(x + i + kLanes) * load_bf16(w + i + kLanes);
+  // Keys lie in blocks of sixteen positions, bf16[position / 16][size][position % 16]: a lane is a position.
+  static void put_key(const float* key, int size, std::uint16_t* keys, int position) {
+    std::uint16_t* to = keys + static_cast<std::size_t>(position / kLanes) * size * kLanes + position % kLanes;
+    for (int i = 0; i < size; i += kLanes) {
+      std::uint16_t half[kLanes];
+      store_bf16(half, load(key + i));
+      for (int j = 0; j < kLanes; ++j) to[(i + j) * kLanes] = half[j];
     }
-    if (i < n) a += load(x + i) * load_bf16(w + i);
-    return total(a + b);
   }
 
-  // One query over `count` keys and values bf16[count][size]; scores has room for count, rounded up to 16.
+  // Scores of one query with sixteen keys. Four sums, so that a product need not wait for the one before.
+  static Vec score(const float* query, const std::uint16_t* keys, int size) {
+    Vec sum[4] = {};
+    for (int i = 0; i < size; i += 4) {
+      for (int j = 0; j < 4; ++j) sum[j] += query[i + j] * load_bf16(keys + (i + j) * kLanes);
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  }
+
+  // out[16 * Vectors] = sum_t weights[t] * values[t], values bf16[count][size].
+  template <int Vectors>
+  static void mix(const float* weights, const std::uint16_t* values, int count, int size, float* out) {
+    Vec sum[Vectors] = {};
+    for (int t = 0; t < count; ++t, values += size) {
+      for (int j = 0; j < Vectors; ++j) sum[j] += weights[t] * load_bf16(values + j * kLanes);
+    }
+    for (int j = 0; j < Vectors; ++j) store(out + j * kLanes, sum[j]);
+  }
+
+  // One query over `count` positions; `scores` has room for count, rounded up to 16. Sizes are multiples of 16.
   static void attend(const float* query, const std::uint16_t* keys, const std::uint16_t* values, int count, int size,
                      float scale, float* scores, float* out) {
-    float largest = -3.4e38f;
-    for (int t = 0; t < count; ++t) {
-      scores[t] = dot_bf16(query, keys + static_cast<std::size_t>(t) * size, size) * scale;
-      largest = scores[t] > largest ? scores[t] : largest;
+    constexpr float kNever = -3.0e38f;
+    float largest = kNever;
+    for (int t = 0; t < count; t += kLanes) {
+      store(scores + t, score(query, keys + static_cast<std::size_t>(t) * size, size) * scale);
+      for (int i = t; i < t + kLanes; ++i) {
+        if (i >= count) scores[i] = kNever;
+        largest = scores[i] > largest ? scores[i] : largest;
+      }
     }
-    for (int t = count; t % kLanes != 0; ++t) scores[t] = -3.4e38f;
     Vec sums{};
     for (int t = 0; t < count; t += kLanes) {
       const Vec e = exp(load(scores + t) - largest);
       store(scores + t, e);
       sums += e;
     }
-    // Padding entered the sums as e^-87, 1.6e-38 each: far below the last bit of a sum that holds e^0 = 1.
+    // Lanes behind the last position enter as e^-87 = 1.6e-38, below the last bit of a sum that holds e^0.
     const float inverse = 1.0f / total(sums);
-    for (int i = 0; i < size; i += kLanes) {
-      Vec a{};
-      for (int t = 0; t < count; ++t) a += scores[t] * load_bf16(values + static_cast<std::size_t>(t) * size + i);
-      store(out + i, a * inverse);
-    }
+    for (int i = 0; i < count; i += kLanes) store(scores + i, load(scores + i) * inverse);
+    int i = 0;
+    for (; i + 8 * kLanes <= size; i += 8 * kLanes) mix<8>(scores, values + i, count, size, out + i);
+    for (; i + 4 * kLanes <= size; i += 4 * kLanes) mix<4>(scores, values + i, count, size, out + i);
+    for (; i < size; i += kLanes) mix<1>(scores, values + i, count, size, out + i);
   }
 
   // Rows begin .. end - 1 of bf16 weights [n][k] by m tokens: out[m][n]; k is a multiple of 16. Four rows a time.
@@ -177,7 +198,7 @@ struct Floats {
   }
 
   static constexpr FloatOps kOps{rms_norm, add,     silu_times, round_to_bf16, rotate,
-                                 to_bf16,  from_bf16, attend,   rows_bf16};
+                                 to_bf16,  from_bf16, put_key,    attend,        rows_bf16};
 };
 
 }  // namespace nmforge

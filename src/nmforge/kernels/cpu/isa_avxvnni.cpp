@@ -13,7 +13,7 @@ struct AvxVnni : Avx2Bytes {
   static constexpr int kFlushSteps = 8192;  // four products of at most 255 * 8 a step
 
   static Partial dot(Partial sum, Bytes x, Bytes codes) {
-    asm("{vex} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(codes));  // around its builtin GCC copies every sum
+    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(codes));  // around its builtin GCC copies every sum
     return sum;
   }
   static Partial sum(Partial a, Partial b) { return _mm256_add_epi32(a, b); }

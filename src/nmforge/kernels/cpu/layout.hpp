@@ -60,6 +60,7 @@ struct FloatOps {
   void (*rotate)(float* head, const float* cosines, const float* sines, int size);
   void (*to_bf16)(const float* x, int n, std::uint16_t* out);
   void (*from_bf16)(const std::uint16_t* x, int n, float* out);
+  void (*put_key)(const float* key, int size, std::uint16_t* keys, int position);
   void (*attend)(const float* query, const std::uint16_t* keys, const std::uint16_t* values, int count, int size,
                  float scale, float* scores, float* out);
   void (*rows_bf16)(const std::uint16_t* w, int n, int k, const float* x, int m, int begin, int end, float* out);
