@@ -19,7 +19,7 @@ def layer(n: int = 20, k: int = 128, pattern: str = "2:4", bits: int = 4) -> Com
     return random_linear(np.random.default_rng(1), n, k, Pattern.parse(pattern), bits, 64)
 
 
-@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512vnni"])
+@pytest.mark.parametrize("isa", ["portable", "avx2", "avxvnni", "avx512vnni", "avx512vbmi"])
 def test_every_path_equals_the_reference(isa: str) -> None:
     if isa not in available_isas():
         pytest.skip(f"this machine has no {isa}")

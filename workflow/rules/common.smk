@@ -6,10 +6,13 @@ DESIGNS = [design.id for design in SETTINGS.designs]
 DENSE = next(design.id for design in SETTINGS.designs if design.bits == 16)
 COMPRESSED = [design for design in DESIGNS if design != DENSE]
 RECOVERED = {d.id: d.recovery for d in SETTINGS.designs if d.recovery}
+DECODED = SETTINGS.decoded_designs()
 TABLES = [
     "accuracy",
     "storage",
     "kernels",
+    "limits",
+    "decode",
     "fpga",
     "coherence",
     "scaling",

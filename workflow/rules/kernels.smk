@@ -6,7 +6,8 @@ rule bench:
         sources("kernels", "bench"),
         artifact=ARTIFACT.format(design=COMPRESSED[0]),
     output:
-        "results/points/kernels/bench.json",
+        kernels="results/points/kernels/bench.json",
+        limits="results/points/limits/limits.json",
     log:
         "logs/bench.log",
     conda:
@@ -19,18 +20,35 @@ rule bench:
         kernels=section("kernels"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} bench --artifact {input.artifact} --out {output}"
+        "nmforge --config {params.config} bench --artifact {input.artifact}"
+        " --out {output.kernels} --limits {output.limits}"
         " 2> >(tee {log} >&2)"
 
 
 rule kernels_table:
     input:
-        rules.bench.output,
+        rules.bench.output.kernels,
     output:
         parquet="results/tables/kernels.parquet",
         csv="results/tables/kernels.csv",
     log:
         "logs/tables/kernels.log",
+    group:
+        "tables"
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"
+
+
+rule limits_table:
+    input:
+        rules.bench.output.limits,
+    output:
+        parquet="results/tables/limits.parquet",
+        csv="results/tables/limits.csv",
+    log:
+        "logs/tables/limits.log",
     group:
         "tables"
     conda:

@@ -10,7 +10,7 @@ from nmforge.errors import NmforgeError
 Cache = Literal["resident", "streamed"]
 CACHES: tuple[Cache, ...] = ("resident", "streamed")
 MEMORY_CAP = 600 * 2**20
-MARGIN = 1.5  # a cycle reads this many cache sizes, so that nothing survives until its next turn
+MARGIN = 6  # a cycle reads this many cache sizes: replacement is not LRU, and below four some of them survive
 MAX_COPIES = 128  # with more, a cycle would time the calls rather than the weights
 SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 

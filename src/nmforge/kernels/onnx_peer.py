@@ -43,10 +43,10 @@ def build_model(linear: CompressedLinear, m: int, copies: int) -> bytes:
     """A serialized ONNX model: x float32[M, K] -> y0, y1, ... float32[M, N], one node per copy of the weights."""
     codes, scales = pack_blocks(linear)
     nodes, weights, outputs = [], [], []
-    for i in range(copies):
+    for i in range(copies):  # rows turned by i, since the runtime stores equal weights once
         weights += [
-            numpy_helper.from_array(codes, f"codes{i}"),
-            numpy_helper.from_array(scales.ravel(), f"scales{i}"),
+            numpy_helper.from_array(np.roll(codes, i, axis=0), f"codes{i}"),
+            numpy_helper.from_array(np.roll(scales, i, axis=0).ravel(), f"scales{i}"),
         ]
         nodes.append(
             helper.make_node(

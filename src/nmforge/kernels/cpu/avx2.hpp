@@ -10,6 +10,7 @@ namespace {
 
 struct Avx2Bytes {
   static constexpr int kBytes = 32;
+  static constexpr int kTable = 16;
   static constexpr int kTiles = 1, kTokens = 3;
   static constexpr bool kCodesOnTop = false;
   using Bytes = __m256i;
@@ -50,7 +51,7 @@ struct Avx2Bytes {
     __builtin_memcpy(&four, p, 4);
     return _mm256_set1_epi32(four);
   }
-  static Bytes broadcast16(const void* p) {
+  static Bytes table(const void* p) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(p)));
   }
   static Bytes select(Bytes table, Bytes places) { return _mm256_shuffle_epi8(table, places); }

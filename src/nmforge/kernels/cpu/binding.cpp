@@ -17,7 +17,7 @@ namespace {
 std::vector<const Isa*> isas() {
   std::vector<const Isa*> found{&isa_portable()};
 #ifdef NMFORGE_X86
-  for (const Isa* isa : {&isa_avx2(), &isa_avxvnni(), &isa_avx512vnni()}) {
+  for (const Isa* isa : {&isa_avx2(), &isa_avxvnni(), &isa_avx512vnni(), &isa_avx512vbmi()}) {
     if (isa->available()) found.push_back(isa);
   }
 #endif

@@ -131,7 +131,7 @@ void walk_any(const Job& job, const std::uint8_t* block, const std::uint8_t* mul
           partial = V::dot(partial, V::broadcast4(x), codes);
         } else {
           const auto places = unpack_places<V, CodeBits, IndexBits, s, false>(block, p, base);
-          partial = V::dot(partial, V::select(V::broadcast16(x), places), codes);
+          partial = V::dot(partial, V::select(V::table(x), places), codes);
         }
       }
       if (++step == layout.flush_end[flush]) sums.flush(mult + layout.flush_group[flush++] * kTileRows);
@@ -139,13 +139,12 @@ void walk_any(const Job& job, const std::uint8_t* block, const std::uint8_t* mul
   }
 }
 
-// A regular layout: all steps reach alike, and a group ends with every fourth step or with a block.
+// A regular layout: a group ends with every fourth step or with a block, and no base shares a bit with an index.
 template <class V, int CodeBits, int IndexBits, bool kHalves>
 void walk_regular(const Job& job, const std::uint8_t* block, const std::uint8_t* mult, Sums<V, CodeBits>& sums) {
   constexpr int kPlanes = CodeBits + IndexBits;
   const Layout& layout = *job.layout;
-  const auto base = V::broadcast4(layout.lane_base);
-  const std::uint32_t* reach = layout.step_base;
+  const std::uint32_t *reach = layout.step_base, *lane_base = layout.lane_base;
   for (int group = 0; group < layout.groups; ++group, mult += kTileRows) {
     for (int left = layout.group_steps; left > 0; left -= kBlockSteps) {
       prefetch<V, kPlanes>(block + kAhead);
@@ -157,8 +156,9 @@ void walk_regular(const Job& job, const std::uint8_t* block, const std::uint8_t*
           if constexpr (IndexBits == 0) {
             partial = V::dot(partial, V::broadcast4(x), codes);
           } else {
+            const auto base = V::broadcast4(lane_base + s);
             const auto places = unpack_places<V, CodeBits, IndexBits, s, true>(block, p, base);
-            partial = V::dot(partial, V::select(V::broadcast16(x), places), codes);
+            partial = V::dot(partial, V::select(V::table(x), places), codes);
           }
         }
         if constexpr (kHalves && s == kBlockSteps / 2 - 1) {
@@ -166,7 +166,7 @@ void walk_regular(const Job& job, const std::uint8_t* block, const std::uint8_t*
           mult += kTileRows, ++group;
         }
       });
-      block += kPlanes * kStepBytes, reach += kBlockSteps;
+      block += kPlanes * kStepBytes, reach += kBlockSteps, lane_base += kBlockSteps;
       if (V::kFlushSteps <= kBlockSteps && left > kBlockSteps) sums.flush(mult);
     }
     sums.flush(mult);
@@ -254,7 +254,7 @@ void multiply_tile(const Job& job, int tile, int first, const Unpacked& from) {
 #pragma GCC unroll 16
       for (int t = 0; t < Tokens; ++t) {
         if constexpr (kSelect) {
-          const typename V::Bytes table = V::broadcast16(x + t * job.stride);
+          const typename V::Bytes table = V::table(x + t * job.stride);
 #pragma GCC unroll 8
           for (int p = 0; p < kParts; ++p) partial[t][p] = V::dot(partial[t][p], V::select(table, place[p]), code[p]);
         } else {

@@ -3,9 +3,7 @@
 // A pair of products is at most 255 * 8 * 2 = 4,080 in size and a partial sum ends after at most eight steps, so a
 // 16-bit lane holds at most 32,640: neither vpmaddubsw nor vpaddw can leave INT16.
 #include "avx2.hpp"
-#include "floats.hpp"
-#include "gemm.hpp"
-#include "limits.hpp"
+#include "isa.hpp"
 
 namespace nmforge {
 namespace {
@@ -33,8 +31,7 @@ bool available() { return __builtin_cpu_supports("avx2"); }
 }  // namespace
 
 const Isa& isa_avx2() {
-  static const Isa isa{"avx2",       Avx2::kFlushSteps, available,      multiply<Avx2>,
-                       quantize<Avx2>, &Floats<Avx2>::kOps,  read_bytes<Avx2>, multiply_bytes<Avx2>};
+  static const Isa isa = make_isa<Avx2>("avx2", available);
   return isa;
 }
 

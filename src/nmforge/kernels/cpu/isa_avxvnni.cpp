@@ -2,9 +2,7 @@
 #include <cpuid.h>
 
 #include "avx2.hpp"
-#include "floats.hpp"
-#include "gemm.hpp"
-#include "limits.hpp"
+#include "isa.hpp"
 
 namespace nmforge {
 namespace {
@@ -35,8 +33,7 @@ bool available() {
 }  // namespace
 
 const Isa& isa_avxvnni() {
-  static const Isa isa{"avxvnni",       AvxVnni::kFlushSteps, available,      multiply<AvxVnni>,
-                       quantize<AvxVnni>, &Floats<AvxVnni>::kOps,  read_bytes<AvxVnni>, multiply_bytes<AvxVnni>};
+  static const Isa isa = make_isa<AvxVnni>("avxvnni", available);
   return isa;
 }
 

@@ -1,13 +1,12 @@
 // Plain C++: the path every machine has.
-#include "floats.hpp"
-#include "gemm.hpp"
-#include "limits.hpp"
+#include "isa.hpp"
 
 namespace nmforge {
 namespace {
 
 struct Portable {
   static constexpr int kBytes = 64;
+  static constexpr int kTable = 16;
   static constexpr int kTiles = 1, kTokens = 4;
   static constexpr int kFlushSteps = 8192;
   static constexpr bool kCodesOnTop = false;
@@ -58,7 +57,7 @@ struct Portable {
     for (int i = 0; i < 64; i += 4) __builtin_memcpy(v.at + i, p, 4);
     return v;
   }
-  static Bytes broadcast16(const void* p) {
+  static Bytes table(const void* p) {
     Bytes v;
     for (int i = 0; i < 64; i += 16) __builtin_memcpy(v.at + i, p, 16);
     return v;
@@ -97,8 +96,7 @@ bool available() { return true; }
 }  // namespace
 
 const Isa& isa_portable() {
-  static const Isa isa{"portable",       Portable::kFlushSteps, available,      multiply<Portable>,
-                       quantize<Portable>, &Floats<Portable>::kOps,  read_bytes<Portable>, multiply_bytes<Portable>};
+  static const Isa isa = make_isa<Portable>("portable", available);
   return isa;
 }
 

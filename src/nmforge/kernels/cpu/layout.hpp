@@ -9,7 +9,7 @@
 //   3-bit field: the low two bits as a 2-bit field, then the high bit as a 1-bit field     (3 planes)
 //
 // Codes are stored plus 2^(bits-1). An index is the place of a kept weight inside its window; adding the step's
-// lane_base gives its place among the 16 activations that start at step_base. Dense layers store no index.
+// lane_base gives its place among the activations that start at step_base. Dense layers store no index.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace nmforge {
 constexpr int kTileRows = 16;
 constexpr int kStepBytes = 64;
 constexpr int kBlockSteps = 8;
-constexpr int kTableBytes = 16;  // activations one selection can reach
+constexpr int kTableBytes = 64;  // most activations one selection can reach
 constexpr int kActivationBias = 128;
 constexpr int kGemmTiles = 2;    // most tiles that several tokens meet at once
 constexpr int kAhead = 4096;     // bytes a prefetch runs ahead of a product of one token
@@ -71,6 +71,7 @@ struct FloatOps {
 struct Isa {
   const char* name;
   int flush_steps;  // most steps of one partial sum
+  int table;        // activations one selection reaches
   bool (*available)();
   void (*tiles)(const Job& job, int begin, int end, std::uint8_t* scratch);
   bool (*quantize)(const float* x, int m, int k, std::uint8_t* out, std::size_t stride, float* step);
@@ -89,5 +90,6 @@ const Isa& isa_portable();
 const Isa& isa_avx2();
 const Isa& isa_avxvnni();
 const Isa& isa_avx512vnni();
+const Isa& isa_avx512vbmi();
 
 }  // namespace nmforge

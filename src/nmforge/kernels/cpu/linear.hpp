@@ -42,7 +42,8 @@ class Linear {
          Vector<std::uint32_t> step_base, Vector<std::uint32_t> lane_base, Vector<std::uint32_t> flush_end,
          Vector<std::uint32_t> flush_group)
       : isa_(find_isa(isa)), planes_(planes), mult_(mult), start_(start), row_scale_(row_scale),
-        step_base_(step_base), lane_base_(lane_base) {
+        step_base_(step_base.data(), step_base.data() + step_base.size()),
+        lane_base_(lane_base.data(), lane_base.data() + lane_base.size()) {
     layout_.n = n, layout_.k = k, layout_.groups = groups;
     layout_.tiles = (n + kTileRows - 1) / kTileRows;
     layout_.blocks = static_cast<int>(step_base.size() / kBlockSteps);
@@ -52,6 +53,7 @@ class Linear {
     layout_.step_base = step_base_.data(), layout_.lane_base = lane_base_.data();
     check_sizes();
     check_reach();
+    widen_tables();
     check_flushes(flush_end, flush_group);
     merge_flushes(flush_end, flush_group);
     layout_.group_steps = regular_group_steps();
@@ -127,6 +129,20 @@ class Linear {
     }
   }
 
+  // Where a selection reaches further than a step, neighbouring steps share a table that starts at a multiple of it.
+  void widen_tables() {
+    const std::uint32_t table = isa_.table, largest_index = (1u << layout_.index_bits) - 1;
+    for (std::size_t i = 0; layout_.index_bits > 0 && i < step_base_.size(); ++i) {
+      const std::uint32_t shift = step_base_[i] % table;
+      std::uint32_t reach = 0;
+      for (int lane = 0; lane < 4; ++lane) reach = std::max(reach, (lane_base_[i] >> (8 * lane) & 0xff) + largest_index);
+      if (shift + reach < table) {
+        step_base_[i] -= shift;
+        lane_base_[i] += shift * 0x01010101u;
+      }
+    }
+  }
+
   void check_flushes(const Vector<std::uint32_t>& end, const Vector<std::uint32_t>& group) const {
     require(end.size() == group.size() && end.size() > 0, "flushes have a wrong size");
     std::uint32_t last = 0;
@@ -155,7 +171,7 @@ class Linear {
     layout_.flush_end = flush_end_.data(), layout_.flush_group = flush_group_.data();
   }
 
-  // Steps of a group where all groups and all steps are alike, else 0 (see `walk_regular`).
+  // Steps of a group where the layout is regular (see `walk_regular`), else 0.
   int regular_group_steps() const {
     const Layout& l = layout_;
     const int steps = l.blocks * kBlockSteps, group = steps / l.groups;
@@ -170,9 +186,8 @@ class Linear {
       if (!ends[i]) return 0;
     }
     const std::uint32_t index_bytes = ((1u << l.index_bits) - 1) * 0x01010101u;
-    const std::uint32_t first = l.lane_base[0];
-    const bool alike = std::all_of(l.lane_base, l.lane_base + steps, [&](std::uint32_t base) { return base == first; });
-    return alike && (first & index_bytes) == 0 ? group : 0;
+    const auto even = [&](std::uint32_t base) { return (base & index_bytes) == 0; };
+    return std::all_of(l.lane_base, l.lane_base + steps, even) ? group : 0;
   }
 
   Job begin(std::size_t rows) const {
@@ -208,8 +223,7 @@ class Linear {
   Vector<std::uint8_t> planes_, mult_;
   Vector<std::int32_t> start_;
   Vector<float> row_scale_;
-  Vector<std::uint32_t> step_base_, lane_base_;
-  std::vector<std::uint32_t> flush_end_, flush_group_;
+  std::vector<std::uint32_t> step_base_, lane_base_, flush_end_, flush_group_;
   Layout layout_;
 };
 

@@ -1,0 +1,16 @@
+// The entry of one instruction set, from its V.
+#pragma once
+
+#include "floats.hpp"
+#include "gemm.hpp"
+#include "limits.hpp"
+
+namespace nmforge {
+
+template <class V>
+Isa make_isa(const char* name, bool (*available)()) {
+  return {name,        V::kFlushSteps,   V::kTable,     available,        multiply<V>,
+          quantize<V>, &Floats<V>::kOps, read_bytes<V>, multiply_bytes<V>};
+}
+
+}  // namespace nmforge

@@ -1,0 +1,40 @@
+# Decoding speed on this machine. Like `bench`, the rule takes every core.
+
+
+rule decode:
+    input:
+        sources("kernels", "bench", "native_model.py"),
+        artifacts=expand(ARTIFACT, design=DECODED),
+    output:
+        "results/points/decode/decode.json",
+    log:
+        "logs/decode.log",
+    conda:
+        "../../envs/kernels.yaml"
+    threads: 1000  # capped at --cores: nothing runs beside it
+    resources:
+        mem_mb=20000 if SETTINGS.decode.llama7b else 4000,
+        runtime=60,
+    params:
+        decode=section("decode"),
+        threads=SETTINGS.kernels.threads,
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} decode {input.artifacts} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule decode_table:
+    input:
+        rules.decode.output,
+    output:
+        parquet="results/tables/decode.parquet",
+        csv="results/tables/decode.csv",
+    log:
+        "logs/tables/decode.log",
+    group:
+        "tables"
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"
