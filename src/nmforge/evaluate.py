@@ -22,7 +22,7 @@ from tqdm import tqdm
 from nmforge.artifact import read_header
 from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
-from nmforge.packed_model import load_packed
+from nmforge.packed_model import bf16_products, load_packed, round_bf16
 from nmforge.records import read_points, write_atomically, write_point
 from nmforge.storage import linear_bits_per_weight
 
@@ -50,8 +50,9 @@ class Scores:
 def score_window(
     model: Any, tokens: Tensor, dense_hidden: Tensor | None, settings: EvaluationConfig, scores: Scores
 ) -> Tensor:
-    """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden]."""
-    hidden: Tensor = model.model(tokens[None], use_cache=False).last_hidden_state[0]
+    """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden], rounded to bf16 as the input
+    of every linear layer in bf16 is, the head's included."""
+    hidden = round_bf16(model.model(tokens[None], use_cache=False).last_hidden_state[0])
     head: Tensor = model.lm_head.weight
     first = max(len(tokens) - settings.stride - 1, 0)  # with stride < seqlen, earlier positions are context only
     scores.nll += float(negative_log_likelihood(hidden[first:-1], head, tokens[first + 1 :]).sum())
@@ -59,12 +60,14 @@ def score_window(
     if dense_hidden is not None:
         places = torch.arange(first, len(tokens) - 1, settings.compare_every)
         for some in places.split(COMPARED_BLOCK):
-            _compare(dense_hidden[some].to(hidden.dtype) @ head.T, hidden[some] @ head.T, scores)
+            with bf16_products():
+                logits = dense_hidden[some].to(hidden.dtype) @ head.T, hidden[some] @ head.T
+            _compare(*logits, scores)
     return hidden
 
 
 def negative_log_likelihood(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """-log softmax(hidden @ head^T)[target] in nats: [T, H], [V, H], int64[T] -> float32[T].
+    """-log softmax(hidden @ head^T)[target] in nats: bf16 numbers [T, H], [V, H], int64[T] -> float32[T].
 
     The vocabulary is walked block by block with a running maximum and sum (Milakov and Gimelshein 2018,
     arXiv 1805.02867, algorithm 3), so the [T, V] logits never reach memory.
@@ -72,7 +75,8 @@ def negative_log_likelihood(hidden: Tensor, head: Tensor, targets: Tensor) -> Te
     highest, total = torch.full((len(hidden),), -torch.inf), torch.zeros(len(hidden))
     chosen = torch.zeros(len(hidden))
     for first in range(0, len(head), VOCABULARY_BLOCK):
-        logits = (hidden @ head[first : first + VOCABULARY_BLOCK].T).float()
+        with bf16_products():
+            logits = (hidden @ head[first : first + VOCABULARY_BLOCK].T).float()
         inside = ((targets >= first) & (targets < first + VOCABULARY_BLOCK)).nonzero()[:, 0]
         chosen[inside] = logits[inside, targets[inside] - first]
         higher = torch.maximum(highest, logits.amax(dim=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,23 @@ from nmforge.reference import dequantize
 MODES = ("bf16", "w4a16", "w4a8")
 
 
+@contextmanager
+def bf16_products() -> Iterator[None]:
+    """float32 matrix products may take their factors as bf16, which changes nothing where those are bf16 numbers
+    already: products are exact and sums float32 either way. Twice as fast on a processor that has bf16 products."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def round_bf16(x: Tensor) -> Tensor:
+    """The nearest bf16 numbers, in the type of x."""
+    return x.bfloat16().to(x.dtype)
+
+
 class Bf16Linear(nn.Module):
     """Weights and activations rounded to bf16, products summed in float32: modes bf16 and W4A16."""
 
@@ -32,7 +50,8 @@ class Bf16Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] -> [..., N] in the type of x."""
-        return nn.functional.linear(x.bfloat16().float(), self.weight).to(x.dtype)
+        with bf16_products():
+            return nn.functional.linear(x.bfloat16().float(), self.weight).to(x.dtype)
 
 
 class IntegerLinear(nn.Module):

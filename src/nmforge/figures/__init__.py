@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nmforge.errors import NmforgeError
-from nmforge.figures import accuracy_frontier, boards, fpga, llama7b_scaling, speedup, storage, style
+from nmforge.figures import accuracy_frontier, boards, fpga, llama7b_scaling, roofline, speedup, storage, style
 from nmforge.records import read_table, write_atomically
 
 
@@ -27,6 +27,7 @@ class Drawing:
 FIGURES: dict[str, Drawing] = {
     "storage": Drawing(storage.TABLES, storage.data, storage.plot),
     "speedup": Drawing(speedup.TABLES, speedup.data, speedup.plot),
+    "roofline": Drawing(roofline.TABLES, roofline.data, roofline.plot),
     "llama7b_scaling": Drawing(llama7b_scaling.TABLES, llama7b_scaling.data, llama7b_scaling.plot),
     "accuracy_frontier": Drawing(accuracy_frontier.TABLES, accuracy_frontier.data, accuracy_frontier.plot),
     "fpga": Drawing(fpga.TABLES, fpga.data, fpga.plot),
