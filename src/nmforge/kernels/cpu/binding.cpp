@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "isas.hpp"
 #include "language_model.hpp"
 #include "linear.hpp"
 
@@ -14,19 +15,9 @@ using namespace nb::literals;
 namespace nmforge {
 namespace {
 
-std::vector<const Isa*> isas() {
-  std::vector<const Isa*> found{&isa_portable()};
-#ifdef NMFORGE_X86
-  for (const Isa* isa : {&isa_avx2(), &isa_avxvnni(), &isa_avx512vnni(), &isa_avx512vbmi()}) {
-    if (isa->available()) found.push_back(isa);
-  }
-#endif
-  return found;
-}
-
 std::vector<std::string> isa_names() {
   std::vector<std::string> names;
-  for (const Isa* isa : isas()) names.emplace_back(isa->name);
+  for (const Isa* isa : available_isas()) names.emplace_back(isa->name);
   return names;
 }
 
@@ -57,7 +48,7 @@ std::uint64_t multiply_bytes(const std::string& isa, int rounds, int threads) {
 }  // namespace
 
 const Isa& find_isa(const std::string& name) {
-  for (const Isa* isa : isas()) {
+  for (const Isa* isa : available_isas()) {
     if (name == isa->name) return *isa;
   }
   throw nb::value_error(("instruction set " + name + " is not available").c_str());

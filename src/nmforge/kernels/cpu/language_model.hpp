@@ -1,6 +1,7 @@
 // What Python sees of a decoder: weights held by reference, shapes checked once when they arrive.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,10 @@ class LanguageModel {
     require(nb::len(blocks) > 0, "a model needs a block");
     s.intermediate = rows_of(nb::cast<nb::list>(blocks[0])[4]);
     check(s);
+    const Isa& set = find_isa(isa);
     std::vector<Block> native;
-    for (nb::handle block : blocks) native.push_back(bind(nb::cast<nb::list>(block), s));
-    decoder_ = std::make_unique<Decoder>(find_isa(isa), s, std::move(native), final_norm_.data(), embedding_.data(),
+    for (nb::handle block : blocks) native.push_back(bind(set, nb::cast<nb::list>(block), s));
+    decoder_ = std::make_unique<Decoder>(set, s, std::move(native), final_norm_.data(), embedding_.data(),
                                          head_.data(), cosines_.data(), sines_.data());
   }
 
@@ -63,6 +65,7 @@ class LanguageModel {
  private:
   void check(const ModelShape& s) const {
     require(s.heads > 0 && s.kv_heads > 0 && s.heads % s.kv_heads == 0, "heads must be a multiple of kv_heads");
+    require(s.head_size <= INT32_MAX / s.heads, "heads are too large");
     require(s.hidden % 16 == 0 && s.intermediate % 16 == 0 && s.head_size % 16 == 0 && s.head_size > 0,
             "hidden, intermediate and head_size must be multiples of 16");
     require(s.context > 0 && sines_.shape(0) == cosines_.shape(0), "cosines and sines differ in length");
@@ -78,11 +81,13 @@ class LanguageModel {
     return static_cast<int>(nb::cast<Matrix<std::uint16_t>>(weight).shape(0));
   }
 
-  static Weight weight(nb::handle from, int n, int k) {
+  static Weight weight(const Isa& isa, nb::handle from, int n, int k) {
     Weight w;
     w.n = n, w.k = k;
     if (nb::isinstance<Linear>(from)) {
-      w.layout = &nb::cast<const Linear&>(from).layout();
+      const Linear& linear = nb::cast<const Linear&>(from);
+      require(&linear.isa() == &isa, "a layer is laid out for another instruction set");
+      w.layout = &linear.layout();
       require(w.layout->n == n && w.layout->k == k, "a layer has a wrong shape");
     } else {
       const auto bits = nb::cast<Matrix<std::uint16_t>>(from, false);
@@ -93,14 +98,15 @@ class LanguageModel {
     return w;
   }
 
-  Block bind(nb::list parts, const ModelShape& s) {
+  Block bind(const Isa& isa, nb::list parts, const ModelShape& s) {
     require(nb::len(parts) == 9, "a block has seven layers and two norms");
     const int wide = s.heads * s.head_size, narrow = s.kv_heads * s.head_size;
+    const auto at = [&](int i, int n, int k) { return weight(isa, parts[i], n, k); };
     Block block;
-    block.q = weight(parts[0], wide, s.hidden), block.k = weight(parts[1], narrow, s.hidden);
-    block.v = weight(parts[2], narrow, s.hidden), block.o = weight(parts[3], s.hidden, wide);
-    block.gate = weight(parts[4], s.intermediate, s.hidden), block.up = weight(parts[5], s.intermediate, s.hidden);
-    block.down = weight(parts[6], s.hidden, s.intermediate);
+    block.q = at(0, wide, s.hidden), block.k = at(1, narrow, s.hidden), block.v = at(2, narrow, s.hidden);
+    block.o = at(3, s.hidden, wide);
+    block.gate = at(4, s.intermediate, s.hidden), block.up = at(5, s.intermediate, s.hidden);
+    block.down = at(6, s.hidden, s.intermediate);
     const auto alike = [](const Weight& a, const Weight& b) { return (a.layout == nullptr) == (b.layout == nullptr); };
     require(alike(block.q, block.k) && alike(block.q, block.v) && alike(block.gate, block.up),
             "layers that share an input must all be compressed or all bf16");

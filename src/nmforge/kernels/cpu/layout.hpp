@@ -78,6 +78,7 @@ struct Isa {
   const FloatOps* floats;
   std::uint32_t (*read_bytes)(const std::uint8_t* p, std::size_t bytes);
   std::uint64_t (*multiply_bytes)(int rounds);
+  bool signed_activations;  // its products take xq itself, so `start` is zero
 };
 
 // Codes of one tile, a byte each.
@@ -91,5 +92,7 @@ const Isa& isa_avx2();
 const Isa& isa_avxvnni();
 const Isa& isa_avx512vnni();
 const Isa& isa_avx512vbmi();
+const Isa& isa_neon_dotprod();
+const Isa& isa_neon_i8mm();
 
 }  // namespace nmforge
