@@ -4,12 +4,14 @@
 #include <atomic>
 #include <initializer_list>
 
+#include "aligned.hpp"
+
 namespace nmforge {
 namespace {
 
 // Activations of `count` tokens on their way into a linear layer: bytes with steps, or floats rounded to bf16.
 struct Input {
-  std::vector<std::uint8_t> bytes;
+  AlignedBytes bytes;
   std::vector<float> step, floats;
   std::size_t stride = 0;
 };
@@ -31,8 +33,8 @@ void multiply_units(const Isa& isa, const Product& product, const Input& input, 
     isa.floats->rows_bf16(w.bf16, w.n, w.k, input.floats.data(), count, begin * kTileRows, last, product.out);
     return;
   }
-  thread_local std::vector<std::uint8_t> scratch;
-  if (count > 1 && scratch.size() < scratch_bytes(*w.layout)) scratch.resize(scratch_bytes(*w.layout));
+  thread_local AlignedBytes scratch;
+  if (count > 1) scratch.reserve(scratch_bytes(*w.layout));
   Job job;
   job.layout = w.layout, job.m = count;
   job.x = input.bytes.data(), job.stride = input.stride, job.step = input.step.data(), job.out_float = product.out;
@@ -68,7 +70,7 @@ struct Decoder::Buffers {
     q.resize(m * s.heads * s.head_size), mixed.resize(m * s.heads * s.head_size);
     k.resize(m * s.kv_heads * s.head_size), v.resize(m * s.kv_heads * s.head_size);
     gate.resize(m * s.intermediate), up.resize(m * s.intermediate);
-    input.bytes.resize(m * byte_stride(static_cast<int>(wide))), input.step.resize(m);
+    input.bytes.reserve(m * byte_stride(static_cast<int>(wide))), input.step.resize(m);
     input.floats.resize(m * wide);
   }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "aligned.hpp"
 #include "layout.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
@@ -56,7 +57,7 @@ class Linear {
     nb::capsule free = owner(out);
     {
       nb::gil_scoped_release unlocked;
-      const std::vector<std::uint8_t> x = biased(xq.data(), job);
+      const AlignedBytes x = biased(xq.data(), job);
       job.x = x.data(), job.out_int = out;
       multiply(job, threads);
     }
@@ -72,16 +73,16 @@ class Linear {
     bool finite = true;
     {
       nb::gil_scoped_release unlocked;
-      const auto bytes = std::make_unique<std::uint8_t[]>(job.m * job.stride);
+      AlignedBytes bytes(job.m * job.stride);
       const auto step = std::make_unique<float[]>(job.m);
       std::vector<char> good(job.m, 1);
       const int rows = std::max(1, 8192 / std::max(1, layout().k));
       parallel_for(threads, job.m, rows, [&](int first, int last, int) {
         good[first] = isa_.quantize(x.data() + static_cast<std::size_t>(first) * layout().k, last - first, layout().k,
-                                    bytes.get() + first * job.stride, job.stride, step.get() + first);
+                                    bytes.data() + first * job.stride, job.stride, step.get() + first);
       });
       finite = std::all_of(good.begin(), good.end(), [](char row) { return row != 0; });
-      job.x = bytes.get(), job.step = step.get(), job.out_float = out;
+      job.x = bytes.data(), job.step = step.get(), job.out_float = out;
       if (finite) multiply(job, threads);
     }
     require(finite, "activations hold NaN or infinity");
@@ -100,10 +101,11 @@ class Linear {
     return job;
   }
 
-  std::vector<std::uint8_t> biased(const std::int8_t* xq, const Job& job) const {
-    std::vector<std::uint8_t> x(job.m * job.stride, kActivationBias);
+  AlignedBytes biased(const std::int8_t* xq, const Job& job) const {
+    AlignedBytes x(job.m * job.stride);
     for (int row = 0; row < job.m; ++row) {
       std::uint8_t* to = x.data() + row * job.stride;
+      std::fill(to + layout().k, to + job.stride, kActivationBias);
       const std::int8_t* from = xq + static_cast<std::size_t>(row) * layout().k;
       for (int i = 0; i < layout().k; ++i) to[i] = static_cast<std::uint8_t>(from[i] + kActivationBias);
     }
@@ -115,8 +117,8 @@ class Linear {
     const int chunk = std::max(kGemmTiles, layout().tiles / (8 * std::max(1, threads)) / kGemmTiles * kGemmTiles);
     const bool unpacks = job.m > 1;
     parallel_for(threads, layout().tiles, chunk, [&](int first, int last, int) {
-      thread_local std::vector<std::uint8_t> scratch;
-      if (unpacks && scratch.size() < scratch_bytes(layout())) scratch.resize(scratch_bytes(layout()));
+      thread_local AlignedBytes scratch;
+      if (unpacks) scratch.reserve(scratch_bytes(layout()));
       isa_.tiles(job, first, last, scratch.data());
     });
   }
