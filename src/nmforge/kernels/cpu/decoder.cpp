@@ -45,7 +45,7 @@ void multiply_units(const Isa& isa, const Product& product, const Input& input, 
 void multiply(Team& team, const Isa& isa, std::initializer_list<Product> products, const Input& input, int count) {
   int total = 0;
   for (const Product& p : products) total += units(*p.weight);
-  const int chunk = std::max(kGemmTiles, total / (8 * team.threads()) / kGemmTiles * kGemmTiles);
+  const int chunk = std::max(kGemmTiles, total / (4 * team.threads()) / kGemmTiles * kGemmTiles);
   team.share(total, chunk, [&](int begin, int end) {
     int first = 0;
     for (const Product& p : products) {

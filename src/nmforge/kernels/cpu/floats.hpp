@@ -170,31 +170,40 @@ struct Floats {
     for (; i < size; i += kLanes) mix<1>(scores, values + i, count, size, out + i);
   }
 
-  // Rows begin .. end - 1 of bf16 weights [n][k] by m tokens: out[m][n]; k is a multiple of 16. Four rows a time.
+  // Rows begin .. end - 1 of bf16 weights [n][k] by m tokens: out[m][n]; k is a multiple of 16. Four rows a time, and
+  // a line of the four rows after them is fetched with every line multiplied.
   static void rows_bf16(const std::uint16_t* w, int n, int k, const float* x, int m, int begin, int end, float* out) {
     for (int token = 0; token < m; ++token) {
       const float* from = x + static_cast<std::size_t>(token) * k;
       float* to = out + static_cast<std::size_t>(token) * n;
       int row = begin;
-      for (; row + 4 <= end; row += 4) {
-        const std::uint16_t* at = w + static_cast<std::size_t>(row) * k;
-        Vec sum[4] = {};
-        for (int i = 0; i < k; i += kLanes) {
-          const Vec v = load(from + i);
-          for (int r = 0; r < 4; ++r) {
-            const std::uint16_t* weight = at + static_cast<std::size_t>(r) * k + i;
-            __builtin_prefetch(weight + kAhead / 2);
-            sum[r] += v * load_bf16(weight);
-          }
-        }
-        for (int r = 0; r < 4; ++r) to[row + r] = total(sum[r]);
-      }
+      for (; row + 4 <= end; row += 4) four_rows(w + static_cast<std::size_t>(row) * k, k, from, to + row);
       for (; row < end; ++row) {
         Vec sum{};
         for (int i = 0; i < k; i += kLanes) sum += load(from + i) * load_bf16(w + static_cast<std::size_t>(row) * k + i);
         to[row] = total(sum);
       }
     }
+  }
+
+  static void four_rows(const std::uint16_t* w, int k, const float* x, float* out) {
+    constexpr int kLine = 2 * kLanes;  // bf16 numbers of a cache line
+    const std::size_t stride = k;
+    Vec sum[4] = {};
+    int i = 0;
+    for (; i + kLine <= k; i += kLine) {
+      const Vec low = load(x + i), high = load(x + i + kLanes);
+      for (int r = 0; r < 4; ++r) {
+        const std::uint16_t* at = w + r * stride + i;
+        __builtin_prefetch(at + 4 * stride);
+        sum[r] += low * load_bf16(at);
+        sum[r] += high * load_bf16(at + kLanes);
+      }
+    }
+    for (; i < k; i += kLanes) {
+      for (int r = 0; r < 4; ++r) sum[r] += load(x + i) * load_bf16(w + r * stride + i);
+    }
+    for (int r = 0; r < 4; ++r) out[r] = total(sum[r]);
   }
 
   static constexpr FloatOps kOps{rms_norm, add,     silu_times, round_to_bf16, rotate,

@@ -23,7 +23,7 @@ constexpr int kBlockSteps = 8;
 constexpr int kTableBytes = 64;  // most activations one selection can reach
 constexpr int kActivationBias = 128;
 constexpr int kGemmTiles = 2;    // most tiles that several tokens meet at once
-constexpr int kAhead = 4096;     // bytes a prefetch runs ahead of a product of one token
+constexpr int kAhead = 8192;     // bytes a prefetch runs ahead of a product of one token
 
 struct Layout {
   int n = 0, k = 0, groups = 0;
