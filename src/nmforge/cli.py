@@ -152,7 +152,10 @@ def decode(arguments: Arguments) -> None:
     from nmforge.bench.decode import run_decode_bench
 
     config = _config(arguments)
-    run_decode_bench(config.model.name, arguments.artifacts, config.decode, max(config.kernels.threads), arguments.out)
+    run_decode_bench(
+        config.model.name, arguments.artifacts, arguments.checkpoint, config.decode, max(config.kernels.threads),
+        arguments.out,
+    )  # fmt: skip
 
 
 def generate(arguments: Arguments) -> None:
@@ -345,6 +348,7 @@ def _build_parser() -> argparse.ArgumentParser:
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
     _paths(one, **out)
+    _input(one, "checkpoint")
     one = add(simulate)
     _artifact_verb(one)
     one.add_argument("--layer", required=True, help="name of a layer of the artifact")

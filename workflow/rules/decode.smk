@@ -4,6 +4,7 @@
 rule decode:
     input:
         sources("kernels", "bench", "native_model.py"),
+        checkpoint=CHECKPOINT,
         artifacts=expand(ARTIFACT, design=DECODED),
     output:
         "results/points/decode/decode.json",
@@ -20,7 +21,7 @@ rule decode:
         threads=SETTINGS.kernels.threads,
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} decode {input.artifacts} --out {output}"
+        "nmforge --config {params.config} decode {input.artifacts} --checkpoint {input.checkpoint} --out {output}"
         " 2> >(tee {log} >&2)"
 
 

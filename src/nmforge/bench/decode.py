@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -77,8 +77,61 @@ class Native:
         return self.model.weight_bytes + context * self.model.cache_bytes_per_token
 
 
-def run_decode_bench(model: str, artifacts: Sequence[Path], settings: DecodeConfig, threads: int, out: Path) -> None:
+class Transformers:
+    """The peer: the checkpoint in bf16 in transformers, with its own key-value cache."""
+
+    family = "peer"
+    isa = "library"
+
+    def __init__(self, checkpoint: Path, threads: int) -> None:
+        """checkpoint: a folder that `nmforge checkpoint` wrote."""
+        import torch
+
+        from nmforge.models.sources import load_checkpoint
+
+        self._torch, self.threads = torch, threads
+        self.model = load_checkpoint(checkpoint, torch.bfloat16)[0]
+        self._cache: Any = None
+
+    def set_context(self, tokens: int) -> None:
+        """The prompt is `tokens` times the first token."""
+        from transformers import DynamicCache
+
+        self._cache = DynamicCache(config=self.model.config)
+        self._forward([0] * tokens)
+
+    def seconds(self, steps: int) -> list[float]:
+        """The token is cropped from the cache behind every step."""
+        found = []
+        for step in range(steps):
+            begun = time.perf_counter()
+            self._forward([step % self.model.config.vocab_size])
+            found.append(time.perf_counter() - begun)
+            self._cache.crop(-1)
+        return found
+
+    def bytes_per_token(self, context: int) -> int:
+        """Two bytes a weight, and keys and values of the context."""
+        config = self.model.config
+        weights = sum(p.numel() for name, p in self.model.named_parameters() if "embed_tokens" not in name)
+        head = config.vocab_size * config.hidden_size if config.tie_word_embeddings else 0
+        size = config.hidden_size // config.num_attention_heads
+        return 2 * (weights + head + 2 * context * config.num_hidden_layers * config.num_key_value_heads * size)
+
+    def _forward(self, ids: list[int]) -> None:
+        torch = self._torch
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        with torch.inference_mode():
+            self.model(torch.tensor([ids]), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+
+
+def run_decode_bench(
+    model: str, artifacts: Sequence[Path], checkpoint: Path, settings: DecodeConfig, threads: int, out: Path
+) -> None:
     """Decode with the artifacts, then with a random LLaMA-7B in the formats asked for; write table `decode`.
+
+    checkpoint: the dense model, for the peer.
 
     The models of one table row group are in memory together and take turns. bf16 weights of 7B take 13.5 GB, so they
     meet only the first compressed format.
@@ -86,6 +139,7 @@ def run_decode_bench(model: str, artifacts: Sequence[Path], settings: DecodeConf
     rows = []
     if artifacts:
         candidates: dict[str, Candidate] = {_design(path): Native(load_native(path), threads) for path in artifacts}
+        candidates["transformers-bf16"] = Transformers(checkpoint, threads)
         rows += run_decode(model, candidates, settings.contexts, threads, settings.seconds)
     for names in _in_memory_together(settings.llama7b):
         candidates = {name: Native(random_model(name), threads) for name in names}
