@@ -23,6 +23,7 @@ from nmforge.generation import (
     decode,
     generate,
     greedy,
+    hosted_logits,
     load_model,
     load_tokenizer,
     make_backend,

@@ -74,6 +74,17 @@ def test_reason_for_storing_zeros(text: str, group_size: int, reason: str | None
     assert layout.why_not_packed(Pattern.parse(text), group_size) == reason
 
 
+def test_a_longer_reach_packs_wider_windows() -> None:
+    assert layout.why_not_packed(Pattern(1, 16), 64, 64) is None
+    assert layout.why_not_packed(Pattern(3, 12), 48, 64) is None
+    assert "need indices wider than 4 bits" in str(layout.why_not_packed(Pattern(3, 32), 64, 64))
+    linear = random_linear(np.random.default_rng(0), 20, 1024, Pattern(1, 8), 4, 64)
+    back = layout.untile(layout.tile_linear(linear, 64))
+    assert layout.tile_linear(linear, 64).planes.nbytes * 4 < layout.tile_linear(linear).planes.nbytes
+    np.testing.assert_array_equal(back.codes, linear.codes)
+    np.testing.assert_array_equal(back.keep_mask, linear.keep_mask)
+
+
 def test_partial_sums_end_within_eight_steps_and_at_groups() -> None:
     steps = layout.plan_steps(Pattern(2, 4), 84, 168)  # 42 kept, 11 steps a group, 22 steps, 2 of padding
     assert steps.flush_end.tolist() == [8, 11, 19, 22, 24]

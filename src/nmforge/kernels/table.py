@@ -9,7 +9,7 @@ from typing import Literal
 
 from nmforge import provenance
 from nmforge.kernels import onnx_peer, ours_cpu, torch_cpu
-from nmforge.kernels.cpu import choose_isa
+from nmforge.kernels.cpu import choose_isa, reach
 from nmforge.kernels.cpu import why_unsupported as cpu_declines
 from nmforge.kernels.cpu.layout import why_not_packed
 from nmforge.kernels.gpu import torch_cuda
@@ -60,7 +60,7 @@ def _anything(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | 
 
 
 def _ours_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
-    return cpu_declines(scheme.bits) or why_not_packed(pattern, scheme.group_size or shape.k)
+    return cpu_declines(scheme.bits) or why_not_packed(pattern, scheme.group_size or shape.k, reach(choose_isa()))
 
 
 def _peer_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:

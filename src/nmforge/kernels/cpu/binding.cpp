@@ -61,6 +61,9 @@ NB_MODULE(_cpu, module) {
   using nmforge::Linear;
   module.doc() = "W4A8 products of re-laid compressed layers, for every instruction set this machine offers.";
   module.def("isas", nmforge::isa_names, "Names of the instruction sets available here, slowest first.");
+  module.def(
+      "reach", [](const std::string& isa) { return nmforge::find_isa(isa).table; }, "isa"_a,
+      "Activations that one selection of an instruction set chooses from.");
   module.def("read_bytes", nmforge::read_bytes, "isa"_a, "data"_a, "threads"_a, "Read uint8[bytes] once.");
   module.def("multiply_bytes", nmforge::multiply_bytes, "isa"_a, "rounds"_a, "threads"_a,
              "Multiply bytes in registers; the number of multiply-adds made.");

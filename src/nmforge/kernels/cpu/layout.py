@@ -21,7 +21,8 @@ TILE_ROWS = 16
 LANES = 4
 STEP_BYTES = TILE_ROWS * LANES
 BLOCK_STEPS = 8
-TABLE = 16  # activations one selection can reach
+REACH = 16  # activations that a selection reaches on every instruction set; some reach further
+MAX_INDEX_BITS = 4
 FIELD_PLANES: dict[int, tuple[int, ...]] = {0: (), 1: (1,), 2: (2,), 3: (2, 1), 4: (4,)}
 
 UInt32 = NDArray[np.uint32]
@@ -75,21 +76,26 @@ class TiledLinear:
         return self.planes.nbytes + self.mult.nbytes + self.start.nbytes + self.row_scale.nbytes
 
 
-def why_not_packed(pattern: Pattern, group_size: int) -> str | None:
-    """Why a pattern is stored with its zeros instead of with indices; None where indices serve."""
+def why_not_packed(pattern: Pattern, group_size: int, reach: int = REACH) -> str | None:
+    """Why a pattern is stored with its zeros instead of with indices; None where indices serve.
+
+    reach: activations that one selection of the instruction set chooses from.
+    """
     if pattern.is_dense:
         return None
     if group_size % pattern.of:
         return f"windows of {pattern.of} straddle groups of {group_size}"
-    reach = int(_lane_base(pattern, group_size).max()) + pattern.of
-    if reach > TABLE:
-        return f"four kept weights of {pattern} span {reach} activations, more than the {TABLE} one selection reaches"
+    if pattern.of > 1 << MAX_INDEX_BITS:
+        return f"windows of {pattern.of} need indices wider than {MAX_INDEX_BITS} bits"
+    spanned = int(_lane_base(pattern, group_size).max()) + pattern.of
+    if spanned > reach:
+        return f"four kept weights of {pattern} span {spanned} activations, more than the {reach} one selection reaches"
     return None
 
 
-def plan_steps(pattern: Pattern, group_size: int, k: int) -> Steps:
+def plan_steps(pattern: Pattern, group_size: int, k: int, reach: int = REACH) -> Steps:
     """Lay out the steps of a row of K weights; without indices every weight is stored, pruned ones as code 0."""
-    packed = not pattern.is_dense and why_not_packed(pattern, group_size) is None
+    packed = not pattern.is_dense and why_not_packed(pattern, group_size, reach) is None
     stored = group_size // pattern.of * pattern.keep if packed else group_size
     per_group, groups = -(-stored // LANES), k // group_size
     used = per_group * groups
@@ -106,9 +112,9 @@ def plan_steps(pattern: Pattern, group_size: int, k: int) -> Steps:
     return Steps(stored, per_group, groups, index_bits, base, lane_base, ends, owners)
 
 
-def tile_linear(linear: CompressedLinear) -> TiledLinear:
-    """Re-lay a layer; `untile` is the inverse."""
-    steps = plan_steps(linear.pattern, linear.group_size, linear.k)
+def tile_linear(linear: CompressedLinear, reach: int = REACH) -> TiledLinear:
+    """Re-lay a layer for selections from `reach` activations; `untile` is the inverse."""
+    steps = plan_steps(linear.pattern, linear.group_size, linear.k, reach)
     codes = linear.kept_codes() if steps.index_bits else linear.codes
     fields = _pack_field(_tile(codes, steps).view(np.uint8) + np.uint8(1 << (linear.bits - 1)), linear.bits)
     if steps.index_bits:

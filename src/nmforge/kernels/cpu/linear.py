@@ -33,6 +33,11 @@ def choose_isa(name: str | None = None) -> str:
     return wanted
 
 
+def reach(isa: str) -> int:
+    """Activations that one selection of an instruction set chooses from: 16, or 64 with AVX-512 VBMI."""
+    return _cpu.reach(isa)
+
+
 def why_unsupported(bits: int) -> str | None:
     """Why the kernels decline codes of `bits` bits; None where they take them."""
     return None if bits <= MAX_BITS else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
@@ -55,7 +60,8 @@ class CpuLinear:
         check_accumulator(
             linear.kept_per_row, QuantScheme(linear.bits, linear.group_size), "a layer for the CPU kernel"
         )
-        self._bind(tile_linear(linear), choose_isa(isa))
+        chosen = choose_isa(isa)
+        self._bind(tile_linear(linear, _cpu.reach(chosen)), chosen)
 
     def _bind(self, tiled: TiledLinear, isa: str) -> None:
         """Hand the re-laid arrays to the extension, which checks and keeps them."""
