@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme test faults lint format lock clean distclean
+.PHONY: help reproduce figures readme peers test faults lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -14,6 +14,7 @@ CORES ?= all
 packages := .venv/.packages-installed
 ready := .venv/.nmforge-installed
 pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock envs/torch.sha256
+peers := .venv-peers/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard src/nmforge/kernels/cpu/*.cpp src/nmforge/kernels/cpu/*.hpp)
 smk := Snakefile $(wildcard workflow/rules/*.smk)
 
@@ -33,6 +34,8 @@ figures: $(ready) ## draw the figures again from the tables
 readme: $(ready) ## put the figure and the ledger of the last run into README.md
 	@cp paper_figures/accuracy_frontier.png docs/accuracy_frontier.png
 	@$(in_venv) nmforge claims --into README.md
+
+peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, some minutes
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2
@@ -58,7 +61,7 @@ format: $(ready) ## rewrite Python and Snakemake files in the repository's style
 	@$(in_venv) ruff format
 	@$(in_venv) snakefmt $(smk)
 
-lock: ## resolve envs/requirements.in into the hashed lock files
+lock: ## resolve envs/requirements.in and envs/peers.in into the hashed lock files
 	@envs/lock.sh $(PYTHON)
 
 clean: ## remove what the pipeline made: results, figures, logs
@@ -66,7 +69,7 @@ clean: ## remove what the pipeline made: results, figures, logs
 	@rm -rf .snakemake logs
 
 distclean: clean ## remove the virtual environment, builds and downloads as well
-	@rm -rf .venv .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-peers .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(packages): $(pins) envs/bootstrap.sh
 	@PYTHON=$(PYTHON) envs/bootstrap.sh packages
@@ -74,4 +77,8 @@ $(packages): $(pins) envs/bootstrap.sh
 
 $(ready): $(packages) $(extension)
 	@PYTHON=$(PYTHON) envs/bootstrap.sh extension
+	@touch $@
+
+$(peers): envs/peers.in envs/peers.lock
+	@PYTHON=$(PYTHON) envs/bootstrap.sh peers
 	@touch $@

@@ -3,6 +3,8 @@
 #   envs/bootstrap.sh check       the few things the machine itself must have; exit status 2 if one is missing
 #   envs/bootstrap.sh packages    .venv, torch and every other requirement, each file checked against its hash
 #   envs/bootstrap.sh extension   build the C++ kernels and install nmforge in place
+# and, for the wider benchmark:
+#   envs/bootstrap.sh peers       .venv-peers with the peer libraries, llama.cpp built for this processor
 # PYTHON names the interpreter (default python3.11). The hashed requirements fit CPython 3.11 on x86-64 Linux; on
 # anything else the same versions are installed without hashes, and a line says so.
 set -euo pipefail
@@ -119,7 +121,33 @@ extension() {
     pip check -q || fail "the packages in .venv do not fit together (above): remove .venv and run make again."
 }
 
+# llama_or_rest WANT: the llama-cpp-python of peers.lock (1), or everything else in it (0).
+llama_or_rest() {
+    awk -v want="$1" '/==/ { llama = /^llama-cpp-python==/ } llama == want' envs/peers.lock
+}
+
+# llama-cpp-python has no wheels: its build runs with the tools of the lock, which are therefore there before it.
+peers() {
+    check
+    venv_python=.venv-peers/bin/python
+    say "peers 1/3 virtual environment .venv-peers"
+    [ -x .venv-peers/bin/pip ] || "$python" -m venv --clear .venv-peers
+    export CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF ${CMAKE_ARGS:-}"
+    if is_locked_platform; then
+        say "peers 2/3 OpenVINO and build tools, every hash checked"
+        pip install -qq --require-hashes --no-deps --only-binary :all: -r <(llama_or_rest 0)
+        say "peers 3/3 llama.cpp from its source, for this processor (five minutes on two cores)"
+        PATH="$PWD/.venv-peers/bin:$PATH" pip install -qq --require-hashes --no-deps --no-build-isolation \
+            -r <(llama_or_rest 1)
+    else
+        say "peers 2/3 and 3/3 the hashed files are for Python 3.11 on Linux x86_64, so the same versions are" \
+            "installed WITHOUT checking hashes; llama.cpp is built from its source"
+        pip install -qq -r envs/peers.in
+    fi
+    pip check -q || fail "the packages in .venv-peers do not fit together (above): remove it and run make peers again."
+}
+
 case ${1:-} in
-    check | packages | extension) "$1" ;;
-    *) fail "usage: envs/bootstrap.sh check|packages|extension" ;;
+    check | packages | extension | peers) "$1" ;;
+    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers" ;;
 esac

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Resolve requirements.in into the two hashed lock files. Run it through `make lock`, from the repository root,
-# after changing a pin; then commit all three files, and envs/torch.sha256 where torch moved.
+# Resolve requirements.in into its two hashed lock files and peers.in into its own. Run it through `make lock`, from
+# the repository root, after changing a pin; then commit the .in and .lock files, and envs/torch.sha256 where torch
+# moved.
 set -euo pipefail
 
 python=${1:?usage: envs/lock.sh PYTHON}
@@ -11,15 +12,15 @@ echo "lock: installing uv into a scratch environment" >&2
 "$python" -m venv "$scratch/uv"
 "$scratch/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
-# resolve ARGS...: one resolution for x86-64 Linux and CPython 3.11, as free of the machine it ran on as possible.
+# resolve FILE ARGS...: one resolution for x86-64 Linux and CPython 3.11, as free of the machine it ran on as possible.
 resolve() {
     "$scratch/uv/bin/uv" pip compile --quiet --no-header --no-annotate --no-emit-index-url --generate-hashes \
-        --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-emit-package torch "$@" \
-        envs/requirements.in
+        --python-version 3.11 --python-platform x86_64-manylinux_2_28 "$@"
 }
 
 echo "lock: resolving everything" >&2
-resolve | sed '/^# The following packages/,$d' | sed -e :a -e '/^$/{$d;N;ba' -e '}' > "$scratch/all.lock"
+resolve envs/requirements.in --no-emit-package torch |
+    sed '/^# The following packages/,$d' | sed -e :a -e '/^$/{$d;N;ba' -e '}' > "$scratch/all.lock"
 
 # One requirement is the line that holds `==` and the hash lines below it.
 cuda_names='^(nvidia-|cuda-|triton==)'
@@ -28,4 +29,5 @@ split() {
 }
 split 0 > envs/requirements.lock
 split 1 > envs/requirements-cuda.lock
+resolve envs/peers.in > envs/peers.lock
 echo "lock: $(grep -c == envs/requirements.lock) packages, and $(grep -c == envs/requirements-cuda.lock) for CUDA" >&2

@@ -138,12 +138,14 @@ def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, peers alternated with ours"""
     from nmforge.bench.run import run_bench
     from nmforge.bench.shapes import model_shapes
+    from nmforge.kernels.table import HERE, KERNELS
 
     settings = _config(arguments).kernels
     shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
-        seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,
+        kernels=tuple(KERNELS) if settings.peers else HERE, seconds=settings.seconds_per_kernel,
+        llama7b=settings.llama7b,
     )  # fmt: skip
 
 

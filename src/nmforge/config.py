@@ -86,7 +86,8 @@ class KernelsConfig(Section):
     m: list[int] = [1, 16, 128]
     shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
     model_shapes: bool = True
-    threads: int = Field(2, gt=0)
+    threads: list[PositiveInt] = Field([2], min_length=1, description="Each point is measured with each number.")
+    peers: bool = Field(False, description="Also measure the peers of `.venv-peers`, which `make peers` installs.")
     llama7b: bool = Field(True, description="Also measure LLaMA-7B's shapes; the scaling table needs them.")
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
 

@@ -15,8 +15,9 @@ from nmforge.bench.caches import CACHES, Cache, copies_for, last_level_cache
 from nmforge.bench.shapes import LLAMA7B, LLAMA7B_KERNELS, bench_group_size, distinct
 from nmforge.bench.timer import Timing, time_alternating
 from nmforge.errors import NmforgeError
+from nmforge.kernels.peers.process import why_missing
 from nmforge.kernels.problem import Float32, Prepared, Problem
-from nmforge.kernels.table import KERNELS, Kernel
+from nmforge.kernels.table import HERE, KERNELS, Kernel
 from nmforge.linear import CompressedLinear, random_linear
 from nmforge.spec import GemmShape, QuantScheme
 
@@ -38,31 +39,36 @@ class Point:
 def run_bench(
     shapes: Sequence[tuple[int, int]],
     m_values: Sequence[int],
-    threads: int,
+    threads: Sequence[int],
     out: Path,
     *,
-    kernels: Sequence[str] = tuple(KERNELS),
+    kernels: Sequence[str] = HERE,
     caches: Sequence[Cache] = CACHES,
     seconds: float = 0.1,
     llama7b: bool = True,
     seed: int = 0,
 ) -> list[Row]:
-    """Measure `kernels` at every (N, K) and M, resident and streamed, and write the rows of table `kernels` to `out`.
+    """Measure `kernels` at every (N, K), M and number of threads, resident and streamed, and write the rows of table
+    `kernels` to `out`.
 
     All kernels of a point are prepared together and take turns; each gets about `seconds`. With `llama7b`, the layers
     of LLaMA-7B follow at M = 1, streamed, for dense bf16, INT4, INT3 and 2:4 INT4. Raises NmforgeError for an unknown
-    kernel, or where a kernel's product is wrong.
+    kernel, for a peer whose environment is missing, or where a kernel's product is wrong.
     """
     unknown = [name for name in kernels if name not in KERNELS]
     if unknown:
         raise NmforgeError(f"kernel {unknown[0]!r} is not in the table; choose from {', '.join(KERNELS)}")
+    missing = why_missing()
+    if missing and not set(kernels) <= set(HERE):
+        raise NmforgeError(missing)
     points = plan(shapes, m_values, kernels, caches, llama7b)
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
     layers: dict[tuple[int, int], Layers] = {}
     for point in tqdm(points, desc="bench", unit="point", disable=None):
         size = (point.shape.n, point.shape.k)
         layers = {size: layers.get(size) or Layers(*size, seed)}
-        rows += measure(point, layers[size], threads, seconds, run_id)
+        for count in threads:
+            rows += measure(point, layers[size], count, seconds, run_id)
     records.write_point(out, "kernels", rows)
     return rows
 
@@ -113,7 +119,9 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
         if copies > 1:
             prepared = kernel.prepare(replace(problem, copies=copies))
         ready[kernel.name] = (prepared, copies)
-    timings = time_alternating({name: prepared.run for name, (prepared, _) in ready.items()}, seconds)
+    runs = {name: prepared.run for name, (prepared, _) in ready.items()}
+    timed = {name: prepared.timed for name, (prepared, _) in ready.items() if prepared.timed}
+    timings = time_alternating(runs, seconds, timed=timed)
     return [
         row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id) for name in ready
     ]

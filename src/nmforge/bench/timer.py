@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 MIN_SAMPLE_S = 0.003
@@ -14,6 +15,7 @@ MIN_SAMPLES, MAX_SAMPLES = 3, 60
 QUIET_STEP_S = 0.011  # longer than a scheduler tick: the CPU time of a running thread is brought up to date at ticks
 QUIET_SHARE, QUIET_STEPS = 0.2, 20
 Clock = Callable[[], float]
+Timed = Callable[[int], float]  # seconds of one call, over so many
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,23 @@ def time_alternating(
     seconds: float,
     clock: Clock = time.perf_counter,
     settle: Callable[[], object] | None = None,
+    timed: Mapping[str, Timed] | None = None,
 ) -> dict[str, Timing]:
     """Time each candidate for about `seconds`, a sample of each in turn, three samples at least.
 
     A sample is as many calls as last three milliseconds. Before it, `settle` (by default `wait_until_quiet`) lets the
-    threads of the candidate before fall asleep, and four milliseconds of untimed calls wake this one's.
+    threads of the candidate before fall asleep, and four milliseconds of untimed calls wake this one's. A candidate
+    that has an entry in `timed` is sampled, and woken, by that function instead of by this clock.
     """
-    settle = settle or wait_until_quiet
-    once = {name: _first(call, clock, settle) for name, call in candidates.items()}
+    settle, timed = settle or wait_until_quiet, timed or {}
+
+    def sample(name: str, calls: int, waking: float) -> float:
+        if name in timed:
+            return timed[name](calls)
+        _call_for(waking, candidates[name], clock)
+        return _sample(candidates[name], calls, clock)
+
+    once = {name: _first(call, partial(sample, name, 1, 0.0), settle) for name, call in candidates.items()}
     calls = {name: max(1, math.ceil(MIN_SAMPLE_S / once[name])) for name in candidates}
     wanted = {
         name: _samples_within(seconds, once[name] * calls[name] + _waking(once[name]) + QUIET_STEP_S)
@@ -45,11 +56,10 @@ def time_alternating(
     }
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(max(wanted.values(), default=0)):
-        for name, call in candidates.items():
+        for name in candidates:
             if turn < wanted[name]:
                 settle()
-                _call_for(_waking(once[name]), call, clock)
-                samples[name].append(_sample(call, calls[name], clock))
+                samples[name].append(sample(name, calls[name], _waking(once[name])))
     return {name: summarize(values) for name, values in samples.items()}
 
 
@@ -71,11 +81,11 @@ def summarize(seconds: list[float]) -> Timing:
     return Timing(median(ordered) * 1e6, spread * 1e6, len(ordered))
 
 
-def _first(call: Callable[[], object], clock: Clock, settle: Callable[[], object]) -> float:
+def _first(call: Callable[[], object], sample: Callable[[], float], settle: Callable[[], object]) -> float:
     """Seconds of one call, behind one that warms up."""
     settle()
     call()
-    return max(_sample(call, 1, clock), 1e-9)
+    return max(sample(), 1e-9)
 
 
 def _waking(once: float) -> float:

@@ -33,11 +33,13 @@ class Problem:
 @dataclass(frozen=True)
 class Prepared:
     """`run()` multiplies by every copy; `output()` is the product by the first as float32[M, N]; `weight_bytes` is
-    what one product reads of the weights."""
+    what one product reads of the weights. A kernel that lives in another process has `timed(runs)` as well: seconds of
+    one run, measured there over so many, threads woken before and asleep after."""
 
     run: Callable[[], object]
     output: Callable[[], Float32]
     weight_bytes: int
+    timed: Callable[[int], float] | None = None
 
 
 def repeated(calls: list[Callable[[], object]]) -> Callable[[], None]:

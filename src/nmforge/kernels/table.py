@@ -13,6 +13,7 @@ from nmforge.kernels.cpu import choose_isa, reach
 from nmforge.kernels.cpu import why_unsupported as cpu_declines
 from nmforge.kernels.cpu.layout import why_not_packed
 from nmforge.kernels.gpu import torch_cuda
+from nmforge.kernels.peers import process as peers
 from nmforge.kernels.problem import Prepared, Problem
 from nmforge.spec import DENSE, GemmShape, Pattern, QuantScheme
 
@@ -27,6 +28,7 @@ class Kernel:
 
     bits: of a stored weight as the kernel multiplies it (16 and 32: float). stage: `matmul` alone, or `end_to_end`
     with a dequantization before it; a fused kernel has one stage, `matmul`. exact: equals the reference bit for bit.
+    elsewhere: lives in the peers' environment and is timed in its process.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Kernel:
     stage: Stage = "matmul"
     on_gpu: bool = False
     exact: bool = False
+    elsewhere: bool = False
 
     @property
     def code_bits(self) -> int:
@@ -75,6 +78,17 @@ def _gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> st
     return torch_cuda.why_unsupported(pattern, shape.n, shape.k)
 
 
+def _elsewhere_supports(block: int, pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    """A peer that stores blocks of `block` weights along K."""
+    short = shape.k % block != 0
+    return peers.why_missing() or (f"it stores blocks of {block} weights, and K is {shape.k}" if short else None)
+
+
+def _elsewhere(name: str, bits: int, block: int) -> Kernel:
+    supports = partial(_elsewhere_supports, block)
+    return Kernel(name, "peer", DENSE, bits, partial(peers.prepare, kernel=name), supports, elsewhere=True)
+
+
 def _ours(pattern: Pattern, bits: int) -> Kernel:
     name = f"ours-{_word(pattern)}-int{bits}"
     return Kernel(name, "ours", pattern, bits, ours_cpu.w4a8, _ours_supports, exact=True)
@@ -103,6 +117,10 @@ KERNELS: dict[str, Kernel] = {
         Kernel("gpu-torch-fp16", "peer", DENSE, 16, torch_cuda.matmul_only, _gpu_supports, on_gpu=True),
         Kernel("onnxruntime-int4", "peer", DENSE, 4, onnx_peer.matmul_nbits, _peer_supports),
         Kernel("torch-int4", "peer", DENSE, 4, torch_cpu.int4pack, _int4pack_supports),
+        _elsewhere("llamacpp-f16", 16, 1),
+        _elsewhere("llamacpp-q4_0", 4, 32),
+        _elsewhere("llamacpp-q4_k", 4, 256),
+        _elsewhere("openvino-int4", 4, 2),
         _ours(DENSE, 4),
         _ours(DENSE, 3),
         _ours(Pattern(2, 4), 4),
@@ -113,3 +131,5 @@ KERNELS: dict[str, Kernel] = {
         *_paper(Pattern(2, 4)),
     ]
 }
+
+HERE = tuple(name for name, kernel in KERNELS.items() if not kernel.elsewhere)
