@@ -12,7 +12,7 @@ from nmforge.bench import caches, shapes
 from nmforge.bench.run import plan, run_bench
 from nmforge.bench.timer import MAX_SAMPLES, QUIET_STEP_S, QUIET_STEPS, summarize, time_alternating, wait_until_quiet
 from nmforge.errors import NmforgeError
-from nmforge.kernels.table import KERNELS
+from nmforge.kernels.table import HERE, KERNELS
 
 COLUMNS = {
     "kernel", "family", "pattern", "bits", "group_size", "stage", "device", "isa", "threads", "m", "n", "k", "cache",
@@ -48,6 +48,24 @@ def test_timer_measures_and_alternates() -> None:
     assert clock.log.count("slow") == 5  # warm-up, calibration, three samples
     first, last = clock.log.index("slow", 4), len(clock.log) - 1 - clock.log[::-1].index("slow")
     assert "fast" in clock.log[first:last]
+
+
+def test_a_candidate_of_another_process_is_timed_there() -> None:
+    clock = FakeClock()
+    asked: list[int] = []
+
+    def timed(calls: int) -> float:
+        asked.append(calls)
+        clock.log.append("there")
+        clock.now += 100.0  # this clock has nothing to say about it
+        return 2e-3
+
+    candidates = {"here": clock.candidate("here", 0.5), "there": clock.candidate("there", 1.0)}
+    timings = time_alternating(candidates, 0.1, lambda: clock.now, clock.settle, {"there": timed})
+    assert timings["there"].median_us == pytest.approx(2000) and timings["here"].median_us == pytest.approx(500_000)
+    assert asked == [1] + [2] * int(0.1 / (2 * 2e-3 + 0.004 + 0.011))  # once, then samples of three milliseconds
+    assert clock.log.count("there") == 1 + len(asked)  # its first call is the only one made from here
+    assert clock.log[4:8] == ["here", "there", "here", "there"]
 
 
 def test_timer_caps_the_samples() -> None:
@@ -93,8 +111,8 @@ def test_last_level_cache(tmp_path: Path) -> None:
 def test_copies_exceed_the_cache_and_keep_to_the_cap() -> None:
     mib = 2**20
     assert caches.copies_for("resident", mib, 32 * mib) == 1
-    assert caches.copies_for("streamed", 10 * mib, 32 * mib) == 5
-    assert caches.copies_for("streamed", 64 * mib, 32 * mib) == 2
+    assert caches.copies_for("streamed", 10 * mib, 32 * mib) == 20
+    assert caches.copies_for("streamed", 64 * mib, 8 * mib) == 2
     assert caches.copies_for("streamed", 400 * mib, 32 * mib) is None
 
 
@@ -114,11 +132,13 @@ def test_group_sizes() -> None:
 
 def test_rows(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    rows = run_bench([(48, 192)], [1, 4], 2, out, seconds=0.001, llama7b=False, caches=("resident",))
+    rows = run_bench([(48, 192)], [1, 4], [1, 2], out, seconds=0.001, llama7b=False, caches=("resident",))
     assert json.loads(out.read_text())["rows"] == rows
-    here = [name for name, kernel in KERNELS.items() if not kernel.on_gpu]
+    here = [name for name in HERE if not KERNELS[name].on_gpu]
     cpu = [row for row in rows if not str(row["device"]).startswith("cuda")]
-    assert [(row["kernel"], row["m"]) for row in cpu] == [(name, m) for m in (1, 4) for name in here]
+    assert [(row["kernel"], row["m"], row["threads"]) for row in cpu] == [
+        (name, m, threads) for m in (1, 4) for threads in (1, 2) for name in here
+    ]
     assert all(set(row) == COLUMNS and row["median_us"] > 0 and row["repeats"] >= 3 for row in rows)  # type: ignore[operator]
     assert {row["run_id"] for row in rows} == {rows[0]["run_id"]}
 
@@ -126,12 +146,12 @@ def test_rows(tmp_path: Path) -> None:
 def test_streamed_rows_cycle_through_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmforge.bench.run.last_level_cache", lambda: 100_000)
     names = ["torch-fp32", "ours-dense-int4", "onnxruntime-int4"]
-    rows = run_bench([(48, 192)], [1], 1, tmp_path / "b.json", kernels=names, caches=("streamed",), seconds=0.001,
+    rows = run_bench([(48, 192)], [1], [1], tmp_path / "b.json", kernels=names, caches=("streamed",), seconds=0.001,
                      llama7b=False)  # fmt: skip
-    assert [row["copies"] for row in rows] == [-(-150_000 // int(str(row["weight_bytes"]))) for row in rows]
+    assert [row["copies"] for row in rows] == [-(-600_000 // int(str(row["weight_bytes"]))) for row in rows]
 
 
 def test_unknown_kernel(tmp_path: Path) -> None:
     with pytest.raises(NmforgeError, match="kernel 'cublas' is not in the table; choose from torch-fp32"):
-        run_bench([(48, 192)], [1], 1, tmp_path / "b.json", kernels=["cublas"])
+        run_bench([(48, 192)], [1], [1], tmp_path / "b.json", kernels=["cublas"])
     assert not list(tmp_path.iterdir())

@@ -23,14 +23,14 @@ from nmforge.errors import NmforgeError
 from nmforge.kernels.problem import Float32, Prepared, Problem
 
 WORKER = Path(__file__).with_name("worker.py")
-PYTHON = Path(".venv-peers/bin/python")  # below the project's root, where every verb runs
+FOLDER = Path(".venv-peers")  # below the project's root, where every verb runs
 START_S, REQUEST_S, STOP_S = 60.0, 300.0, 5.0
 TAIL_LINES = 12
 
 
-def why_missing(python: Path = PYTHON) -> str | None:
-    """Why the peers cannot run; None where their environment is there."""
-    return None if python.exists() else f"the peer libraries are not installed ({python} is missing); run `make peers`"
+def why_missing(folder: Path = FOLDER) -> str | None:
+    """Why the peers cannot run; None where `make peers` has finished."""
+    return None if (folder / ".installed").exists() else f"the peer libraries of {folder} are missing; run `make peers`"
 
 
 class PeerProcess:
@@ -99,7 +99,7 @@ class PeerProcess:
         """Load a whole model into llama.cpp, with room for `context` tokens."""
         name = next(self._ids)
         made = self.request("load", id=name, gguf=str(gguf.resolve()), threads=threads, context=context)
-        return PeerModel(self, name, made["weight_bytes"], made["description"])
+        return PeerModel(self, name, _read_per_token(gguf), made["cache_bytes"])
 
     def quantize(self, gguf: Path, out: Path, kind: str) -> None:
         """Write a model in llama.cpp's format `kind`: `f16`, `q8_0`, `q4_0` or `q4_k_m`."""
@@ -141,25 +141,40 @@ class PeerProcess:
 
 @dataclass(frozen=True)
 class PeerModel:
-    """A whole model in the peers' process; `weight_bytes` is the size of all its tensors."""
+    """A whole model in llama.cpp, a candidate of the decode benchmark. `weight_bytes` is what one step reads of its
+    weights, `cache_bytes` what it reads per token of its context."""
 
     process: PeerProcess
     name: int
     weight_bytes: int
-    description: str
+    cache_bytes: int
+    family: str = "peer"
+    isa: str = "library"
 
-    def fill(self, tokens: int) -> float:
-        """Prefill an empty cache with `tokens` pseudo-random tokens; seconds."""
-        return float(self.process.request("context", id=self.name, tokens=tokens)["seconds"])
+    def set_context(self, tokens: int) -> None:
+        """Prefill an empty cache with `tokens` pseudo-random tokens."""
+        self.process.request("context", id=self.name, tokens=tokens)
 
-    def decode(self, steps: int) -> list[float]:
-        """Seconds of each of `steps` tokens behind the tokens of `fill`, one at a time; the cache is cut back after."""
+    def seconds(self, steps: int) -> list[float]:
+        """Seconds of each of `steps` tokens, one at a time; the cache is cut back to the context after."""
         seconds: list[float] = self.process.request("decode", id=self.name, steps=steps)["seconds"]
         return seconds
+
+    def bytes_per_token(self, context: int) -> int:
+        """Weights once, keys and values of the context once."""
+        return self.weight_bytes + context * self.cache_bytes
 
     def close(self) -> None:
         """Give its memory back."""
         self.process.request("release", id=self.name)
+
+
+def _read_per_token(gguf: Path) -> int:
+    """Bytes of a model's tensors, but for an embedding that is not the head as well: a step reads one row of that."""
+    from gguf import GGUFReader
+
+    sizes = {tensor.name: int(tensor.n_bytes) for tensor in GGUFReader(gguf).tensors}
+    return sum(sizes.values()) - (sizes["token_embd.weight"] if "output.weight" in sizes else 0)
 
 
 @cache
@@ -169,7 +184,7 @@ def peers() -> PeerProcess:
     reason = why_missing()
     if reason:
         raise NmforgeError(reason)
-    process = PeerProcess([str(PYTHON), "-u", str(WORKER)])
+    process = PeerProcess([str(FOLDER / "bin/python"), str(WORKER)])
     atexit.register(process.stop)
     return process
 

@@ -10,7 +10,7 @@ The python of `.venv-peers` runs this file by itself; it imports numpy and the p
     run      id calls                         seconds of one run; a run multiplies by every copy once
     release  id                               -
     quantize gguf out kind                    -, and a copy of a model in llama.cpp's format `kind` (`q4_0`, `q4_k_m`)
-    load     id gguf threads context          weight_bytes, description
+    load     id gguf threads context          cache_bytes (keys and values of one token), description
     context  id tokens                        seconds the prefill of that many pseudo-random tokens took
     decode   id steps                         seconds, a list: one token at a time, always behind `tokens` tokens
 
@@ -328,6 +328,12 @@ class Model:
     def _random(self, count: int) -> np.ndarray:
         return np.random.default_rng(count).integers(0, self.vocabulary, count, dtype=np.int32)
 
+    def cache_bytes(self) -> int:
+        """Keys and values of one token, f16."""
+        of, model = self.llama, self.model
+        head = of.llama_model_n_embd(model) // of.llama_model_n_head(model)
+        return int(2 * 2 * of.llama_model_n_layer(model) * of.llama_model_n_head_kv(model) * head)
+
     def fill(self, tokens: int) -> float:
         """Empty the cache and prefill it; seconds."""
         self.llama.llama_memory_clear(self.memory, True)
@@ -426,7 +432,7 @@ class Worker:
         model = self.held[request["id"]] = Model(request["gguf"], request["threads"], request["context"])
         text = ctypes.create_string_buffer(256)
         model.llama.llama_model_desc(model.model, text, len(text))
-        return {"weight_bytes": model.llama.llama_model_size(model.model), "description": text.value.decode()}
+        return {"cache_bytes": model.cache_bytes(), "description": text.value.decode()}
 
     def context(self, request: Reply) -> Reply:
         """Prefill a model's cache."""
