@@ -150,14 +150,19 @@ def bench(arguments: Arguments) -> None:
 
 
 def decode(arguments: Arguments) -> None:
-    """time the decoding of compressed models, and of a random LLaMA-7B where the config names its formats"""
-    from nmforge.bench.decode import run_decode_bench
+    """time the decoding of compressed models, or with --llama7b of a random LLaMA-7B"""
+    from nmforge.bench.decode import decode_artifacts, decode_llama7b
+    from nmforge.models.sources import gguf_of
 
     config = _config(arguments)
-    run_decode_bench(
-        config.model.name, arguments.artifacts, arguments.checkpoint, config.decode, max(config.kernels.threads),
-        arguments.out,
-    )  # fmt: skip
+    threads, with_peers = max(config.kernels.threads), config.kernels.peers
+    if arguments.llama7b:
+        decode_llama7b(config.decode, threads, with_peers, arguments.build, arguments.out)
+        return
+    gguf = gguf_of(config.model.source, arguments.cache) if with_peers else None
+    decode_artifacts(
+        config.model.name, arguments.artifacts, arguments.checkpoint, gguf, config.decode, threads, arguments.out
+    )
 
 
 def generate(arguments: Arguments) -> None:
@@ -349,7 +354,8 @@ def _build_parser() -> argparse.ArgumentParser:
     _paths(one, artifact=(None, "an artifact, for the model's own shapes"), **out)
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
-    _paths(one, **out)
+    one.add_argument("--llama7b", action="store_true", help="a random LLaMA-7B in the formats of the config instead")
+    _paths(one, **inputs, build=(Path("build/llama7b"), "folder for a file of 4 GB, deleted again"), **out)
     _input(one, "checkpoint")
     one = add(simulate)
     _artifact_verb(one)

@@ -14,20 +14,44 @@ rule decode:
         "../../envs/kernels.yaml"
     threads: 1000  # capped at --cores: nothing runs beside it
     resources:
-        mem_mb=20000 if SETTINGS.decode.llama7b else 4000,
+        mem_mb=4000,
         runtime=60,
     params:
         decode=section("decode"),
-        threads=SETTINGS.kernels.threads,
+        kernels=section("kernels"),
         config=CONFIG,
     shell:
         "nmforge --config {params.config} decode {input.artifacts} --checkpoint {input.checkpoint} --out {output}"
         " 2> >(tee {log} >&2)"
 
 
+rule decode_llama7b:
+    input:
+        sources("kernels", "bench", "native_model.py"),
+    output:
+        "results/points/decode/llama7b.json",
+    log:
+        "logs/decode_llama7b.log",
+    conda:
+        "../../envs/kernels.yaml"
+    threads: 1000
+    resources:
+        mem_mb=20000,
+        disk_mb=5000,
+        runtime=60,
+    params:
+        decode=section("decode"),
+        kernels=section("kernels"),
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} decode --llama7b --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
 rule decode_table:
     input:
         rules.decode.output,
+        rules.decode_llama7b.output if SETTINGS.decode.llama7b else [],
     output:
         parquet="results/tables/decode.parquet",
         csv="results/tables/decode.csv",

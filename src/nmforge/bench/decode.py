@@ -18,12 +18,14 @@ from tqdm import tqdm
 from nmforge import provenance, records
 from nmforge.artifact import read_header
 from nmforge.bench.limits import read_bandwidth
-from nmforge.bench.llama7b import FORMATS, random_model
+from nmforge.bench.llama7b import FORMATS, random_model, write_random_gguf
 from nmforge.bench.timer import summarize, wait_until_quiet
 from nmforge.config import DecodeConfig
 from nmforge.errors import NmforgeError
+from nmforge.kernels.peers.process import peers
 from nmforge.native_model import NativeModel, load_native
 
+ROOM = 64  # tokens beyond the longest context
 Row = dict[str, object]
 
 
@@ -126,25 +128,38 @@ class Transformers:
             self.model(torch.tensor([ids]), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
 
 
-def run_decode_bench(
-    model: str, artifacts: Sequence[Path], checkpoint: Path, settings: DecodeConfig, threads: int, out: Path
-) -> None:
-    """Decode with the artifacts, then with a random LLaMA-7B in the formats asked for; write table `decode`.
+def decode_artifacts(
+    model: str, artifacts: Sequence[Path], checkpoint: Path, gguf: Path | None, settings: DecodeConfig, threads: int,
+    out: Path,
+) -> None:  # fmt: skip
+    """Decode with some artifacts of one model and with its checkpoint in transformers; write table `decode`.
 
-    checkpoint: the dense model, for the peer.
+    gguf: the same model for llama.cpp, measured too where it is given.
+    """
+    candidates: dict[str, Candidate] = {_design(path): Native(load_native(path), threads) for path in artifacts}
+    candidates["transformers-bf16"] = Transformers(checkpoint, threads)
+    if gguf:
+        candidates["llamacpp-gguf"] = peers().load(gguf, threads, max(settings.contexts) + ROOM)
+    records.write_point(out, "decode", run_decode(model, candidates, settings.contexts, threads, settings.seconds))
 
-    The models of one table row group are in memory together and take turns. bf16 weights of 7B take 13.5 GB, so they
-    meet only the first compressed format.
+
+def decode_llama7b(settings: DecodeConfig, threads: int, with_peers: bool, scratch: Path, out: Path) -> None:
+    """Decode with a random LLaMA-7B in the formats of the config; write table `decode`.
+
+    The formats of a group are in memory together and take turns; bf16 takes 13.5 GB, so it meets one compressed format
+    alone. llama.cpp takes part in the other group, on a random Q4_0 file in `scratch` that is deleted again.
     """
     rows = []
-    if artifacts:
-        candidates: dict[str, Candidate] = {_design(path): Native(load_native(path), threads) for path in artifacts}
-        candidates["transformers-bf16"] = Transformers(checkpoint, threads)
-        rows += run_decode(model, candidates, settings.contexts, threads, settings.seconds)
     for names in _in_memory_together(settings.llama7b):
-        candidates = {name: Native(random_model(name), threads) for name in names}
-        rows += run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
-        del candidates
+        candidates: dict[str, Candidate] = {name: Native(random_model(name), threads) for name in names}
+        gguf = scratch / "llama-7b.Q4_0.gguf"
+        if with_peers and "dense-bf16" not in names:
+            write_random_gguf(gguf)
+            candidates["llamacpp-q4_0"] = peers().load(gguf, threads, max(settings.llama7b_contexts) + ROOM)
+        try:
+            rows += run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
+        finally:
+            gguf.unlink(missing_ok=True)
     records.write_point(out, "decode", rows)
 
 
@@ -157,6 +172,8 @@ def _in_memory_together(formats: Sequence[str]) -> list[list[str]]:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise NmforgeError(f"decode.llama7b has {unknown[0]!r}; choose from {', '.join(FORMATS)}")
+    if not formats:
+        raise NmforgeError(f"decode.llama7b names no format; choose from {', '.join(FORMATS)}")
     packed = [name for name in formats if FORMATS[name][1] < 16]
     wide = [name for name in formats if FORMATS[name][1] == 16]
     return [group for group in [packed, *([name, *packed[:1]] for name in wide)] if group]

