@@ -136,6 +136,7 @@ def coherence(arguments: Arguments) -> None:
 
 def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, peers alternated with ours"""
+    from nmforge.bench.limits import write_limits
     from nmforge.bench.run import run_bench
     from nmforge.bench.shapes import model_shapes
     from nmforge.kernels.table import HERE, KERNELS
@@ -147,6 +148,8 @@ def bench(arguments: Arguments) -> None:
         kernels=tuple(KERNELS) if settings.peers else HERE, seconds=settings.seconds_per_kernel,
         llama7b=settings.llama7b,
     )  # fmt: skip
+    if arguments.limits:
+        write_limits(settings.threads, arguments.limits)
 
 
 def decode(arguments: Arguments) -> None:
@@ -245,11 +248,10 @@ def scaling(arguments: Arguments) -> None:
     from nmforge.records import read_table, write_table
     from nmforge.scaling import llama_on_boards, scaling_table
 
-    kernels, fpga = (
-        read_table(arguments.tables / "kernels.parquet"),
-        read_table(arguments.tables / "fpga.parquet"),
+    kernels, fpga, decoded = (
+        read_table(arguments.tables / f"{name}.parquet") for name in ("kernels", "fpga", "decode")
     )
-    write_table(scaling_table(kernels, fpga, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
+    write_table(scaling_table(kernels, fpga, decoded, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
     write_table(llama_on_boards(fpga), arguments.tables / "boards.parquet")
 
 
@@ -351,6 +353,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _artifact_verb(one)
     _paths(one, **build, **out)
     one = add(bench)
+    one.add_argument("--limits", type=Path, help="also measure the machine's bandwidth and peak, and write them here")
     _paths(one, artifact=(None, "an artifact, for the model's own shapes"), **out)
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")

@@ -95,7 +95,9 @@ class KernelsConfig(Section):
 class DecodeConfig(Section):
     """Decoding one token after another on this machine."""
 
-    designs: list[str] = Field([], description="Design points that are decoded; empty: the last one of each pattern and bits.")
+    designs: list[str] = Field(
+        [], description="Design points that are decoded; empty: the last one of each pattern and bits."
+    )
     contexts: list[PositiveInt] = Field([32, 512], description="Tokens in the cache while one more is decoded.")
     seconds: float = Field(1.0, gt=0, description="Time budget of one candidate at one context.")
     llama7b: list[str] = Field([], description="Formats of a random LLaMA-7B that are decoded as well; gigabytes.")

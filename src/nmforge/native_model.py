@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from nmforge.artifact import RawTensor, load_linear, load_rest, read_header
 from nmforge.errors import NmforgeError
-from nmforge.kernels.cpu import CpuLinear, choose_isa
-from nmforge.kernels.cpu import _cpu
+from nmforge.kernels.cpu import CpuLinear, _cpu, choose_isa
 
 UInt16 = NDArray[np.uint16]
 Float32 = NDArray[np.float32]
@@ -147,7 +146,9 @@ class NativeModel:
         try:
             return self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
         except ValueError as error:
-            raise NmforgeError(f"the native decoder stopped: {error}; check the artifact with nmforge inspect") from None
+            raise NmforgeError(
+                f"the native decoder stopped: {error}; check the artifact with nmforge inspect"
+            ) from None
 
     def fill(self, count: int, seed: int = 0) -> None:
         """Set the cache to `count` positions of random keys and values: a context for timing."""

@@ -28,6 +28,7 @@ SHAPES: dict[tuple[int, int], int] = {
 }
 WEIGHTS = LAYERS * sum(n * k * count for (n, k), count in SHAPES.items())  # 6,476,005,376
 
+WHOLE = "whole model, one token after another"
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
     "platform", "design_id", "context", "tokens_per_s", "us_per_token", "cycles_per_token", "bytes_per_token",
@@ -80,6 +81,40 @@ def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, o
             "source": origin(rows, here),
             "scope": SCOPE,
         }
+
+
+def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, object]]:
+    """One row per format and context of a LLaMA-7B that was decoded as a whole on this kind of machine."""
+    whole = decode if decode.empty else decode[decode["model"] == "llama-7b"]
+    for (candidate, context), rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
+        row = rows.loc[rows["median_us"].idxmin()]
+        pattern, bits = decoded_format(str(candidate))
+        yield {
+            "platform": platform_name(row["device"]),
+            "design_id": design_name(pattern, bits),
+            "context": int(context),
+            "tokens_per_s": row["tokens_per_s"],
+            "us_per_token": row["median_us"],
+            "bytes_per_token": row["bytes_per_token"],
+            "source": origin(rows, here),
+            "device": row["device"],
+            "kernel": candidate,
+            "family": row["family"],
+            "pattern": pattern,
+            "bits": bits,
+            "isa": row["isa"],
+            "threads": row["threads"],
+            "stage": "decode",
+            "cache": "streamed",
+            "scope": WHOLE,
+        }
+
+
+def decoded_format(candidate: str) -> tuple[str, int]:
+    """Pattern and bits of a candidate of the decode benchmark: `2:4-int4`, `dense-bf16`, `llamacpp-q4_0`."""
+    name, _, number = candidate.partition("-")
+    digits = "".join(c for c in number.split("_")[0] if c.isdigit())
+    return (name if ":" in name else "dense"), int(digits)
 
 
 def model_error_percent(rtl: pd.DataFrame) -> float:
@@ -148,7 +183,7 @@ def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """
     work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)
     cost = table["us_per_token"].astype(float).where(table["platform"] != "FPGA", work)
-    keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine"]]
+    keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine", "context"]]
     group = keys.apply(lambda row: "|".join(map(str, row)), axis=1)
     dense = cost[table["pattern"] == "dense"].groupby(group).min()
     return table.assign(speedup_vs_dense=group.map(dense).astype(float) / cost)
@@ -157,6 +192,7 @@ def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
 def scaling_table(
     kernels: pd.DataFrame,
     fpga: pd.DataFrame,
+    decode: pd.DataFrame | None = None,
     *,
     here: str | None = None,
     group_size: int = 64,
@@ -166,16 +202,19 @@ def scaling_table(
 
     Args:
         kernels: the `kernels` table; only M = 1, streamed rows at LLaMA-7B's shapes are used.
+        decode: the `decode` table; where it holds a whole LLaMA-7B, that replaces the sums of our CPU kernels.
         fpga: the `fpga` table; its `rtl` rows name the arrays and give the error of the cycle model.
         here: host name of this machine; rows taken on it read `measured here`.
         group_size: weights per scale, as the cycle model needs it.
         cycles: closed-form cycle count of one GEMM.
 
     Returns:
-        One row per platform, kernel and format, in `COLUMNS`. `context` is 0: no attention is counted.
+        One row per platform, kernel and format, in `COLUMNS`; `context` is 0 where no attention is counted.
         `bytes_per_token` is the weight traffic of the kernel as measured, in bytes.
     """
-    rows = [*kernel_rows(kernels, here), *fpga_rows(fpga, group_size, cycles)]
+    whole = [] if decode is None else list(decode_rows(decode, here))
+    summed = [row for row in kernel_rows(kernels, here) if not whole or row["platform"] != "CPU"]
+    rows = [*whole, *summed, *fpga_rows(fpga, group_size, cycles)]
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     return add_speedup(table) if len(table) else table
 

@@ -96,6 +96,17 @@ def at(kernels: pd.DataFrame, **fixed: object) -> pd.DataFrame:
     return kernels
 
 
+HEADLINE_CONTEXT = 512
+
+
+def headline_context(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at a context of 512 tokens, where there are none those at the shortest one."""
+    if rows.empty:
+        return rows
+    wanted = HEADLINE_CONTEXT if (rows["context"] == HEADLINE_CONTEXT).any() else rows["context"].min()
+    return rows[rows["context"] == wanted]
+
+
 def most_threads(kernels: pd.DataFrame) -> pd.DataFrame:
     """The rows that used the largest thread count of the table."""
     return kernels if kernels.empty else kernels[kernels["threads"] == kernels["threads"].max()]

@@ -207,7 +207,7 @@ def test_layers_that_share_an_input_share_its_integers() -> None:
     [
         ({"prompt": ""}, "the prompt is empty; give the model a text"),
         ({"tokens": 0}, "0 tokens are nothing to generate; ask for 1 or more"),
-        ({"backend": "gpu"}, "backend 'gpu' is unknown; use one of cpu, reference, rtl"),
+        ({"backend": "gpu"}, "backend 'gpu' is unknown; use one of native, cpu, reference, rtl"),
         ({"tokens": 504}, "a prompt of 9 tokens and 504 new ones exceed the model's context of 512; shorten"),
         ({"temperature": -1}, "temperature -1 is no temperature; use 0 for greedy decoding"),
         ({"temperature": float("nan")}, "temperature nan is no temperature"),

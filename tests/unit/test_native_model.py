@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from nmforge import reference
-from nmforge.artifact import load_linears, read_header
+from nmforge.artifact import RawTensor, load_linears, read_header
 from nmforge.compress import compress_checkpoint
 from nmforge.config import CalibrationConfig
 from nmforge.errors import NmforgeError
@@ -17,7 +17,6 @@ from nmforge.generation import generate
 from nmforge.kernels.cpu import available_isas
 from nmforge.models.sources import prepare_checkpoint
 from nmforge.native_model import LAYERS, LlamaShape, as_bf16, bf16_to_float32, float32_to_bf16, load_native
-from nmforge.artifact import RawTensor
 from nmforge.spec import DENSE, DesignPoint, Pattern
 
 TOKENS = [72, 101, 108, 108, 111, 32, 119, 111, 114, 108, 100, 3, 250, 7, 9, 200, 31, 64, 90]
@@ -168,7 +167,12 @@ def test_a_token_outside_the_vocabulary(sparse: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("model_type", "qwen2"), ("hidden_act", "gelu"), ("rope_parameters", {"rope_type": "yarn"}), ("attention_bias", True)],
+    [
+        ("model_type", "qwen2"),
+        ("hidden_act", "gelu"),
+        ("rope_parameters", {"rope_type": "yarn"}),
+        ("attention_bias", True),
+    ],
 )
 def test_models_it_has_no_code_for(sparse: Path, key: str, value: object) -> None:
     config = {**read_header(sparse)["model"]["config"], key: value}

@@ -19,9 +19,10 @@ TABLES = [
     "boards",
     "claims",
 ]
-FIGURES = {  # and the table each one reads
+FIGURES = {  # and the tables each one reads
     "storage": "storage",
     "speedup": "kernels",
+    "roofline": "kernels limits",
     "llama7b_scaling": "scaling",
     "accuracy_frontier": "accuracy",
     "fpga": "fpga",

@@ -4,7 +4,9 @@
 rule figure:
     input:
         sources("figures"),
-        lambda wildcards: f"results/tables/{FIGURES[wildcards.figure]}.parquet",
+        lambda wildcards: expand(
+            "results/tables/{table}.parquet", table=FIGURES[wildcards.figure].split()
+        ),
     output:
         multiext("paper_figures/{figure}", ".pdf", ".png", ".csv"),
     log:

@@ -8,6 +8,7 @@ rule scaling:
         ),
         "results/tables/kernels.parquet",
         "results/tables/fpga.parquet",
+        "results/tables/decode.parquet",
     output:
         parquet="results/tables/scaling.parquet",
         csv="results/tables/scaling.csv",

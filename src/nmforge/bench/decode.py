@@ -1,6 +1,6 @@
 """Decode speed: one token a step behind a context of given length, candidates alternated in one process.
 
-    candidate -> set_context(n) -> seconds of some steps -> rows of table `decode`
+candidate -> set_context(n) -> seconds of some steps -> rows of table `decode`
 """
 
 from __future__ import annotations
@@ -180,7 +180,12 @@ def _in_memory_together(formats: Sequence[str]) -> list[list[str]]:
 
 
 def run_decode(
-    model: str, candidates: Mapping[str, Candidate], contexts: Iterable[int], threads: int, seconds: float, rounds: int = 5
+    model: str,
+    candidates: Mapping[str, Candidate],
+    contexts: Iterable[int],
+    threads: int,
+    seconds: float,
+    rounds: int = 5,
 ) -> list[Row]:
     """Rows of table `decode`: at every context, `rounds` turns of each candidate, of about `seconds` in all."""
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
@@ -196,7 +201,8 @@ def run_decode(
                 samples[name] += candidate.seconds(steps[name])
         bandwidth = float(np.median(bandwidths))
         rows += [
-            _row(model, name, candidates[name], context, threads, samples[name], bandwidth, run_id) for name in candidates
+            _row(model, name, candidates[name], context, threads, samples[name], bandwidth, run_id)
+            for name in candidates
         ]
     return rows
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmforge import provenance
+from nmforge import provenance, records
 from nmforge.bench.caches import last_level_cache
 from nmforge.bench.timer import summarize
 from nmforge.kernels.cpu import _cpu, choose_isa
@@ -36,6 +38,12 @@ def read_bandwidth(threads: int, size: int | None = None, repeats: int = 3) -> f
     """Bytes a second that `threads` threads read of `size` bytes (default: `streamed_bytes`), the median of repeats."""
     size = size or streamed_bytes()
     return size / median(_seconds(lambda: _cpu.read_bytes(choose_isa(), _memory(size), threads), repeats))
+
+
+def write_limits(threads: Iterable[int], out: Path) -> None:
+    """Measure the limits for each number of threads and write table `limits`."""
+    run_id = uuid.uuid4().hex[:12]
+    records.write_point(out, "limits", [row for count in threads for row in limit_rows(count, run_id)])
 
 
 def limit_rows(threads: int, run_id: str) -> list[Row]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from nmforge.claims.entry import LLAMA, NOT_REACHED, REPRODUCED, Entry, Tables, factor, missing, table_of
-from nmforge.selection import at, most_threads, multipliers, origin, pattern_name
+from nmforge.selection import at, headline_context, most_threads, multipliers, origin, pattern_name
 
 
 def llama_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
@@ -19,7 +19,7 @@ def llama_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
         rows = rows if rows.empty else rows[(rows["pattern"] == "2:4") & rows["speedup_vs_dense"].notna()]
         if platform != "FPGA" and len(rows):
             family = "ours" if (rows["family"] == "ours").any() else "paper"
-            rows = most_threads(rows[rows["family"] == family])
+            rows = headline_context(most_threads(rows[rows["family"] == family]))
         if rows.empty:
             reason = "no CUDA device was measured" if platform == "GPU" else "no 2:4 and dense rows at its shapes"
             yield missing(claim, "1.36x", platform, reason)
@@ -28,13 +28,31 @@ def llama_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
         baseline = f"dense INT{row['bits']}, " + (
             "same kernels" if platform != "FPGA" else "equal clock and multipliers"
         )
-        where = f"{platform}, 2:4 INT{row['bits']}, linear layers" + (
-            f", {row['engine']} {row['rows']:.0f}x{row['cols']:.0f}" if platform == "FPGA" else ", M=1, streamed"
-        )
+        where = f"{platform}, 2:4 INT{row['bits']}, {_part(row)}"
         source = str(row["source"])
         if here is None and source == "measured here" and not kernels.empty:
             source = origin(kernels, None)  # the scaling table was made where the kernels ran; its reader is elsewhere
         yield factor(claim, LLAMA, float(row["speedup_vs_dense"]), where, baseline, source)
+        yield from _whole_model(claim, row, scaling, source)
+
+
+def _part(row: pd.Series) -> str:
+    """Which part of the model a row of the scaling table counts."""
+    if row["platform"] == "FPGA":
+        return f"linear layers, {row['engine']} {row['rows']:.0f}x{row['cols']:.0f}"
+    return f"whole model, context {row['context']}" if row["context"] else "linear layers, M=1, streamed"
+
+
+def _whole_model(claim: str, row: pd.Series, scaling: pd.DataFrame, source: str) -> Iterator[Entry]:
+    """A model that was decoded as a whole also stands against dense bf16 on the same kernels, and the peers."""
+    if not row["context"]:
+        return
+    same = at(scaling, platform=row["platform"], device=row["device"], threads=row["threads"], context=row["context"])
+    rivals = same[((same["bits"] == 16) & (same["family"] == "ours")) | (same["family"] == "peer")]
+    for _, rival in rivals.iterrows():
+        against = "dense bf16, same decoder" if rival["family"] == "ours" else f"{rival['kernel']}"
+        ratio = float(rival["us_per_token"]) / float(row["us_per_token"])
+        yield factor(claim, LLAMA, ratio, f"{row['platform']}, 2:4 INT{row['bits']}, {_part(row)}", against, source)
 
 
 def pattern_entries(tables: Tables, here: str | None) -> Iterator[Entry]:

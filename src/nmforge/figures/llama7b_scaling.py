@@ -17,7 +17,7 @@ from nmforge.figures.style import (
     tidy,
     write_value,
 )
-from nmforge.selection import library_name, most_threads
+from nmforge.selection import headline_context, library_name, most_threads
 
 TABLES = ("scaling",)
 CLAIM = 1.36
@@ -43,7 +43,7 @@ def _bars(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
     if platform == "FPGA":
         rows = rows.assign(value=rows["speedup_vs_dense"], quantity="speed-up over dense INT4")
     else:
-        rows = most_threads(rows[rows["family"].isin(["ours", "peer"])])
+        rows = headline_context(most_threads(rows[rows["family"].isin(["ours", "peer"])]))
         rows = rows.assign(value=rows["tokens_per_s"], quantity="tokens/s")
     rows = rows.assign(
         series=[series_name(p, b) for p, b in zip(rows["pattern"], rows["bits"], strict=True)],
