@@ -95,9 +95,7 @@ class KernelsConfig(Section):
 class DecodeConfig(Section):
     """Decoding one token after another on this machine."""
 
-    designs: list[str] = Field(
-        [], description="Design points that are decoded; empty: the last one of each pattern and bits."
-    )
+    designs: list[str] = Field([], description="Those that are decoded; empty: the last of each pattern and bits.")
     contexts: list[PositiveInt] = Field([32, 512], description="Tokens in the cache while one more is decoded.")
     seconds: float = Field(1.0, gt=0, description="Time budget of one candidate at one context.")
     llama7b: list[str] = Field([], description="Formats of a random LLaMA-7B that are decoded as well; gigabytes.")
@@ -181,7 +179,7 @@ class Config(Section):
         return self
 
     def decoded_designs(self) -> list[str]:
-        """Design points of the decode benchmark: those named, else the dense one and the last of each pattern in INT4."""
+        """Design points of the decode benchmark: those named, else the last of each pattern and bits."""
         if self.decode.designs:
             return [self.design(name).id for name in self.decode.designs]
         last = {(d.pattern, d.bits): d.id for d in self.designs if d.bits in (3, 4, 16) and not d.recovery}

@@ -86,13 +86,14 @@ def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, o
 def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, object]]:
     """One row per format and context of a LLaMA-7B that was decoded as a whole on this kind of machine."""
     whole = decode if decode.empty else decode[decode["model"] == "llama-7b"]
-    for (candidate, context), rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
+    for _, rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
         row = rows.loc[rows["median_us"].idxmin()]
+        candidate = row["candidate"]
         pattern, bits = decoded_format(str(candidate))
         yield {
             "platform": platform_name(row["device"]),
             "design_id": design_name(pattern, bits),
-            "context": int(context),
+            "context": int(row["context"]),
             "tokens_per_s": row["tokens_per_s"],
             "us_per_token": row["median_us"],
             "bytes_per_token": row["bytes_per_token"],

@@ -5,6 +5,7 @@ Shared by scaling, claims and figures, so that the ledger and the pictures can n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ LIBRARIES = {"onnxruntime": "ONNX Runtime", "torch": "torch", "llamacpp": "llama
 
 def library_name(kernel: str) -> str:
     """Name of the library behind a peer kernel such as `onnxruntime-int4`."""
-    prefix = kernel.removeprefix("gpu-").split("-")[0]
+    prefix = re.split(r"[- ]", kernel.removeprefix("gpu-"))[0]
     return LIBRARIES.get(prefix, prefix)
 
 

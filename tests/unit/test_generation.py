@@ -220,7 +220,7 @@ def test_sentences(artifact: Path, change: dict[str, Any], sentence: str) -> Non
         generate(**arguments)
 
 
-@pytest.mark.parametrize("act", [lambda a: generate(a, PROMPT), lambda a: load_model(a, cpu_backend(1))])
+@pytest.mark.parametrize("act", [lambda a: generate(a, PROMPT, backend="cpu"), lambda a: load_model(a, cpu_backend(1))])
 def test_a_dense_artifact_has_no_integers(checkpoint: Path, act: Callable[[Path], object]) -> None:
     dense = artifact_of(checkpoint, DesignPoint("dense", DENSE, "none", "none", 16, 0))
     with pytest.raises(NmforgeError, match=r"of design dense has no compressed layers.*; name the artifact of a"):

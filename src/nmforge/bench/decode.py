@@ -26,14 +26,18 @@ from nmforge.kernels.peers.process import peers
 from nmforge.native_model import NativeModel, load_native
 
 ROOM = 64  # tokens beyond the longest context
+ROUNDS = 5
 Row = dict[str, object]
 
 
 class Candidate(Protocol):
     """Something that decodes. `family` is `ours` or `peer`; `isa` an instruction set or `library`."""
 
-    family: str
-    isa: str
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def isa(self) -> str: ...
 
     def set_context(self, tokens: int) -> None:
         """Put that many tokens into the cache."""
@@ -185,15 +189,14 @@ def run_decode(
     contexts: Iterable[int],
     threads: int,
     seconds: float,
-    rounds: int = 5,
 ) -> list[Row]:
-    """Rows of table `decode`: at every context, `rounds` turns of each candidate, of about `seconds` in all."""
+    """Rows of table `decode`: at every context, five turns of each candidate, of about `seconds` in all."""
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
     for context in tqdm(list(contexts), desc=f"decode {model}", unit="context", disable=None):
-        steps = {name: _prepare(candidate, context, seconds / rounds) for name, candidate in candidates.items()}
+        steps = {name: _prepare(candidate, context, seconds / ROUNDS) for name, candidate in candidates.items()}
         samples: dict[str, list[float]] = {name: [] for name in candidates}
         bandwidths = []
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             bandwidths.append(read_bandwidth(threads))
             for name, candidate in candidates.items():
                 wait_until_quiet()

@@ -1,4 +1,4 @@
-"""Kernels on the roofline of this machine: dense-equivalent multiply-adds a second against those per byte of weights."""
+"""Kernels on the roofline of this machine: multiply-adds a second against those per byte of weights."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame) -> Figure:
-    """Log-log axes: the slope of memory, the ceiling of the multipliers, our kernels filled and the libraries' hollow."""
+    """Log-log axes: the slope of memory and the ceiling of the multipliers; ours filled, libraries hollow."""
     if rows.empty:
         figure = blank(COLUMN, 1.2)
         say(figure.add_subplot(), "roofline: not measured here")
@@ -105,7 +105,7 @@ def _legend(axes: Axes, points: pd.DataFrame, sizes: list[int]) -> None:
         Line2D([], [], marker=MARKERS[i], linestyle="", color=QUIET, markersize=4, label=f"M = {m}")
         for i, m in enumerate(sizes)
     ]
-    axes.legend(handles=handles, loc="lower right", fontsize=6.5, handletextpad=0.1, labelspacing=0.25, borderpad=0.2)
+    axes.legend(handles=handles, loc="lower right", handletextpad=0.1, labelspacing=0.25, borderpad=0.2)
 
 
 def _foot(rows: pd.DataFrame, points: pd.DataFrame) -> str:
@@ -113,6 +113,6 @@ def _foot(rows: pd.DataFrame, points: pd.DataFrame) -> str:
     threads = int(points["threads"].max())
     return (
         f"Filled: ours; hollow: the fastest of {', '.join(libraries)}. Weights streamed from memory, {threads} "
-        f"thread{'s' if threads != 1 else ''}. Sparse kernels skip multiplications, so their ceiling is higher than the "
-        f"line. {measured(rows)}."
+        f"thread{'s' if threads != 1 else ''}. Sparse kernels skip multiplications: their ceiling is higher. "
+        f"{measured(rows)}."
     )
