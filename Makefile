@@ -35,7 +35,7 @@ readme: $(ready) ## put the figure and the ledger of the last run into README.md
 	@cp paper_figures/accuracy_frontier.png docs/accuracy_frontier.png
 	@$(in_venv) nmforge claims --into README.md
 
-peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, some minutes
+peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2

@@ -40,7 +40,7 @@ class Pair:
 OURS_2OF4 = Query("ours", "2:4", (4,))
 OURS_INT4 = Query("ours", "dense", (4,))
 OURS_INT3 = Query("ours", "dense", (3,))
-FULL_PRECISION = Query("peer", "dense", (16, 32))  # torch, fp32 or bf16/fp16: the faster one is the baseline
+FULL_PRECISION = Query("peer", "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
 PEER_INT4 = Query("peer", "dense", (4,))
 
 

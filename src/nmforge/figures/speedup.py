@@ -42,7 +42,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _platform(kernels: pd.DataFrame, platform: str) -> list[pd.DataFrame]:
-    """Bars of each M; a run without a dense torch row has no baseline and gives no bars."""
+    """Bars of each M; a run without a dense float row has no baseline and gives no bars."""
     parts: list[pd.DataFrame] = []
     if kernels.empty:
         return parts
@@ -104,7 +104,7 @@ def plot(rows: pd.DataFrame) -> Figure:
             _panel(axes, here[here["m"] == m], labels[platform], first=i == 0)
             axes.set_title(f"{platform}, M = {m}")
             if i == len(sizes) // 2:
-                axes.set_xlabel("speed-up over the faster dense torch matmul", labelpad=2)
+                axes.set_xlabel("speed-up over the fastest dense float matmul", labelpad=2)
         top -= height + gap
     foot(figure, text, 0.05 / total)
     return figure
