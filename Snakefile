@@ -18,7 +18,7 @@ configfile: "config.yaml"
 
 
 try:
-    SETTINGS = parse_config(config, "config.yaml")
+    SETTINGS = parse_config(config, ", ".join(map(str, workflow.configfiles)))
 except NmforgeError as error:
     raise WorkflowError(str(error))
 validate(config, "workflow/schemas/config.schema.json", set_default=False)

@@ -87,7 +87,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
     """One row per format and context of a LLaMA-7B that was decoded as a whole on this kind of machine."""
     whole = decode if decode.empty else decode[decode["model"] == "llama-7b"]
     for _, rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
-        row = rows.loc[rows["median_us"].idxmin()]
+        row = rows.sort_values("median_us", kind="stable").iloc[0]
         candidate = row["candidate"]
         pattern, bits = decoded_format(str(candidate))
         yield {

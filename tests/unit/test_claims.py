@@ -139,7 +139,7 @@ def test_of_three_runs_the_median_ratio_counts() -> None:
 
 
 def test_llama_takes_the_scaling_table_as_it_is() -> None:
-    base = {"pattern": "2:4", "bits": 4, "family": "ours", "threads": 2, "source": "measured here"}
+    base = {"pattern": "2:4", "bits": 4, "family": "ours", "threads": 2, "source": "measured here", "context": 0}
     fpga = {"engine": "gemm", "rows": 8, "cols": 8, "family": None, "source": "modelled"}
     scaling = [
         {**base, "platform": "CPU", "speedup_vs_dense": 1.36},
@@ -148,6 +148,23 @@ def test_llama_takes_the_scaling_table_as_it_is() -> None:
     rows = rows_of({"scaling": scaling}, "LLaMA-7B").set_index("platform")
     assert list(rows["verdict"]) == ["not measurable here", "reproduced", "exceeded"]
     assert list(rows["source"])[1:] == ["measured here", "modelled"]
+
+
+def test_a_llama_decoded_as_a_whole_stands_against_bf16_and_the_peers() -> None:
+    base = {"platform": "CPU", "device": "x", "threads": 2, "source": "measured here", "context": 512}
+    scaling = [
+        {**base, "pattern": "2:4", "bits": 4, "family": "ours", "kernel": "2:4-int4", "us_per_token": 50.0,
+         "speedup_vs_dense": 1.3},
+        {**base, "pattern": "dense", "bits": 4, "family": "ours", "kernel": "dense-int4", "us_per_token": 65.0},
+        {**base, "pattern": "dense", "bits": 16, "family": "ours", "kernel": "dense-bf16", "us_per_token": 250.0},
+        {**base, "pattern": "dense", "bits": 4, "family": "peer", "kernel": "llamacpp-q4_0", "us_per_token": 90.0},
+    ]  # fmt: skip
+    far = [{**row, "context": 2048, "us_per_token": 1e3, "speedup_vs_dense": 9.0} for row in scaling]
+    rows = rows_of({"scaling": scaling + far}, "LLaMA-7B")
+    found = rows[rows["platform"].str.contains("context 512")]
+    assert list(found["ours_value"]) == [1.3, 5.0, 1.8]
+    assert list(found["baseline"])[1:] == ["dense bf16, same decoder", "llamacpp-q4_0"]
+    assert not rows["platform"].str.contains("2048").any()
 
 
 def fpga_rows(mismatches: int) -> list[dict[str, object]]:

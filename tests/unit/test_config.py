@@ -6,15 +6,18 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from nmforge.cli import main
 from nmforge.compress import check_design
-from nmforge.config import Config, load_config, parse_config
+from nmforge.config import Config, DesignConfig, load_config, parse_config
 from nmforge.errors import NmforgeError
 from nmforge.figures import FIGURES
+from nmforge.pruning import JOINT_PRUNERS, PRUNERS
+from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -91,6 +94,13 @@ def test_studies_are_valid_once_merged_with_the_default() -> None:
         config = parse_config(GOOD | yaml.safe_load(study.read_text()), study.name)
         for design in config.designs:
             check_design(design.point())
+
+
+def test_the_config_knows_every_pruner_and_quantizer() -> None:
+    fields = DesignConfig.model_fields
+    pruners, quantizers = (set(get_args(fields[name].annotation)) for name in ("pruner", "quantizer"))
+    assert pruners == {"none", *PRUNERS, *JOINT_PRUNERS}
+    assert quantizers == {"none", *QUANTIZERS, *CALIBRATED_QUANTIZERS}
 
 
 def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:

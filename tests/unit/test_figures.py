@@ -144,6 +144,18 @@ def kernels_table(*, cuda: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def limits_table() -> pd.DataFrame:
+    values = {"read_streamed": 50e9, "read_resident": 120e9, "int8_peak": 1000e9}
+    base = {"device": "AMD EPYC 7B13", "isa": "avx512vbmi", "spread": 1e8, "repeats": 15, "run_id": "r", **WHERE}
+    return pd.DataFrame(
+        [
+            {**base, "quantity": name, "value": value * threads / 2, "unit": "bytes/s", "threads": threads}
+            for name, value in values.items()
+            for threads in (1, 2)
+        ]
+    )
+
+
 def scaling_rows() -> pd.DataFrame:
     def row(platform: str, design: str, pattern: str, bits: int, us: float, family: str | None) -> dict[str, object]:
         return {
@@ -152,6 +164,7 @@ def scaling_rows() -> pd.DataFrame:
             "pattern": pattern,
             "bits": bits,
             "family": family,
+            "context": 0,
             "us_per_token": us,
             "tokens_per_s": 1e6 / us,
             "threads": 2,
@@ -222,6 +235,7 @@ BUILDERS = {
     "accuracy": accuracy_table,
     "storage": storage_table,
     "kernels": kernels_table,
+    "limits": limits_table,
     "scaling": scaling_rows,
     "fpga": fpga_table,
     "boards": boards_table,
@@ -341,8 +355,7 @@ def test_cuda_rows_get_their_own_panels() -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_an_empty_table_is_a_sentence_not_a_crash(name: str) -> None:
-    table = FIGURES[name].tables[0]
-    figure = picture(name, **{table: BUILDERS[table]().iloc[:0]})
+    figure = picture(name, **{table: BUILDERS[table]().iloc[:0] for table in FIGURES[name].tables})
     assert "not measured here" in words(figure)
 
 
@@ -387,6 +400,16 @@ def test_a_pattern_run_on_two_builds_is_drawn_on_its_own() -> None:
     rows = FIGURES["fpga"].data({"fpga": pd.concat([rtl, table], ignore_index=True)})
     work = rows[rows["quantity"] == "work"].set_index("pattern")
     assert work.loc["2:4", "value"] == 64 * 2131
+
+
+def test_roofline_points_lie_where_their_times_put_them() -> None:
+    rows = FIGURES["roofline"].data({"kernels": kernels_table(), "limits": limits_table()})
+    ours = rows[(rows["series"] == "2:4 INT4") & (rows["m"] == 16)].iloc[0]
+    assert ours["rate"] == pytest.approx(16 * 4096 * 4096 / (480 * 4.0) * 1e6)
+    assert ours["intensity"] == pytest.approx(16 * 4096 * 4096 / ours["weight_bytes"])
+    limits = rows[rows["kind"] == "limit"].set_index("name")["rate"]
+    assert dict(limits) == {"read_streamed": 50e9, "int8_peak": 1000e9}  # of two threads
+    assert "paper" not in set(rows["family"])
 
 
 def test_claims_of_the_paper_are_named_where_they_belong() -> None:

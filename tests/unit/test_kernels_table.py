@@ -18,13 +18,13 @@ from nmforge.spec import GemmShape, Pattern, QuantScheme
 
 def problem(kernel: Kernel, m: int = 3, copies: int = 1) -> Problem:
     rng = np.random.default_rng(0)
-    linear = random_linear(rng, 40, 128, kernel.pattern, kernel.code_bits, 64)
+    linear = random_linear(rng, 48, 128, kernel.pattern, kernel.code_bits, 64)
     return Problem(linear, rng.standard_normal((m, 128), dtype=np.float32), 2, copies)
 
 
 def reason(kernel: Kernel, group_size: int = 64) -> str | None:
     scheme = QuantScheme(kernel.code_bits, group_size)
-    return kernel.supports(kernel.pattern, scheme, GemmShape(3, 40, 128))
+    return kernel.supports(kernel.pattern, scheme, GemmShape(3, 48, 128))
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -37,7 +37,7 @@ def test_products(name: str, copies: int) -> None:
         task = problem(kernel, m, copies)
         prepared = kernel.prepare(task)
         prepared.run()
-        assert prepared.output().shape == (m, 40) and prepared.weight_bytes > 0
+        assert prepared.output().shape == (m, 48) and prepared.weight_bytes > 0
         check(kernel, task, prepared.output())
 
 
@@ -52,6 +52,13 @@ def test_reasons_of_the_peer() -> None:
     assert reason(KERNELS["onnxruntime-int4"], 0) is None  # one group of 128
     assert "no blocks of 96" in str(onnx_peer.why_unsupported(4, 96))
     assert "not 3" in str(onnx_peer.why_unsupported(3, 64))
+
+
+def test_smaller_blocks_hold_the_same_weights() -> None:
+    linear = random_linear(np.random.default_rng(3), 8, 128, Pattern(1, 1), 4, 64)
+    small = onnx_peer.regrouped(linear, 32)
+    assert small.group_mult.shape == (8, 4)
+    np.testing.assert_array_equal(reference.dequantize(small), reference.dequantize(linear))
 
 
 def test_peer_gets_the_same_weights() -> None:

@@ -75,6 +75,29 @@ def test_time_is_the_weighted_sum_over_224_layers() -> None:
     assert list(table.columns) == COLUMNS
 
 
+def decoded(candidate: str, family: str, context: int, us: float) -> dict[str, object]:
+    return {
+        "model": "llama-7b", "candidate": candidate, "family": family, "device": CPU, "isa": "avx2", "threads": 2,
+        "context": context, "median_us": us, "tokens_per_s": 1e6 / us, "bytes_per_token": 3e9, **WHERE,
+    }  # fmt: skip
+
+
+def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
+    summed = pd.DataFrame(kernel("dense", 4, (10.0, 30.0, 20.0)))
+    other = {**decoded("dense-int4", "ours", 32, 1.0), "model": "smollm2-135m"}
+    assert list(scaling_table(summed, NO_FPGA, pd.DataFrame([other]))["context"]) == [0]
+    whole = [
+        decoded(name, family, context, us * (1 + context / 1000))
+        for name, family, us in (("dense-int4", "ours", 80e3), ("2:4-int4", "ours", 60e3), ("llamacpp-q4_0", "peer", 1e5))
+        for context in (32, 512)
+    ]
+    table = scaling_table(summed, NO_FPGA, pd.DataFrame([*whole, other])).set_index(["kernel", "context"])
+    assert len(table) == 6
+    assert table.loc[("2:4-int4", 512), "speedup_vs_dense"] == pytest.approx(80 / 60)
+    assert table.loc[("llamacpp-q4_0", 32), ["pattern", "bits"]].tolist() == ["dense", 4]
+    assert table.loc[("2:4-int4", 32), "us_per_token"] == pytest.approx(60e3 * 1.032)
+
+
 def test_speedup_is_against_dense_weights_of_the_same_kernels() -> None:
     rows = kernel("dense", 4, (10.0, 30.0, 20.0)) + kernel("2:4", 4, (8.0, 24.0, 16.0))
     rows += kernel("dense", 16, (50.0, 150.0, 100.0), family="peer", kernel="torch-bf16")

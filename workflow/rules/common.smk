@@ -36,10 +36,13 @@ CHECKPOINT, TOKENS, DENSE_HIDDEN = (
 )
 ARTIFACT = f"results/artifacts/{MODEL}/{{design}}.nmf.safetensors"
 
-merged = yaml.safe_dump(SETTINGS.model_dump(mode="json"), sort_keys=False)
-if not CONFIG.exists() or CONFIG.read_text() != merged:
-    CONFIG.parent.mkdir(exist_ok=True)
-    CONFIG.write_text(merged)
+
+onstart:
+    merged = yaml.safe_dump(SETTINGS.model_dump(mode="json"), sort_keys=False)
+    if not CONFIG.exists() or CONFIG.read_text() != merged:
+        CONFIG.parent.mkdir(exist_ok=True)
+        CONFIG.write_text(merged)
+
 
 
 def sources(*names):

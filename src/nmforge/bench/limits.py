@@ -18,7 +18,7 @@ from nmforge.bench.timer import summarize
 from nmforge.kernels.cpu import _cpu, choose_isa
 
 RESIDENT_BYTES = 6 * 2**20  # about a layer of 4096 x 4096 at 3 bits
-ROUNDS = 2_000_000
+ROUNDS = 1_000_000
 REPEATS = 15
 Row = dict[str, object]
 

@@ -1,6 +1,8 @@
-"""The peer: ONNX Runtime's `MatMulNBits` (int8 activations, accuracy_level 4) with the same codes and group scales."""
+"""The peer: ONNX Runtime's `MatMulNBits` with the same codes and group scales."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -20,16 +22,27 @@ def why_unsupported(bits: int, group_size: int) -> str | None:
     return None if group_size in BLOCKS else f"MatMulNBits has no blocks of {group_size}; it has {BLOCKS}"
 
 
-def matmul_nbits(problem: Problem) -> Prepared:
-    """One session; with copies, a graph of that many nodes over distinct weights, so that one run streams them all."""
+def matmul_nbits(problem: Problem, block: int | None = None, accuracy_level: int = 4) -> Prepared:
+    """One session; with copies, a graph of that many nodes over distinct weights, so that one run streams them all.
+
+    block: weights that share a stored scale, by default the layer's group; a smaller one repeats the group's scale.
+    accuracy_level: 4 multiplies int8 activations, 0 float32 ones.
+    """
+    linear = problem.linear if block is None else regrouped(problem.linear, block)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = problem.threads
     options.inter_op_num_threads = 1
-    model = build_model(problem.linear, problem.x.shape[0], problem.copies)
+    model = build_model(linear, problem.x.shape[0], problem.copies, accuracy_level)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feed = {"x": problem.x}
-    codes, scales = pack_blocks(problem.linear)
+    codes, scales = pack_blocks(linear)
     return Prepared(lambda: session.run(None, feed), lambda: session.run(["y0"], feed)[0], codes.nbytes + scales.nbytes)
+
+
+def regrouped(linear: CompressedLinear, block: int) -> CompressedLinear:
+    """The same weights with a multiplier for every `block` of them; block divides the group."""
+    mult = np.repeat(linear.group_mult, linear.group_size // block, axis=1)
+    return replace(linear, group_size=block, group_mult=mult)
 
 
 def pack_blocks(linear: CompressedLinear) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +52,7 @@ def pack_blocks(linear: CompressedLinear) -> tuple[np.ndarray, np.ndarray]:
     return biased[:, :, 0::2] | biased[:, :, 1::2] << 4, scales
 
 
-def build_model(linear: CompressedLinear, m: int, copies: int) -> bytes:
+def build_model(linear: CompressedLinear, m: int, copies: int, accuracy_level: int = 4) -> bytes:
     """A serialized ONNX model: x float32[M, K] -> y0, y1, ... float32[M, N], one node per copy of the weights."""
     codes, scales = pack_blocks(linear)
     nodes, weights, outputs = [], [], []
@@ -51,7 +64,7 @@ def build_model(linear: CompressedLinear, m: int, copies: int) -> bytes:
         nodes.append(
             helper.make_node(
                 "MatMulNBits", ["x", f"codes{i}", f"scales{i}"], [f"y{i}"], domain="com.microsoft", K=linear.k,
-                N=linear.n, bits=4, block_size=linear.group_size, accuracy_level=4,
+                N=linear.n, bits=4, block_size=linear.group_size, accuracy_level=accuracy_level,
             )
         )  # fmt: skip
         outputs.append(helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, [m, linear.n]))

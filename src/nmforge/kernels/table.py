@@ -28,7 +28,7 @@ class Kernel:
 
     bits: of a stored weight as the kernel multiplies it (16 and 32: float). stage: `matmul` alone, or `end_to_end`
     with a dequantization before it; a fused kernel has one stage, `matmul`. exact: equals the reference bit for bit.
-    elsewhere: lives in the peers' environment and is timed in its process.
+    elsewhere: lives in the peers' environment and is timed in its process. by_default: measured without `peers: true`.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Kernel:
     on_gpu: bool = False
     exact: bool = False
     elsewhere: bool = False
+    by_default: bool = True
 
     @property
     def code_bits(self) -> int:
@@ -86,7 +87,13 @@ def _elsewhere_supports(block: int, pattern: Pattern, scheme: QuantScheme, shape
 
 def _elsewhere(name: str, bits: int, block: int) -> Kernel:
     supports = partial(_elsewhere_supports, block)
-    return Kernel(name, "peer", DENSE, bits, partial(peers.prepare, kernel=name), supports, elsewhere=True)
+    return Kernel(name, "peer", DENSE, bits, partial(peers.prepare, kernel=name), supports, elsewhere=True, by_default=False)
+
+
+def _onnx(word: str, **settings: int) -> Kernel:
+    """ONNX Runtime with other settings than its fastest."""
+    prepare = partial(onnx_peer.matmul_nbits, **settings)
+    return Kernel(f"onnxruntime-int4-{word}", "peer", DENSE, 4, prepare, _peer_supports, by_default=False)
 
 
 def _ours(pattern: Pattern, bits: int) -> Kernel:
@@ -116,6 +123,9 @@ KERNELS: dict[str, Kernel] = {
         Kernel("torch-bf16", "peer", DENSE, 16, partial(torch_cpu.dense, bits=16), _anything),
         Kernel("gpu-torch-fp16", "peer", DENSE, 16, torch_cuda.matmul_only, _gpu_supports, on_gpu=True),
         Kernel("onnxruntime-int4", "peer", DENSE, 4, onnx_peer.matmul_nbits, _peer_supports),
+        _onnx("block32", block=32),
+        _onnx("level0", accuracy_level=0),
+        _onnx("block32-level0", block=32, accuracy_level=0),
         Kernel("torch-int4", "peer", DENSE, 4, torch_cpu.int4pack, _int4pack_supports),
         _elsewhere("llamacpp-f16", 16, 1),
         _elsewhere("llamacpp-q4_0", 4, 32),
@@ -132,4 +142,4 @@ KERNELS: dict[str, Kernel] = {
     ]
 }
 
-HERE = tuple(name for name, kernel in KERNELS.items() if not kernel.elsewhere)
+HERE = tuple(name for name, kernel in KERNELS.items() if kernel.by_default)

@@ -123,7 +123,7 @@ class Ggml:
         device = self.ggml_backend_get_device(backend)
         registry = self.ggml_backend_dev_backend_reg(device)
         address = self.ggml_backend_reg_get_proc_address(registry, b"ggml_backend_dev_get_extra_bufts")
-        found = []
+        found: list[Any] = []
         if address:
             listed = ctypes.CFUNCTYPE(ctypes.POINTER(P), P)(address)(device)
             while listed and listed[len(found)]:
