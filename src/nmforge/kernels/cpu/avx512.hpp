@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "layout.hpp"
+
 namespace nmforge {
 namespace {
 
@@ -19,7 +21,7 @@ struct Avx512Vnni {
   static constexpr int kBytes = 64;
   static constexpr int kTable = 16;
   static constexpr int kTiles = 2, kTokens = 8;
-  static constexpr int kFlushSteps = 8192;  // four products of at most 255 * 128 a step stay below 2^30
+  static constexpr int kFlushSteps = kChunkSteps;
   static constexpr bool kCodesOnTop = true;
   using Bytes = __m512i;
   using Partial = __m512i;

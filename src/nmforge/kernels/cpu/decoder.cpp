@@ -33,12 +33,10 @@ void multiply_units(const Isa& isa, const Product& product, const Input& input, 
     isa.floats->rows_bf16(w.bf16, w.n, w.k, input.floats.data(), count, begin * kTileRows, last, product.out);
     return;
   }
-  thread_local AlignedBytes scratch;
-  if (count > 1) scratch.reserve(scratch_bytes(*w.layout));
   Job job;
   job.layout = w.layout, job.m = count;
   job.x = input.bytes.data(), job.stride = input.stride, job.step = input.step.data(), job.out_float = product.out;
-  isa.tiles(job, begin, end, scratch.data());
+  isa.tiles(job, begin, end);
 }
 
 // Several products of one input in one phase.

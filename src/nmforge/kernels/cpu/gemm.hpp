@@ -193,49 +193,56 @@ void multiply_packed(const Job& job, int tile) {
   write_tile<V>(job, tile, 0, acc);
 }
 
-// ---- several tokens: unpack tiles once, then multiply blocks of tokens by them -----------------------------------
+// ---- several tokens: unpack a chunk of steps once, then multiply all tokens by it ---------------------------------
 
-// Fills codes[steps][64] (signed) and, with indices, places[steps][64].
-template <class V, int CodeBits, int IndexBits>
-void unpack_tile(const Layout& layout, int tile, std::uint8_t* codes, std::uint8_t* places) {
+// Unpacked steps of Tiles tiles, in the cache nearest to the multipliers; they begin with a block.
+template <int Tiles>
+struct Chunk {
+  static constexpr int kBlocks = kChunkSteps / kBlockSteps + 1;  // a chunk may begin and end inside a block
+  std::uint32_t first_step = 0;
+  int begin = 0, end = 0;  // partial sums
+  alignas(kStepBytes) std::uint8_t codes[Tiles][kBlocks * kBlockSteps][kStepBytes];  // signed
+  alignas(kStepBytes) std::uint8_t places[Tiles][kBlocks * kBlockSteps][kStepBytes];
+};
+
+template <class V, int CodeBits, int IndexBits, int Tiles>
+void unpack(const Layout& layout, int tile, Chunk<Tiles>& chunk) {
   constexpr int kPlaneBytes = (CodeBits + IndexBits) * kStepBytes;
-  const std::uint8_t* block = layout.planes + static_cast<std::size_t>(tile) * layout.blocks * kPlaneBytes;
-  const std::uint32_t* lane_base = layout.lane_base;
-  for (int b = 0; b < layout.blocks; ++b, block += kPlaneBytes) {
-    each_step([&](auto s) {
-      for (int p = 0; p < kStepBytes / V::kBytes; ++p) {
-        V::store(codes + p * V::kBytes, unpack_codes<V, CodeBits, s>(block, p));
-        if constexpr (IndexBits != 0) {
-          const auto base = V::broadcast4(lane_base);
-          V::store(places + p * V::kBytes, unpack_places<V, CodeBits, IndexBits, s, false>(block, p, base));
+  const std::uint32_t start = chunk.begin == 0 ? 0 : layout.flush_end[chunk.begin - 1];
+  const int first = static_cast<int>(start) / kBlockSteps;
+  const int last = (static_cast<int>(layout.flush_end[chunk.end - 1]) + kBlockSteps - 1) / kBlockSteps;
+  chunk.first_step = first * kBlockSteps;
+  for (int i = 0; i < Tiles; ++i) {
+    const std::uint8_t* block = layout.planes + (static_cast<std::size_t>(tile + i) * layout.blocks + first) * kPlaneBytes;
+    const std::uint32_t* lane_base = layout.lane_base + chunk.first_step;
+    std::uint8_t *codes = chunk.codes[i][0], *places = chunk.places[i][0];
+    for (int b = first; b < last; ++b, block += kPlaneBytes) {
+      prefetch<V, CodeBits + IndexBits>(block + kAhead / 2);
+      each_step([&](auto s) {
+        for (int p = 0; p < kStepBytes / V::kBytes; ++p) {
+          V::store(codes + p * V::kBytes, unpack_codes<V, CodeBits, s>(block, p));
+          if constexpr (IndexBits != 0) {
+            const auto base = V::broadcast4(lane_base);
+            V::store(places + p * V::kBytes, unpack_places<V, CodeBits, IndexBits, s, false>(block, p, base));
+          }
         }
-      }
-      codes += kStepBytes, places += kStepBytes, ++lane_base;
-    });
+        codes += kStepBytes, places += kStepBytes, ++lane_base;
+      });
+    }
   }
 }
 
-// Tiles unpacked side by side, `scratch_stride` bytes apart.
-struct Unpacked {
-  const std::uint8_t* codes;
-  const std::uint8_t* places;
-  std::size_t stride;
-};
-
-// Tokens first .. first + Tokens - 1 by Tiles tiles; partial sums stay in registers between two flushes.
+// Adds the chunk's products with tokens first .. first + Tokens - 1 to sums[Tokens][Tiles * 16]; partial sums stay in
+// registers until they end.
 template <class V, int Shift, bool kSelect, int Tiles, int Tokens>
-void multiply_tile(const Job& job, int tile, int first, const Unpacked& from) {
+void multiply_chunk(const Job& job, int tile, int first, const Chunk<Tiles>& chunk, std::int32_t* sums) {
   constexpr int kParts = Tiles * kStepBytes / V::kBytes, kPerTile = kStepBytes / V::kBytes;
   const Layout& layout = *job.layout;
   const std::size_t mult_stride = static_cast<std::size_t>(layout.groups) * kTileRows;
   const std::uint8_t* mult = layout.mult + tile * mult_stride;
   const std::uint8_t* rows = job.x + first * job.stride;
-  alignas(kStepBytes) std::int32_t sums[Tokens][Tiles * kTileRows];
-  for (int t = 0; t < Tokens; ++t) {
-    for (int r = 0; r < Tiles * kTileRows; ++r) sums[t][r] = layout.start[tile * kTileRows + r];
-  }
-  std::uint32_t step = 0;
-  for (int f = 0; f < layout.flushes; ++f) {
+  std::uint32_t step = chunk.begin == 0 ? 0 : layout.flush_end[chunk.begin - 1];
+  for (int f = chunk.begin; f < chunk.end; ++f) {
     typename V::Partial partial[Tokens][kParts];
 #pragma GCC unroll 16
     for (int t = 0; t < Tokens; ++t) {
@@ -244,12 +251,12 @@ void multiply_tile(const Job& job, int tile, int first, const Unpacked& from) {
     }
     for (; step < layout.flush_end[f]; ++step) {
       const std::uint8_t* x = rows + layout.step_base[step];
+      const std::uint32_t at = step - chunk.first_step;
       typename V::Bytes code[kParts], place[kParts];
 #pragma GCC unroll 8
       for (int p = 0; p < kParts; ++p) {
-        const std::size_t at = p / kPerTile * from.stride + step * kStepBytes + p % kPerTile * V::kBytes;
-        code[p] = V::load(from.codes + at);
-        if constexpr (kSelect) place[p] = V::load(from.places + at);
+        code[p] = V::load(chunk.codes[p / kPerTile][at] + p % kPerTile * V::kBytes);
+        if constexpr (kSelect) place[p] = V::load(chunk.places[p / kPerTile][at] + p % kPerTile * V::kBytes);
       }
 #pragma GCC unroll 16
       for (int t = 0; t < Tokens; ++t) {
@@ -270,51 +277,64 @@ void multiply_tile(const Job& job, int tile, int first, const Unpacked& from) {
       const auto scale = V::multiplier(scales + p / kPerTile * mult_stride + p % kPerTile * V::kBytes / 4);
 #pragma GCC unroll 16
       for (int t = 0; t < Tokens; ++t) {
-        std::int32_t* sum = sums[t] + p * V::kBytes / 4;
+        std::int32_t* sum = sums + t * Tiles * kTileRows + p * V::kBytes / 4;
         V::store_ints(sum, V::template flush<Shift>(V::load_ints(sum), partial[t][p], scale));
       }
     }
   }
-  for (int t = 0; t < Tokens; ++t) {
+}
+
+// Tokens token .. last - 1, as many at once as there are left, Tokens at most.
+template <class V, int Shift, bool kSelect, int Tiles, int Tokens>
+void multiply_rest(const Job& job, int tile, int token, int last, const Chunk<Tiles>& chunk, std::int32_t* sums) {
+  for (; token + Tokens <= last; token += Tokens, sums += Tokens * Tiles * kTileRows) {
+    multiply_chunk<V, Shift, kSelect, Tiles, Tokens>(job, tile, token, chunk, sums);
+  }
+  if constexpr (Tokens > 1) multiply_rest<V, Shift, kSelect, Tiles, Tokens / 2>(job, tile, token, last, chunk, sums);
+}
+
+// Tokens first .. last - 1, at most kTokenBlock, by Tiles tiles.
+template <class V, int CodeBits, int IndexBits, int Tiles>
+void multiply_tokens(const Job& job, int tile, int first, int last) {
+  constexpr int kShift = code_shift<V, CodeBits>();
+  const Layout& layout = *job.layout;
+  alignas(kStepBytes) std::int32_t sums[kTokenBlock][Tiles * kTileRows];
+  for (int t = 0; t < last - first; ++t) {
+    for (int r = 0; r < Tiles * kTileRows; ++r) sums[t][r] = layout.start[tile * kTileRows + r];
+  }
+  Chunk<Tiles> chunk;
+  for (chunk.begin = 0; chunk.begin < layout.flushes; chunk.begin = chunk.end) {
+    const std::uint32_t start = chunk.begin == 0 ? 0 : layout.flush_end[chunk.begin - 1];
+    chunk.end = chunk.begin + 1;
+    while (chunk.end < layout.flushes && layout.flush_end[chunk.end] - start <= kChunkSteps) ++chunk.end;
+    unpack<V, CodeBits, IndexBits>(layout, tile, chunk);
+    multiply_rest<V, kShift, IndexBits != 0, Tiles, V::kTokens>(job, tile, first, last, chunk, sums[0]);
+  }
+  for (int t = 0; t < last - first; ++t) {
     for (int i = 0; i < Tiles; ++i) write_tile<V>(job, tile + i, first + t, sums[t] + i * kTileRows);
   }
 }
 
-// All tokens by Tiles tiles.
-template <class V, int CodeBits, int IndexBits, int Tiles>
-void multiply_tokens(const Job& job, int tile, std::uint8_t* scratch) {
-  constexpr int kShift = code_shift<V, CodeBits>();
-  constexpr bool kSelect = IndexBits != 0;
-  const std::size_t stride = unpacked_bytes(*job.layout);
-  std::uint8_t* places = scratch + kGemmTiles * stride;
-  for (int i = 0; i < Tiles; ++i) {
-    unpack_tile<V, CodeBits, IndexBits>(*job.layout, tile + i, scratch + i * stride, places + i * stride);
-  }
-  const Unpacked from{scratch, places, stride};
-  int token = 0;
-  for (; token + V::kTokens <= job.m; token += V::kTokens) {
-    multiply_tile<V, kShift, kSelect, Tiles, V::kTokens>(job, tile, token, from);
-  }
-  for (; token < job.m; ++token) multiply_tile<V, kShift, kSelect, Tiles, 1>(job, tile, token, from);
-}
-
 template <class V, int CodeBits, int IndexBits>
-void multiply_tiles(const Job& job, int begin, int end, std::uint8_t* scratch) {
+void multiply_tiles(const Job& job, int begin, int end) {
   if (job.m == 1) {
     for (int tile = begin; tile < end; ++tile) multiply_packed<V, CodeBits, IndexBits>(job, tile);
     return;
   }
-  int tile = begin;
-  for (; tile + V::kTiles <= end; tile += V::kTiles) {
-    multiply_tokens<V, CodeBits, IndexBits, V::kTiles>(job, tile, scratch);
+  for (int first = 0; first < job.m; first += kTokenBlock) {
+    const int last = job.m - first < kTokenBlock ? job.m : first + kTokenBlock;
+    int tile = begin;
+    for (; tile + V::kTiles <= end; tile += V::kTiles) {
+      multiply_tokens<V, CodeBits, IndexBits, V::kTiles>(job, tile, first, last);
+    }
+    for (; tile < end; ++tile) multiply_tokens<V, CodeBits, IndexBits, 1>(job, tile, first, last);
   }
-  for (; tile < end; ++tile) multiply_tokens<V, CodeBits, IndexBits, 1>(job, tile, scratch);
 }
 
 // Row `CodeBits - 2`, column `IndexBits`.
 template <class V>
-void multiply(const Job& job, int begin, int end, std::uint8_t* scratch) {
-  using Tiles = void (*)(const Job&, int, int, std::uint8_t*);
+void multiply(const Job& job, int begin, int end) {
+  using Tiles = void (*)(const Job&, int, int);
   static constexpr Tiles kTable[3][5] = {
       {multiply_tiles<V, 2, 0>, multiply_tiles<V, 2, 1>, multiply_tiles<V, 2, 2>, multiply_tiles<V, 2, 3>,
        multiply_tiles<V, 2, 4>},
@@ -323,7 +343,7 @@ void multiply(const Job& job, int begin, int end, std::uint8_t* scratch) {
       {multiply_tiles<V, 4, 0>, multiply_tiles<V, 4, 1>, multiply_tiles<V, 4, 2>, multiply_tiles<V, 4, 3>,
        multiply_tiles<V, 4, 4>},
   };
-  kTable[job.layout->code_bits - 2][job.layout->index_bits](job, begin, end, scratch);
+  kTable[job.layout->code_bits - 2][job.layout->index_bits](job, begin, end);
 }
 
 // ---- activations -----------------------------------------------------------------------------------------------

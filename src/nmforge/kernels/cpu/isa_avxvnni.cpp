@@ -8,7 +8,7 @@ namespace nmforge {
 namespace {
 
 struct AvxVnni : Avx2Bytes {
-  static constexpr int kFlushSteps = 8192;  // four products of at most 255 * 8 a step
+  static constexpr int kFlushSteps = kChunkSteps;
 
   static Partial dot(Partial sum, Bytes x, Bytes codes) {
     asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(codes));  // around its builtin GCC copies every sum

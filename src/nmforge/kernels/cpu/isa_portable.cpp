@@ -8,7 +8,7 @@ struct Portable {
   static constexpr int kBytes = 64;
   static constexpr int kTable = 16;
   static constexpr int kTiles = 1, kTokens = 4;
-  static constexpr int kFlushSteps = 8192;
+  static constexpr int kFlushSteps = kChunkSteps;
   static constexpr bool kCodesOnTop = false;
   struct Bytes {
     std::uint8_t at[64];

@@ -23,6 +23,8 @@ constexpr int kBlockSteps = 8;
 constexpr int kTableBytes = 64;  // most activations one selection can reach
 constexpr int kActivationBias = 128;
 constexpr int kGemmTiles = 2;    // most tiles that several tokens meet at once
+constexpr int kTokenBlock = 128;  // most tokens a chunk of steps meets: their sums stay in the cache
+constexpr int kChunkSteps = 64;  // most steps that are unpacked at once, and most of a partial sum
 constexpr int kAhead = 8192;     // bytes a prefetch runs ahead of a product of one token
 
 struct Layout {
@@ -66,26 +68,19 @@ struct FloatOps {
   void (*rows_bf16)(const std::uint16_t* w, int n, int k, const float* x, int m, int begin, int end, float* out);
 };
 
-// What one instruction set offers. `tiles` needs scratch_bytes(layout) bytes of its own; `quantize` returns false
-// where a row holds NaN or infinity.
+// What one instruction set offers; `quantize` returns false where a row holds NaN or infinity.
 struct Isa {
   const char* name;
   int flush_steps;  // most steps of one partial sum
   int table;        // activations one selection reaches
   bool (*available)();
-  void (*tiles)(const Job& job, int begin, int end, std::uint8_t* scratch);
+  void (*tiles)(const Job& job, int begin, int end);
   bool (*quantize)(const float* x, int m, int k, std::uint8_t* out, std::size_t stride, float* step);
   const FloatOps* floats;
   std::uint32_t (*read_bytes)(const std::uint8_t* p, std::size_t bytes);
   std::uint64_t (*multiply_bytes)(int rounds);
   bool signed_activations;  // its products take xq itself, so `start` is zero
 };
-
-// Codes of one tile, a byte each.
-inline std::size_t unpacked_bytes(const Layout& layout) {
-  return static_cast<std::size_t>(layout.blocks) * kBlockSteps * kStepBytes;
-}
-inline std::size_t scratch_bytes(const Layout& layout) { return 2 * kGemmTiles * unpacked_bytes(layout); }
 
 const Isa& isa_portable();
 const Isa& isa_avx2();

@@ -115,11 +115,8 @@ class Linear {
   void multiply(const Job& job, int threads) const {
     if (job.m == 0) return;
     const int chunk = std::max(kGemmTiles, layout().tiles / (4 * std::max(1, threads)) / kGemmTiles * kGemmTiles);
-    const bool unpacks = job.m > 1;
     parallel_for(threads, layout().tiles, chunk, [&](int first, int last, int) {
-      thread_local AlignedBytes scratch;
-      if (unpacks) scratch.reserve(scratch_bytes(layout()));
-      isa_.tiles(job, first, last, scratch.data());
+      isa_.tiles(job, first, last);
     });
   }
 

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "layout.hpp"
+
 namespace nmforge {
 namespace {
 
@@ -12,7 +14,7 @@ struct NeonBytes {
   static constexpr int kBytes = 16;
   static constexpr int kTable = 16;
   static constexpr int kTiles = 1, kTokens = 4;
-  static constexpr int kFlushSteps = 8192;  // four products of at most 255 * 8 a step
+  static constexpr int kFlushSteps = kChunkSteps;
   static constexpr bool kCodesOnTop = false;
   using Bytes = uint8x16_t;
   using Partial = int32x4_t;
