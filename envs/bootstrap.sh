@@ -136,7 +136,7 @@ peers() {
     if is_locked_platform; then
         say "peers 2/3 OpenVINO and build tools, every hash checked"
         pip install -qq --require-hashes --no-deps --only-binary :all: -r <(llama_or_rest 0)
-        say "peers 3/3 llama.cpp from its source, for this processor (six minutes on two cores)"
+        say "peers 3/3 llama.cpp from its source, for this processor (four minutes on two cores)"
         PATH="$PWD/.venv-peers/bin:$PATH" pip install -qq --require-hashes --no-deps --no-build-isolation \
             -r <(llama_or_rest 1)
     else

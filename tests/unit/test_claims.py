@@ -93,7 +93,7 @@ def test_matmul_ratios_name_their_baseline() -> None:
     assert rows["ours_value"].to_dict() == {
         "ours dense INT4 (ours-dense-int4)": 1.71,
         "the fastest library's dense INT4 (ort)": 1.8,
-        "the fastest library's dense floats (torch-fp32)": 8.0,  # fp32 is the faster of the two here, so it is the baseline
+        "the fastest library's dense floats (torch-fp32)": 8.0,  # fp32 is the faster one here
     }
     assert list(rows["verdict"]) == ["reproduced", "exceeded", "exceeded"]
 

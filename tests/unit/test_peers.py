@@ -36,7 +36,7 @@ class Product:
         print("and on stdout")
         time.sleep(0.002)
 
-    def output(self):
+    def output(self, copy):
         return self.weights.x @ self.weights.dense().T
 
     def close(self):
@@ -164,6 +164,21 @@ def test_real_peers_multiply_right(name: str, m: int, copies: int) -> None:
     check(KERNELS[name], task, prepared.output())
     assert prepared.timed is not None and prepared.timed(2) > 0
     assert prepared.weight_bytes >= 64 * 512 / 2
+
+
+@pytest.mark.skipif(peers.why_missing() is not None, reason=str(peers.why_missing()))
+@pytest.mark.parametrize("name", REAL)
+def test_real_peers_multiply_by_every_copy(name: str, tmp_path: Path) -> None:
+    task, ask, file = problem(), peers.peers().request, tmp_path / "y.npy"
+    scales = task.linear.group_mult.astype(np.float32) * task.linear.row_scale[:, None]
+    np.savez(tmp_path / "p.npz", codes=task.linear.codes, scales=scales, x=task.x)
+    ask("prepare", id=-1, kernel=name, threads=1, copies=3, npz=str(tmp_path / "p.npz"))
+    found = []
+    for copy in range(3):
+        ask("output", id=-1, copy=copy, file=str(file))
+        found.append(np.roll(np.load(file), -copy, axis=1))
+    ask("release", id=-1)
+    np.testing.assert_allclose(found[1:], found[:1] * 2, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.skipif(peers.why_missing() is not None, reason=str(peers.why_missing()))

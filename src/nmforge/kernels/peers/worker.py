@@ -6,8 +6,9 @@ The python of `.venv-peers` runs this file by itself; it imports numpy and the p
     hello                                     kernels, versions
     prepare  id kernel threads copies npz     weight_bytes, path (npz: codes int8[N, K], scales float32[N, K / G], x
                                               float32[M, K]; path: which code the library chose)
-    output   id file                          -, and float32[M, N] in the .npy file
-    run      id calls                         seconds of one run; a run multiplies by every copy once
+    output   id copy file                     -, and the product by one copy, float32[M, N], in the .npy file
+    run      id calls                         seconds of one run; a run multiplies by every copy once, and copy i has
+                                              its rows rotated by i, so that no library can take two for one
     release  id                               -
     quantize gguf out kind                    -, and a copy of a model in llama.cpp's format `kind` (`q4_0`, `q4_k_m`)
     load     id gguf threads context          cache_bytes (keys and values of one token), description
@@ -179,8 +180,10 @@ class GgmlProduct:
         else:
             size = (weights.n, weights.k)
             self.ggml.ggml_quantize_chunk(GGML_TYPES[kind], dense.ctypes.data, stored.ctypes.data, 0, *size, None)
-        for tensor in self.tensors:
-            self.ggml.ggml_backend_tensor_set(tensor, stored.ctypes.data, 0, stored.nbytes)
+        rows = stored.reshape(weights.n, -1)
+        for i, tensor in enumerate(self.tensors):
+            turned = np.roll(rows, i, axis=0)
+            self.ggml.ggml_backend_tensor_set(tensor, turned.ctypes.data, 0, turned.nbytes)
         x = np.ascontiguousarray(weights.x, dtype=np.float32)
         self.ggml.ggml_backend_tensor_set(self.x, x.ctypes.data, 0, x.nbytes)
 
@@ -189,11 +192,11 @@ class GgmlProduct:
         if self.ggml.ggml_backend_graph_compute(self.backend, self.graph) != 0:
             raise RuntimeError("ggml_backend_graph_compute failed")
 
-    def output(self) -> np.ndarray:
-        """float32[M, N] of the first copy."""
+    def output(self, copy: int) -> np.ndarray:
+        """float32[M, N]."""
         self.run()
         y = np.empty(self.shape, dtype=np.float32)
-        self.ggml.ggml_backend_tensor_get(self.outputs[0], y.ctypes.data, 0, y.nbytes)
+        self.ggml.ggml_backend_tensor_get(self.outputs[copy], y.ctypes.data, 0, y.nbytes)
         return y
 
     def _free(self) -> None:
@@ -217,7 +220,6 @@ class OpenvinoProduct:
     That is the graph NNCF writes for INT4_SYM, and the CPU plugin runs it as one fully connected node that
     decompresses as it multiplies. Options: one stream, latency hint, dynamic quantization of the activations to int8
     per group of weights (the largest group it quantizes by), and of the precisions f32 and bf16 the faster one here.
-    Every copy is rotated by one row more, so that no pass of the compiler can merge two of them.
     """
 
     def __init__(self, weights: Weights, threads: int, copies: int) -> None:
@@ -249,10 +251,10 @@ class OpenvinoProduct:
         """Infer."""
         infer(self.request)
 
-    def output(self) -> np.ndarray:
-        """float32[M, N] of the first copy."""
+    def output(self, copy: int) -> np.ndarray:
+        """float32[M, N]."""
         self.run()
-        return np.array(self.request.get_output_tensor(0).data, dtype=np.float32)
+        return np.array(self.request.get_output_tensor(copy).data, dtype=np.float32)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -399,8 +401,8 @@ class Worker:
         return {"weight_bytes": product.weight_bytes, "path": product.path}
 
     def output(self, request: Reply) -> Reply:
-        """The product by the first copy, as a file."""
-        np.save(request["file"], self.held[request["id"]].output())
+        """The product by one copy, as a file."""
+        np.save(request["file"], self.held[request["id"]].output(request["copy"]))
         settle()
         return {}
 
