@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,15 @@ def test_streamed_rows_cycle_through_copies(tmp_path: Path, monkeypatch: pytest.
     rows = run_bench([(48, 192)], [1], [1], tmp_path / "b.json", kernels=names, caches=("streamed",), seconds=0.001,
                      llama7b=False)  # fmt: skip
     assert [row["copies"] for row in rows] == [-(-600_000 // int(str(row["weight_bytes"]))) for row in rows]
+
+
+def test_rows_of_another_process_hold_its_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = KERNELS["torch-fp32"]
+    there = replace(torch, name="there", prepare=lambda task: replace(torch.prepare(task), timed=lambda runs: 5e-3))
+    monkeypatch.setitem(KERNELS, "there", there)
+    (row,) = run_bench([(48, 192)], [1], [1], tmp_path / "b.json", kernels=["there"], caches=("resident",),
+                       seconds=0.001, llama7b=False)  # fmt: skip
+    assert row["median_us"] == pytest.approx(5000)
 
 
 def test_unknown_kernel(tmp_path: Path) -> None:
