@@ -14,7 +14,7 @@ sha256 of the header itself. Tensors:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,17 @@ from safetensors import SafetensorError, TensorSpec, safe_open, serialize_file
 
 from nmforge.errors import NmforgeError
 from nmforge.linear import Bool, CompressedLinear, UInt8
-from nmforge.packing.bits import pack_bits, unpack_bits
+from nmforge.packing.bits import pack_bits, packed_bytes, unpack_bits
 from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.provenance import hash_json, sha256_bytes
 from nmforge.records import write_atomically
-from nmforge.spec import Pattern
+from nmforge.spec import Pattern, QuantScheme
 
 FORMAT_VERSION = 1
 METADATA_KEY = "nmforge"
 LAYER_PARTS = ("codes", "indices", "group_mult", "row_scale")
+LAYER_FIELDS = {"pattern": str, "bits": int, "group_size": int, "n": int, "k": int}
+MAX_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ def pack_linear(linear: CompressedLinear, encoding: str) -> dict[str, UInt8 | np
 def unpack_linear(
     parts: Mapping[str, np.ndarray[Any, Any]], pattern: Pattern, bits: int, k: int, encoding: str
 ) -> CompressedLinear:
-    """Inverse of `pack_linear`."""
+    """Inverse of `pack_linear`; raises NmforgeError where the mask keeps another number of weights than the pattern."""
     n = parts["codes"].shape[0]
     kept = k // pattern.of * pattern.keep
     mask: Bool = np.ones((n, k), dtype=np.bool_)
     if not pattern.is_dense:
         mask = index_encoding(encoding).unpack(parts["indices"], pattern, k)
+    if np.count_nonzero(mask) != n * kept:
+        raise NmforgeError(f"indices do not keep {pattern.keep} in every window; compress this layer again")
     codes = np.zeros((n, k), dtype=np.int8)
     codes[mask] = unpack_bits(parts["codes"], bits, kept, signed=True).ravel()
     group_size = k // parts["group_mult"].shape[1]
@@ -147,55 +151,82 @@ def _header_of(handle: Any, path: Path) -> dict[str, Any]:
     text = (handle.metadata() or {}).get(METADATA_KEY)
     if text is None:
         raise NmforgeError(f"{path} has no nmforge header; name a file written by nmforge compress")
-    try:
-        header: dict[str, Any] = json.loads(text)
-        claimed = header.pop("header_sha256")
-    except (ValueError, KeyError) as error:
-        raise NmforgeError(f"artifact {path}: its header is altered; compress it again") from error
-    if claimed != hash_json(header):
-        raise NmforgeError(f"artifact {path}: its header is altered (hash differs); compress it again")
-    if header["format_version"] != FORMAT_VERSION:
+    header = _parse_header(text, path)
+    if header.get("format_version") != FORMAT_VERSION:
         raise NmforgeError(
-            f"artifact {path} has format version {header['format_version']}, this nmforge reads {FORMAT_VERSION}; "
+            f"artifact {path} has format version {header.get('format_version')}, this nmforge reads {FORMAT_VERSION}; "
             "compress it again or use the nmforge that wrote it"
         )
+    _check_fields(header, path)
     return header
+
+
+def _parse_header(text: str, path: Path) -> dict[str, Any]:
+    """The header's JSON, its hash checked and taken off."""
+    try:
+        header = json.loads(text)
+        claimed = header.pop("header_sha256")
+        actual = hash_json(header)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise NmforgeError(f"artifact {path}: its header is altered; compress it again") from error
+    if claimed != actual:
+        raise NmforgeError(f"artifact {path}: its header is altered (hash differs); compress it again")
+    whole: dict[str, Any] = header
+    return whole
+
+
+def _check_fields(header: Mapping[str, Any], path: Path) -> None:
+    """Raise NmforgeError where a field that every reader relies on is missing or of another type."""
+    layers, tensors = header.get("layers"), header.get("tensors")
+    fields = {
+        "layers": isinstance(layers, dict) and all(_is_layer(layer) for layer in layers.values()),
+        "tensors": isinstance(tensors, dict) and all(isinstance(digest, str) for digest in tensors.values()),
+        "index_encoding": isinstance(header.get("index_encoding"), str),
+    }
+    for field, holds in fields.items():
+        if not holds:
+            raise NmforgeError(f"artifact {path}: header field {field} is missing or malformed; compress it again")
+
+
+def _is_layer(layer: Any) -> bool:
+    """Whether a layer's header has every field, and sizes an array can have."""
+    if not isinstance(layer, dict):
+        return False
+    typed = all(type(layer.get(field)) is kind for field, kind in LAYER_FIELDS.items())
+    return typed and all(1 <= layer[size] <= MAX_SIZE for size in ("n", "k"))
 
 
 def verify(path: Path) -> None:
     """Check the hash of every tensor, whatever its type; raises NmforgeError naming the first altered one."""
-    header = read_header(path)
-    with path.open("rb") as handle:
-        length = int.from_bytes(handle.read(8), "little")
-        entries = json.loads(handle.read(length))
-        for name, digest in header["tensors"].items():
-            begin, end = entries[name]["data_offsets"]
-            handle.seek(8 + length + begin)
-            _check_hash(path, name, handle.read(end - begin), digest)
+    for _ in _tensors(path, read_header(path)["tensors"]):
+        pass
 
 
 def load_rest(path: Path) -> dict[str, RawTensor]:
     """Every tensor that belongs to no compressed layer, by name, its hash checked."""
     header = read_header(path)
     layers = {f"{layer}.{part}" for layer in header["layers"] for part in LAYER_PARTS}
-    found = {}
+    return dict(_tensors(path, {name: digest for name, digest in header["tensors"].items() if name not in layers}))
+
+
+def _tensors(path: Path, digests: Mapping[str, str]) -> Iterator[tuple[str, RawTensor]]:
+    """The tensors named, one by one, each with the hash it must have."""
     with path.open("rb") as handle:
         length = int.from_bytes(handle.read(8), "little")
         entries = json.loads(handle.read(length))
-        for name, digest in header["tensors"].items():
-            if name in layers:
-                continue
+        for name, digest in digests.items():
+            if name not in entries or name == "__metadata__":
+                raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")
             begin, end = entries[name]["data_offsets"]
             handle.seek(8 + length + begin)
             data = handle.read(end - begin)
-            _check_hash(path, name, data, digest)
-            found[name] = RawTensor(entries[name]["dtype"], tuple(entries[name]["shape"]), data)
-    return found
+            _check_hash(f"artifact {path}: tensor {name}", data, digest)
+            yield name, RawTensor(entries[name]["dtype"], tuple(entries[name]["shape"]), data)
 
 
-def _check_hash(path: Path, name: str, data: bytes | memoryview, digest: str) -> None:
+def _check_hash(where: str, data: bytes | memoryview, digest: str) -> None:
     if sha256_bytes(data) != digest:
-        raise NmforgeError(f"artifact {path}: tensor {name} is altered (sha256 differs); compress it again")
+        raise NmforgeError(f"{where} is altered (sha256 differs); compress it again")
 
 
 def load_linear(path: Path, name: str) -> CompressedLinear:
@@ -215,15 +246,48 @@ def load_linears(path: Path) -> dict[str, CompressedLinear]:
 
 
 def _load(handle: Any, header: Mapping[str, Any], path: Path, name: str) -> CompressedLinear:
-    layer = header["layers"][name]
-    parts = {}
-    for part in LAYER_PARTS:
-        tensor = f"{name}.{part}"
-        if tensor not in header["tensors"]:
-            continue
-        parts[part] = handle.get_tensor(tensor)
-        _check_hash(path, tensor, parts[part].tobytes(), header["tensors"][tensor])
-    pattern = Pattern.parse(layer["pattern"])
-    linear = unpack_linear(parts, pattern, layer["bits"], layer["k"], header["index_encoding"])
-    linear.check(name)
+    layer, encoding = header["layers"][name], header["index_encoding"]
+    try:
+        pattern = Pattern.parse(layer["pattern"])
+        parts = {
+            part: _read_part(handle, header["tensors"], f"{name}.{part}", dtype, shape)
+            for part, (dtype, shape) in _part_shapes(layer, pattern, encoding).items()
+        }
+        linear = unpack_linear(parts, pattern, layer["bits"], layer["k"], encoding)
+        linear.check("the layer")
+    except NmforgeError as error:
+        raise NmforgeError(f"artifact {path}, {name}: {error}") from error
     return linear
+
+
+def _part_shapes(layer: Mapping[str, Any], pattern: Pattern, encoding: str) -> dict[str, tuple[str, list[int]]]:
+    """Type and shape, as safetensors spells them, of every tensor of a layer."""
+    n, k, bits = layer["n"], layer["k"], layer["bits"]
+    pattern.check_divides(k, "the layer")
+    _, groups = QuantScheme(bits, layer["group_size"]).groups(k, "the layer")
+    shapes = {
+        "codes": ("U8", [n, packed_bytes(k // pattern.of * pattern.keep, bits)]),
+        "group_mult": ("U8", [n, groups]),
+        "row_scale": ("F32", [n]),
+    }
+    if not pattern.is_dense:
+        shapes["indices"] = ("U8", [n, index_encoding(encoding).row_bytes(k, pattern)])
+    return shapes
+
+
+def _read_part(
+    handle: Any, digests: Mapping[str, str], tensor: str, dtype: str, shape: list[int]
+) -> np.ndarray[Any, Any]:
+    """One tensor of a layer, its type and shape checked before it is read, its hash after."""
+    try:
+        digest, found = digests[tensor], handle.get_slice(tensor)
+    except (KeyError, SafetensorError) as error:
+        raise NmforgeError(f"tensor {tensor} is missing; compress it again") from error
+    if (found.get_dtype(), found.get_shape()) != (dtype, shape):
+        raise NmforgeError(
+            f"tensor {tensor} is {found.get_dtype()} {found.get_shape()} where the header has {dtype} {shape}; "
+            "compress it again"
+        )
+    array: np.ndarray[Any, Any] = handle.get_tensor(tensor)
+    _check_hash(f"tensor {tensor}", array.tobytes(), digest)
+    return array

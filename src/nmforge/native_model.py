@@ -26,6 +26,7 @@ Float32 = NDArray[np.float32]
 LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
           "mlp.up_proj", "mlp.down_proj")  # fmt: skip
 NORMS = ("input_layernorm", "post_attention_layernorm")
+MAX_SIZE, MAX_FLOAT = 2**31 - 1, 3e38
 CONTEXT = 8192  # longest cache that is reserved unasked; memory is taken as it fills
 
 
@@ -48,13 +49,13 @@ class LlamaShape:
     def of(cls, config: Mapping[str, Any]) -> LlamaShape:
         """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
         rope = config.get("rope_parameters") or {}
-        kind = rope.get("rope_type", "default")
-        scaled = config.get("rope_scaling")
+        if not isinstance(rope, Mapping):
+            raise NmforgeError(f"model config rope_parameters = {rope!r} is no table; compress the checkpoint again")
         for key, value, known in (
             ("model_type", config.get("model_type"), "llama"),
             ("hidden_act", config.get("hidden_act"), "silu"),
-            ("rope_type", kind, "default"),
-            ("rope_scaling", scaled, None),
+            ("rope_type", rope.get("rope_type", "default"), "default"),
+            ("rope_scaling", config.get("rope_scaling"), None),
             ("attention_bias", config.get("attention_bias", False), False),
         ):
             if value != known:
@@ -62,12 +63,13 @@ class LlamaShape:
                     f"model config {key} = {value!r} is not in the native decoder (it has {known!r}); "
                     "generate with --backend cpu"
                 )
-        heads = config["num_attention_heads"]
+        hidden, heads = _size(config, "hidden_size"), _size(config, "num_attention_heads")
         return cls(
-            config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], heads,
-            config.get("num_key_value_heads") or heads, config.get("head_dim") or config["hidden_size"] // heads,
-            config["vocab_size"], config["max_position_embeddings"],
-            rope.get("rope_theta") or config.get("rope_theta") or 10000.0, config["rms_norm_eps"],
+            hidden, _size(config, "intermediate_size"), _size(config, "num_hidden_layers"), heads,
+            _size(config, "num_key_value_heads", heads), _size(config, "head_dim", hidden // heads),
+            _size(config, "vocab_size"), _size(config, "max_position_embeddings"),
+            _number(config if rope.get("rope_theta") is None else rope, "rope_theta", 1.0, 10000.0),
+            _number(config, "rms_norm_eps", 0.0),
         )  # fmt: skip
 
     @property
@@ -87,6 +89,22 @@ class LlamaShape:
         return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
 
 
+def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    """A size of the config, `default` where it is absent or null."""
+    value = default if config.get(key) is None else config[key]
+    if type(value) is not int or not 1 <= value <= MAX_SIZE:
+        raise NmforgeError(f"model config {key} = {value!r} is no size; compress the checkpoint again")
+    return value
+
+
+def _number(config: Mapping[str, Any], key: str, least: float, default: float | None = None) -> float:
+    """A float32 of the config, at least `least`, `default` where it is absent or null."""
+    value = default if config.get(key) is None else config[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= MAX_FLOAT:
+        raise NmforgeError(f"model config {key} = {value!r} is out of range; compress the checkpoint again")
+    return float(value)
+
+
 @dataclass(frozen=True)
 class BlockWeights:
     """One block: seven layers in the order of LAYERS, compressed or bf16 bits uint16[N, K]; two norms float32."""
@@ -102,7 +120,10 @@ class NativeModel:
         self, shape: LlamaShape, blocks: Sequence[BlockWeights], final_norm: Float32, embedding: UInt16, head: UInt16,
         context: int = CONTEXT, isa: str | None = None,
     ) -> None:  # fmt: skip
-        """embedding, head: bf16 bits uint16[vocabulary, hidden]. context: longest sequence, at most the shape's."""
+        """embedding, head: bf16 bits uint16[vocabulary, hidden]. context: longest sequence, at most the shape's.
+
+        Raises NmforgeError where sizes do not fit each other or the decoder.
+        """
         self.shape, self.context = shape, min(context, shape.context)
         self.isa = choose_isa(isa)
         cosines, sines = shape.rotary(self.context)
@@ -110,10 +131,15 @@ class NativeModel:
             [layer.native if isinstance(layer, CpuLinear) else layer for layer in block.layers] + list(block.norms)
             for block in blocks
         ]
-        self._native = _cpu.LanguageModel(
-            isa=self.isa, heads=shape.heads, kv_heads=shape.kv_heads, head_size=shape.head_size, eps=shape.eps,
-            blocks=parts, final_norm=final_norm, embedding=embedding, head=head, cosines=cosines, sines=sines,
-        )  # fmt: skip
+        try:
+            self._native = _cpu.LanguageModel(
+                isa=self.isa, heads=shape.heads, kv_heads=shape.kv_heads, head_size=shape.head_size, eps=shape.eps,
+                blocks=parts, final_norm=final_norm, embedding=embedding, head=head, cosines=cosines, sines=sines,
+            )  # fmt: skip
+        except ValueError as error:
+            raise NmforgeError(
+                f"the native decoder cannot take this model: {error}; generate with --backend cpu"
+            ) from None
         self._blocks = blocks
         self._head_bytes = head.nbytes
 
@@ -163,25 +189,53 @@ def load_native(artifact: Path, context: int = CONTEXT, isa: str | None = None) 
     Raises NmforgeError for a model that is not LLaMA-shaped, or a damaged or incomplete file.
     """
     header = read_header(artifact)
-    config = header["model"]["config"]
-    shape, rest = LlamaShape.of(config), load_rest(artifact)
+    config = _config_of(header, artifact)
+    try:
+        shape = LlamaShape.of(config)
+    except NmforgeError as error:
+        raise NmforgeError(f"artifact {artifact}: {error}") from error
+    rest = load_rest(artifact)
 
-    def bf16(name: str) -> UInt16:
+    def bf16(name: str, *sizes: int) -> UInt16:
         if name not in rest:
             raise NmforgeError(f"artifact {artifact} lacks tensor {name}; compress it again")
+        _check_sizes(artifact, name, rest[name].shape, sizes)
         return as_bf16(rest[name])
 
-    def block(prefix: str) -> BlockWeights:
-        layers: list[CpuLinear | UInt16] = []
-        for name in (f"{prefix}.{layer}" for layer in LAYERS):
-            compressed = name in header["layers"]
-            layers.append(CpuLinear(load_linear(artifact, name), isa) if compressed else bf16(f"{name}.weight"))
-        return BlockWeights(layers, [bf16_to_float32(bf16(f"{prefix}.{norm}.weight")) for norm in NORMS])
+    def layer(name: str, n: int, k: int) -> CpuLinear | UInt16:
+        if name not in header["layers"]:
+            return bf16(f"{name}.weight", n, k)
+        linear = load_linear(artifact, name)
+        _check_sizes(artifact, name, linear.codes.shape, (n, k))
+        return CpuLinear(linear, isa)
 
-    embedding = bf16("model.embed_tokens.weight")
-    head = embedding if config.get("tie_word_embeddings", False) else bf16("lm_head.weight")
+    def block(prefix: str) -> BlockWeights:
+        layers = [layer(f"{prefix}.{name}", n, k) for name, (n, k) in zip(LAYERS, shape.linear_sizes, strict=True)]
+        return BlockWeights(layers, [bf16_to_float32(bf16(f"{prefix}.{norm}.weight", shape.hidden)) for norm in NORMS])
+
+    embedding = bf16("model.embed_tokens.weight", shape.vocabulary, shape.hidden)
+    tied = config.get("tie_word_embeddings", False)
+    head = embedding if tied else bf16("lm_head.weight", shape.vocabulary, shape.hidden)
     blocks = [block(f"model.layers.{i}") for i in range(shape.blocks)]
-    return NativeModel(shape, blocks, bf16_to_float32(bf16("model.norm.weight")), embedding, head, context, isa)
+    final_norm = bf16_to_float32(bf16("model.norm.weight", shape.hidden))
+    return NativeModel(shape, blocks, final_norm, embedding, head, context, isa)
+
+
+def _config_of(header: Mapping[str, Any], artifact: Path) -> Mapping[str, Any]:
+    """The checkpoint's config in an artifact's header."""
+    model = header.get("model")
+    config = model.get("config") if isinstance(model, dict) else None
+    if not isinstance(config, dict):
+        raise NmforgeError(f"artifact {artifact}: its header has no model config; compress the checkpoint again")
+    return config
+
+
+def _check_sizes(artifact: Path, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if tuple(found) != expected:
+        raise NmforgeError(
+            f"artifact {artifact}: {name} is {list(found)} where its model config has {list(expected)}; "
+            "compress it again"
+        )
 
 
 def as_bf16(tensor: RawTensor) -> UInt16:

@@ -126,14 +126,16 @@ unsigned long long digest_floats(const Isa& isa) {
   Digest digest;
   std::vector<float> x = numbers(kSize, 1), out(kSize), scores(kCount + 16), steps(1);
   const std::vector<float> y = numbers(kSize, 2), many = numbers(2 * kCount * kSize, 3);
-  std::vector<std::uint16_t> half(many.size());
+  std::vector<std::uint16_t> half(many.size()), keys((kCount + 16) * kSize);
   std::vector<std::uint8_t> bytes(2 * kSize);
   ops.to_bf16(many.data(), static_cast<int>(many.size()), half.data()), digest.add(half);
   ops.rms_norm(x.data(), y.data(), kSize, 1e-5f, out.data()), digest.add(out);
   ops.add(x.data(), y.data(), kSize), digest.add(x);
   ops.silu_times(x.data(), y.data(), kSize), digest.add(x);
   ops.rotate(x.data(), y.data(), y.data() + kSize / 2, kSize), digest.add(x);
-  ops.attend(x.data(), half.data(), half.data() + kCount * kSize, kCount, kSize, 0.125f, scores.data(), out.data());
+  for (int t = 0; t < kCount; ++t) ops.put_key(many.data() + t * kSize, kSize, keys.data(), t);
+  digest.add(keys);
+  ops.attend(x.data(), keys.data(), half.data(), kCount, kSize, 0.125f, scores.data(), out.data());
   digest.add(out);
   ops.rows_bf16(half.data(), kCount, kSize, x.data(), 1, 0, kCount, scores.data()), digest.add(scores);
   isa.quantize(x.data(), 1, kSize, bytes.data(), bytes.size(), steps.data()), digest.add(bytes), digest.add(steps);

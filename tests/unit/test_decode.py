@@ -12,7 +12,7 @@ import pytest
 from gguf import GGUFReader
 from gguf.quants import dequantize
 
-from nmforge.bench import decode, llama7b, limits
+from nmforge.bench import decode, limits, llama7b
 from nmforge.bench.decode import Native, decode_llama7b, run_decode
 from nmforge.bench.llama7b import FORMATS, LLAMA_7B, random_model, write_random_gguf
 from nmforge.config import DecodeConfig
@@ -43,6 +43,13 @@ class Clockwork:
 
     def bytes_per_token(self, context: int) -> int:
         return 1000 + context
+
+
+class Closing(Clockwork):
+    closed = 0
+
+    def close(self) -> None:
+        Closing.closed += 1
 
 
 def test_rows_hold_medians_at_their_context() -> None:
@@ -94,11 +101,16 @@ def test_groups_that_are_in_memory_together() -> None:
     names = ["dense-bf16", "2:4-int4", "dense-int4"]
     assert decode._in_memory_together(names) == [["2:4-int4", "dense-int4"], ["dense-bf16", "2:4-int4"]]
     assert decode._in_memory_together(["dense-bf16"]) == [["dense-bf16"]]
+    five = ["2:4-int4", "dense-int4", "1:4-int4", "dense-int3", "dense-bf16"]
+    assert decode._in_memory_together(five) == [five[:3], ["dense-int3", "2:4-int4"], ["dense-bf16", "2:4-int4"]]
 
 
 @pytest.mark.parametrize(
     ("formats", "sentence"),
-    [([], "decode.llama7b names no format; choose from dense-bf16"), (["3:4"], "decode.llama7b has '3:4'; choose from")],
+    [
+        ([], "decode.llama7b names no format; choose from dense-bf16"),
+        (["3:4"], "decode.llama7b has '3:4'; choose from"),
+    ],
 )
 def test_formats_that_are_none(formats: list[str], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(NmforgeError, match=sentence):
@@ -109,9 +121,9 @@ def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.M
     made = []
 
     class Peers:
-        def load(self, gguf: Path, threads: int, context: int) -> Clockwork:
+        def load(self, gguf: Path, threads: int, context: int) -> Closing:
             made.append((gguf.exists(), threads, context))
-            return Clockwork(100)
+            return Closing(100)
 
     small: Callable[[str], object] = lambda name: random_model(name, TINY)  # noqa: E731
     monkeypatch.setattr(decode, "random_model", small)
@@ -122,7 +134,7 @@ def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.M
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert [row["candidate"] for row in rows] == ["2:4-int4", "llamacpp-q4_0", "dense-bf16", "2:4-int4"]
     assert made == [(True, 1, 4 + decode.ROOM)]
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list((tmp_path / "scratch").iterdir()) == [] and Closing.closed == 1
 
 
 def test_limits_are_rates() -> None:

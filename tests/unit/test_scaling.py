@@ -88,7 +88,11 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
     assert list(scaling_table(summed, NO_FPGA, pd.DataFrame([other]))["context"]) == [0]
     whole = [
         decoded(name, family, context, us * (1 + context / 1000))
-        for name, family, us in (("dense-int4", "ours", 80e3), ("2:4-int4", "ours", 60e3), ("llamacpp-q4_0", "peer", 1e5))
+        for name, family, us in (
+            ("dense-int4", "ours", 80e3),
+            ("2:4-int4", "ours", 60e3),
+            ("llamacpp-q4_0", "peer", 1e5),
+        )
         for context in (32, 512)
     ]
     table = scaling_table(summed, NO_FPGA, pd.DataFrame([*whole, other])).set_index(["kernel", "context"])

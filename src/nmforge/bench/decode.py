@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,21 +151,28 @@ def decode_artifacts(
 def decode_llama7b(settings: DecodeConfig, threads: int, with_peers: bool, scratch: Path, out: Path) -> None:
     """Decode with a random LLaMA-7B in the formats of the config; write table `decode`.
 
-    The formats of a group are in memory together and take turns; bf16 takes 13.5 GB, so it meets one compressed format
-    alone. llama.cpp takes part in the other group, on a random Q4_0 file in `scratch` that is deleted again.
+    The formats of a group are in memory together and take turns; the first compressed one is in every group. llama.cpp
+    takes part in the first group, on a random Q4_0 file in `scratch` that is deleted again.
     """
     rows = []
-    for names in _in_memory_together(settings.llama7b):
-        candidates: dict[str, Candidate] = {name: Native(random_model(name), threads) for name in names}
-        gguf = scratch / "llama-7b.Q4_0.gguf"
-        if with_peers and "dense-bf16" not in names:
-            write_random_gguf(gguf)
-            candidates["llamacpp-q4_0"] = peers().load(gguf, threads, max(settings.llama7b_contexts) + ROOM)
-        try:
-            rows += run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
-        finally:
-            gguf.unlink(missing_ok=True)
+    for i, names in enumerate(_in_memory_together(settings.llama7b)):
+        gguf = scratch / "llama-7b.Q4_0.gguf" if with_peers and i == 0 else None
+        rows += _decode_random(names, gguf, settings, threads)
     records.write_point(out, "decode", rows)
+
+
+def _decode_random(names: Sequence[str], gguf: Path | None, settings: DecodeConfig, threads: int) -> list[Row]:
+    """One group, which leaves memory with this function."""
+    candidates: dict[str, Candidate] = {name: Native(random_model(name), threads) for name in names}
+    if gguf is None:
+        return run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
+    try:
+        write_random_gguf(gguf)
+        with closing(peers().load(gguf, threads, max(settings.llama7b_contexts) + ROOM)) as model:
+            both = {**candidates, "llamacpp-q4_0": model}
+            return run_decode("llama-7b", both, settings.llama7b_contexts, threads, settings.seconds)
+    finally:
+        gguf.unlink(missing_ok=True)
 
 
 def _design(artifact: Path) -> str:
@@ -172,15 +180,15 @@ def _design(artifact: Path) -> str:
 
 
 def _in_memory_together(formats: Sequence[str]) -> list[list[str]]:
-    """Groups of formats that fit beside each other: the compressed ones, and bf16 with the first of those."""
+    """Groups of formats that fit into 20 GB: three compressed ones, then each other one with the first of those."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise NmforgeError(f"decode.llama7b has {unknown[0]!r}; choose from {', '.join(FORMATS)}")
     if not formats:
         raise NmforgeError(f"decode.llama7b names no format; choose from {', '.join(FORMATS)}")
     packed = [name for name in formats if FORMATS[name][1] < 16]
-    wide = [name for name in formats if FORMATS[name][1] == 16]
-    return [group for group in [packed, *([name, *packed[:1]] for name in wide)] if group]
+    others = [name for name in formats if name not in packed[:3]]
+    return [group for group in [packed[:3], *([name, *packed[:1]] for name in others)] if group]
 
 
 def run_decode(

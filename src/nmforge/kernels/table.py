@@ -87,12 +87,14 @@ def _elsewhere_supports(block: int, pattern: Pattern, scheme: QuantScheme, shape
 
 def _elsewhere(name: str, bits: int, block: int) -> Kernel:
     supports = partial(_elsewhere_supports, block)
-    return Kernel(name, "peer", DENSE, bits, partial(peers.prepare, kernel=name), supports, elsewhere=True, by_default=False)
+    return Kernel(
+        name, "peer", DENSE, bits, partial(peers.prepare, kernel=name), supports, elsewhere=True, by_default=False
+    )
 
 
-def _onnx(word: str, **settings: int) -> Kernel:
+def _onnx(word: str, block: int | None, accuracy_level: int) -> Kernel:
     """ONNX Runtime with other settings than its fastest."""
-    prepare = partial(onnx_peer.matmul_nbits, **settings)
+    prepare = partial(onnx_peer.matmul_nbits, block=block, accuracy_level=accuracy_level)
     return Kernel(f"onnxruntime-int4-{word}", "peer", DENSE, 4, prepare, _peer_supports, by_default=False)
 
 
@@ -123,9 +125,9 @@ KERNELS: dict[str, Kernel] = {
         Kernel("torch-bf16", "peer", DENSE, 16, partial(torch_cpu.dense, bits=16), _anything),
         Kernel("gpu-torch-fp16", "peer", DENSE, 16, torch_cuda.matmul_only, _gpu_supports, on_gpu=True),
         Kernel("onnxruntime-int4", "peer", DENSE, 4, onnx_peer.matmul_nbits, _peer_supports),
-        _onnx("block32", block=32),
-        _onnx("level0", accuracy_level=0),
-        _onnx("block32-level0", block=32, accuracy_level=0),
+        _onnx("block32", 32, 4),
+        _onnx("level0", None, 0),
+        _onnx("block32-level0", 32, 0),
         Kernel("torch-int4", "peer", DENSE, 4, torch_cpu.int4pack, _int4pack_supports),
         _elsewhere("llamacpp-f16", 16, 1),
         _elsewhere("llamacpp-q4_0", 4, 32),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmforge.errors import NmforgeError
 from nmforge.linear import Bool, UInt8, mask_from_offsets
 from nmforge.packing import enumerative
 from nmforge.packing.bits import pack_bits, packed_bytes, unpack_bits
@@ -47,8 +48,10 @@ def pack_offset(mask: Bool, pattern: Pattern) -> UInt8:
 
 
 def unpack_offset(packed: UInt8, pattern: Pattern, k: int) -> Bool:
-    """Inverse of `pack_offset`."""
+    """Inverse of `pack_offset`; raises NmforgeError where an offset lies outside its window."""
     offsets = unpack_bits(packed, offset_bits(pattern), _kept(k, pattern), signed=False)
+    if offsets.size and offsets.max() >= pattern.of:
+        raise NmforgeError(f"an offset leaves its window of {pattern.of}; compress this layer again")
     return mask_from_offsets(offsets.astype(np.uint8), pattern, k)
 
 
