@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme peers test faults lint format lock clean distclean
+.PHONY: help reproduce figures readme peers test faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -43,6 +43,12 @@ test: lint ## style, types, import layers, workflow checks, then every test
 
 faults: $(ready) ## seed faults into the RTL and count how many the comparisons catch, some minutes
 	@$(in_venv) python tests/mutation/rtl_faults.py
+
+sanitize: $(ready) ## kernels and decoder under address and undefined-behaviour sanitizers
+	@$(in_venv) tests/native/sanitize.sh
+
+fuzz: $(ready) ## 100,000 damaged artifacts, half an hour
+	@$(in_venv) NMFORGE_FUZZ=100000 python -m pytest tests/fuzz
 
 lint: $(ready) ## the checks of `make test` that run no test
 	@echo "nmforge: ruff" >&2

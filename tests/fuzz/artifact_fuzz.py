@@ -34,7 +34,7 @@ from nmforge.spec import Pattern
 LIMIT = 30  # seconds one damaged file may take
 CONFIG = {
     "model_type": "llama", "hidden_act": "silu", "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 1,
-    "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "vocab_size": 20, "rms_norm_eps": 1e-5,
+    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16, "vocab_size": 20, "rms_norm_eps": 1e-5,
     "max_position_embeddings": 64, "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"},
     "tie_word_embeddings": True,
 }  # fmt: skip

@@ -69,9 +69,25 @@ def test_peer_gets_the_same_weights() -> None:
     np.testing.assert_allclose((values * scales[:, :, None]).reshape(8, 128), exact, rtol=2**-22)
 
 
+def test_the_limit_reads_what_the_product_reads() -> None:
+    limit, ours = KERNELS["read-2:4-int4"], KERNELS["ours-2:4-int4"]
+    one = GemmShape(1, 48, 128)
+    assert limit.supports(limit.pattern, QuantScheme(4, 64), one) is None and "one token only" in str(reason(limit))
+    task = problem(limit, m=1, copies=3)
+    prepared = limit.prepare(task)
+    prepared.run()
+    assert prepared.weight_bytes == ours.prepare(task).weight_bytes
+
+
 def test_families_and_stages() -> None:
     stages = {(k.family, k.stage) for k in KERNELS.values()}
-    assert stages == {("ours", "matmul"), ("peer", "matmul"), ("paper", "matmul"), ("paper", "end_to_end")}
+    assert stages == {
+        ("ours", "matmul"),
+        ("peer", "matmul"),
+        ("paper", "matmul"),
+        ("paper", "end_to_end"),
+        ("limit", "read"),
+    }
     assert all(kernel.exact == (kernel.family == "ours") for kernel in KERNELS.values())
 
 

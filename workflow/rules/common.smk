@@ -44,7 +44,6 @@ onstart:
         CONFIG.write_text(merged)
 
 
-
 def sources(*names):
     """Source files a stage depends on: a file, or every source below a folder, of src/nmforge."""
     found = []

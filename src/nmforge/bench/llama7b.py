@@ -33,16 +33,16 @@ GGUF_LAYERS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up"
 SPREAD = 0.02  # standard deviation of the weights
 
 
-def random_model(name: str, shape: LlamaShape = LLAMA_7B, seed: int = 0) -> NativeModel:
+def random_model(name: str, shape: LlamaShape = LLAMA_7B, seed: int = 0, isa: str | None = None) -> NativeModel:
     """A model in one of FORMATS; embedding and head are bf16 in all of them."""
     rng = np.random.default_rng(seed)
     pattern, bits = FORMATS[name]
-    first = [_layer(rng, n, k, pattern, bits) for n, k in shape.linear_sizes]
+    first = [_layer(rng, n, k, pattern, bits, isa) for n, k in shape.linear_sizes]
     norm = np.ones(shape.hidden, dtype=np.float32)
     blocks = [BlockWeights([layer.copy() for layer in first], (norm, norm)) for _ in range(shape.blocks - 1)]
     blocks.append(BlockWeights(first, (norm, norm)))
     embedding = _bf16(rng, shape.vocabulary, shape.hidden)
-    return NativeModel(shape, blocks, norm, embedding, embedding.copy(), shape.context)
+    return NativeModel(shape, blocks, norm, embedding, embedding.copy(), shape.context, isa)
 
 
 def write_random_gguf(path: Path, shape: LlamaShape = LLAMA_7B, seed: int = 0) -> None:
@@ -94,12 +94,14 @@ def _q4_0(rng: np.random.Generator, n: int, k: int) -> NDArray[np.uint8]:
     return few.reshape(len(few), -1)[np.arange(n) % len(few)]
 
 
-def _layer(rng: np.random.Generator, n: int, k: int, pattern: Pattern, bits: int) -> CpuLinear | UInt16:
+def _layer(
+    rng: np.random.Generator, n: int, k: int, pattern: Pattern, bits: int, isa: str | None
+) -> CpuLinear | UInt16:
     """At most 256 distinct rows, repeated: values do not change times."""
     if bits == 16:
         return _bf16(rng, n, k)
     few = random_linear(rng, min(n, DISTINCT_ROWS), k, pattern, bits, bench_group_size(k))
-    return CpuLinear(few.take_rows(np.arange(n) % few.n))
+    return CpuLinear(few.take_rows(np.arange(n) % few.n), isa)
 
 
 def _bf16(rng: np.random.Generator, n: int, k: int) -> UInt16:

@@ -35,6 +35,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     `speedup` is the baseline's time over the kernel's time within the same run.
     """
     kernels = at(tables["kernels"], n=4096, k=4096, cache="streamed")
+    kernels = kernels[kernels["family"].isin(list(FAMILIES))] if len(kernels) else kernels
     parts = [part for p in ("CPU", "GPU") for part in _platform(most_threads(on_platform(kernels, p)), p)]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)

@@ -17,8 +17,8 @@ from nmforge.kernels.peers import process as peers
 from nmforge.kernels.problem import Prepared, Problem
 from nmforge.spec import DENSE, GemmShape, Pattern, QuantScheme
 
-Family = Literal["ours", "peer", "paper"]
-Stage = Literal["matmul", "end_to_end"]
+Family = Literal["ours", "peer", "paper", "limit"]
+Stage = Literal["matmul", "end_to_end", "read"]
 Supports = Callable[[Pattern, QuantScheme, GemmShape], str | None]
 
 
@@ -27,8 +27,9 @@ class Kernel:
     """One way to multiply. `supports` gives the reason against a layer, or None; `prepare` lays the weights down.
 
     bits: of a stored weight as the kernel multiplies it (16 and 32: float). stage: `matmul` alone, or `end_to_end`
-    with a dequantization before it; a fused kernel has one stage, `matmul`. exact: equals the reference bit for bit.
-    elsewhere: lives in the peers' environment and is timed in its process. by_default: measured without `peers: true`.
+    with a dequantization before it; a fused kernel has one stage, `matmul`; `read` multiplies nothing. exact: equals
+    the reference bit for bit. elsewhere: lives in the peers' environment and is timed in its process. by_default:
+    measured without `peers: true`.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Kernel:
     @property
     def isa(self) -> str:
         """Instruction set of our kernels; `library` where a library chooses for itself."""
-        return choose_isa() if self.family == "ours" else "library"
+        return choose_isa() if self.family in ("ours", "limit") else "library"
 
     @property
     def device(self) -> str:
@@ -73,6 +74,10 @@ def _peer_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> s
 
 def _int4pack_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
     return torch_cpu.why_no_int4pack(scheme.bits, scheme.group_size or shape.k, shape.n, shape.k)
+
+
+def _read_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return None if shape.m == 1 else "memory bounds a product of one token only"
 
 
 def _gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
@@ -139,6 +144,7 @@ KERNELS: dict[str, Kernel] = {
         _ours(Pattern(1, 4), 4),
         _ours(Pattern(4, 8), 4),
         _ours(Pattern(2, 8), 4),
+        Kernel("read-2:4-int4", "limit", Pattern(2, 4), 4, ours_cpu.read_only, _read_supports, "read"),
         *_paper(DENSE),
         *_paper(Pattern(2, 4)),
     ]

@@ -38,6 +38,11 @@ def reach(isa: str) -> int:
     return _cpu.reach(isa)
 
 
+def read_bytes(data: NDArray[np.uint8], threads: int) -> None:
+    """Read every byte of uint8[bytes] once."""
+    _cpu.read_bytes(choose_isa(), data, threads)
+
+
 def why_unsupported(bits: int) -> str | None:
     """Why the kernels decline codes of `bits` bits; None where they take them."""
     return None if bits <= MAX_BITS else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
