@@ -188,25 +188,31 @@ def load_native(artifact: Path, context: int = CONTEXT, isa: str | None = None) 
 
     Raises NmforgeError for a model that is not LLaMA-shaped, or a damaged or incomplete file.
     """
-    header = read_header(artifact)
-    config = _config_of(header, artifact)
     try:
-        shape = LlamaShape.of(config)
+        return _load(artifact, context, isa)
     except NmforgeError as error:
+        if str(artifact) in str(error):
+            raise
         raise NmforgeError(f"artifact {artifact}: {error}") from error
+
+
+def _load(artifact: Path, context: int, isa: str | None) -> NativeModel:
+    header = read_header(artifact)
+    config = _config_of(header)
+    shape = LlamaShape.of(config)
     rest = load_rest(artifact)
 
     def bf16(name: str, *sizes: int) -> UInt16:
         if name not in rest:
             raise NmforgeError(f"artifact {artifact} lacks tensor {name}; compress it again")
-        _check_sizes(artifact, name, rest[name].shape, sizes)
+        _check_sizes(name, rest[name].shape, sizes)
         return as_bf16(rest[name])
 
     def layer(name: str, n: int, k: int) -> CpuLinear | UInt16:
         if name not in header["layers"]:
             return bf16(f"{name}.weight", n, k)
         linear = load_linear(artifact, name)
-        _check_sizes(artifact, name, linear.codes.shape, (n, k))
+        _check_sizes(name, linear.codes.shape, (n, k))
         return CpuLinear(linear, isa)
 
     def block(prefix: str) -> BlockWeights:
@@ -221,21 +227,18 @@ def load_native(artifact: Path, context: int = CONTEXT, isa: str | None = None) 
     return NativeModel(shape, blocks, final_norm, embedding, head, context, isa)
 
 
-def _config_of(header: Mapping[str, Any], artifact: Path) -> Mapping[str, Any]:
+def _config_of(header: Mapping[str, Any]) -> Mapping[str, Any]:
     """The checkpoint's config in an artifact's header."""
     model = header.get("model")
     config = model.get("config") if isinstance(model, dict) else None
     if not isinstance(config, dict):
-        raise NmforgeError(f"artifact {artifact}: its header has no model config; compress the checkpoint again")
+        raise NmforgeError("its header has no model config; compress the checkpoint again")
     return config
 
 
-def _check_sizes(artifact: Path, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def _check_sizes(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if tuple(found) != expected:
-        raise NmforgeError(
-            f"artifact {artifact}: {name} is {list(found)} where its model config has {list(expected)}; "
-            "compress it again"
-        )
+        raise NmforgeError(f"{name} is {list(found)} where the model config has {list(expected)}; compress it again")
 
 
 def as_bf16(tensor: RawTensor) -> UInt16:
