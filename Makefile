@@ -47,7 +47,7 @@ faults: $(ready) ## seed faults into the RTL and count how many the comparisons 
 sanitize: $(ready) ## kernels and decoder under address and undefined-behaviour sanitizers
 	@$(in_venv) tests/native/sanitize.sh
 
-fuzz: $(ready) ## 100,000 damaged artifacts, half an hour
+fuzz: $(ready) ## 100,000 damaged artifacts, some minutes
 	@$(in_venv) NMFORGE_FUZZ=100000 python -m pytest tests/fuzz
 
 lint: $(ready) ## the checks of `make test` that run no test

@@ -270,7 +270,7 @@ def claims(arguments: Arguments) -> None:
     from nmforge.records import read_table, write_atomically, write_table
 
     path = arguments.tables / "claims.parquet"
-    names = ("accuracy", "storage", "kernels", "fpga", "coherence", "scaling")
+    names = ("accuracy", "storage", "kernels", "decode", "fpga", "coherence", "scaling")
     files = {name: arguments.tables / f"{name}.parquet" for name in names}
     document: Path | None = arguments.into
     if document is None:

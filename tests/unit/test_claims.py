@@ -167,6 +167,33 @@ def test_a_llama_decoded_as_a_whole_stands_against_bf16_and_the_peers() -> None:
     assert not rows["platform"].str.contains("2048").any()
 
 
+def test_generation_is_compared_with_every_library_of_its_run() -> None:
+    base = {"model": "toy", "threads": 2, "run_id": "r", "family": "ours", "device": CPU, **WHERE}
+
+    def row(candidate: str, us: float, **more: object) -> dict[str, object]:
+        return {**base, "candidate": candidate, "context": 512, "median_us": us, "tokens_per_s": 1e6 / us, **more}
+
+    decode = [
+        row("sparse-a", 300.0), row("sparse-b", 200.0), row("dense-int4", 100.0),
+        row("transformers-bf16", 1000.0, family="peer"), row("llamacpp-gguf", 190.0, family="peer"),
+        row("sparse-b", 50.0, context=32), row("2:4-int4", 1.0, model="llama-7b"),
+    ]  # fmt: skip
+    points = [{"design_id": f"sparse-{name}", "pattern": "2:4", "bits": 4} for name in "ab"]
+    accuracy = [{**point, "mode": "w4a8", "model": "toy", **WHERE} for point in points]
+    rows = rows_of({"decode": decode, "accuracy": accuracy}, "generates text")
+    assert list(rows["ours_value"]) == [5.0, 0.95] and list(rows["verdict"]) == ["exceeded", "reproduced"]
+    assert rows["platform"].str.contains("sparse-b, context 512").all()
+    assert "llamacpp-gguf" in rows["baseline"].iloc[1]
+    assert list(rows_of({"accuracy": accuracy}, "generates text")["verdict"]) == ["not measurable here"]
+
+
+def test_the_share_of_the_read_rate_is_that_of_one_run() -> None:
+    read = kernel("read-2:4-int4", "limit", "2:4", 4, 90.0, stage="read")
+    rows = rows_of({"kernels": [*KERNELS, read]}, "rate of memory")
+    assert list(rows["ours_value"]) == [0.9] and list(rows["verdict"]) == ["exceeded"]
+    assert list(rows_of({"kernels": KERNELS}, "rate of memory")["verdict"]) == ["not measurable here"]
+
+
 def fpga_rows(mismatches: int) -> list[dict[str, object]]:
     array = {"engine": "gemm", "of": 8, "lanes": 1, "rows": 8, "cols": 8}
     base = {**array, "stage": "rtl", "m": 8, "n": 8, "k": 64, **WHERE}

@@ -12,6 +12,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from nmforge.claims.accelerator import llama_entries, pattern_entries, routed_entries
+from nmforge.claims.decode import bandwidth_entries, decode_entries
 from nmforge.claims.entry import COLUMNS, Entry, Tables, verdict
 from nmforge.claims.kernels import end_to_end_entries, matmul_entries, rival_time_entries
 from nmforge.claims.questions import accuracy_entries, coherence_entries
@@ -29,6 +30,8 @@ SECTIONS: list[Callable[[Tables, str | None], Iterator[Entry]]] = [
     routed_entries,
     accuracy_entries,
     rival_time_entries,
+    decode_entries,
+    bandwidth_entries,
     coherence_entries,
 ]
 
@@ -37,7 +40,7 @@ def ledger(tables: Tables, *, here: str | None = None) -> pd.DataFrame:
     """The ledger of claims.
 
     Args:
-        tables: `accuracy`, `storage`, `kernels`, `fpga`, `coherence` and `scaling`, each optional.
+        tables: `accuracy`, `storage`, `kernels`, `fpga`, `coherence`, `scaling` and `decode`, each optional.
         here: host name of this machine; numbers taken on it read `measured here`.
 
     Returns:

@@ -13,7 +13,6 @@ namespace {
 struct Input {
   AlignedBytes bytes;
   std::vector<float> step, floats;
-  std::size_t stride = 0;
 };
 
 std::size_t byte_stride(int k) { return (static_cast<std::size_t>(k) + kTableBytes + 63) / 64 * 64; }
@@ -35,7 +34,7 @@ void multiply_units(const Isa& isa, const Product& product, const Input& input, 
   }
   Job job;
   job.layout = w.layout, job.m = count;
-  job.x = input.bytes.data(), job.stride = input.stride, job.step = input.step.data(), job.out_float = product.out;
+  job.x = input.bytes.data(), job.stride = byte_stride(w.k), job.step = input.step.data(), job.out_float = product.out;
   isa.tiles(job, begin, end);
 }
 
@@ -80,9 +79,9 @@ struct Decoder::Buffers {
       isa.floats->round_to_bf16(to, weight.k);
       return;
     }
-    input.stride = byte_stride(weight.k);
-    std::uint8_t* to = input.bytes.data() + token * input.stride;
-    if (!isa.quantize(row, 1, weight.k, to, input.stride, input.step.data() + token)) finite = false;
+    const std::size_t stride = byte_stride(weight.k);
+    std::uint8_t* to = input.bytes.data() + token * stride;
+    if (!isa.quantize(row, 1, weight.k, to, stride, input.step.data() + token)) finite = false;
   }
 };
 
@@ -127,8 +126,9 @@ void Decoder::run(Team& team, Buffers& b, const std::int32_t* tokens, int count,
   const std::size_t hidden = shape_.hidden;
   const FloatOps& floats = *isa_.floats;
   team.share(count, 1, [&](int t, int) {
-    floats.from_bf16(embedding_ + tokens[t] * hidden, shape_.hidden, b.x.data() + t * hidden);
-    floats.rms_norm(b.x.data() + t * hidden, blocks_[0].attention_norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
+    float* x = b.x.data() + t * hidden;
+    floats.from_bf16(embedding_ + tokens[t] * hidden, shape_.hidden, x);
+    floats.rms_norm(x, blocks_[0].attention_norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
     b.enter(isa_, blocks_[0].q, b.normed.data() + t * hidden, t);
   });
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -172,8 +172,8 @@ void Decoder::attention(Team& team, Buffers& b, int index, int count) {
     floats.attend(query, keys(index, head / group), values(index, head / group), position + 1, size, scale,
                   scores.data(), b.mixed.data() + static_cast<std::size_t>(i) * size);
   });
-  const int mixed = shape_.heads * size;
-  team.share(count, 1, [&](int t, int) { b.enter(isa_, block.o, b.mixed.data() + static_cast<std::size_t>(t) * mixed, t); });
+  const std::size_t mixed = shape_.heads * size;
+  team.share(count, 1, [&](int t, int) { b.enter(isa_, block.o, b.mixed.data() + t * mixed, t); });
   multiply(team, isa_, {{&block.o, b.y.data()}}, b.input, count);
 }
 

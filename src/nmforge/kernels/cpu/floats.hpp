@@ -179,8 +179,9 @@ struct Floats {
       int row = begin;
       for (; row + 4 <= end; row += 4) four_rows(w + static_cast<std::size_t>(row) * k, k, from, to + row);
       for (; row < end; ++row) {
+        const std::uint16_t* at = w + static_cast<std::size_t>(row) * k;
         Vec sum{};
-        for (int i = 0; i < k; i += kLanes) sum += load(from + i) * load_bf16(w + static_cast<std::size_t>(row) * k + i);
+        for (int i = 0; i < k; i += kLanes) sum += load(from + i) * load_bf16(at + i);
         to[row] = total(sum);
       }
     }

@@ -213,7 +213,8 @@ void unpack(const Layout& layout, int tile, Chunk<Tiles>& chunk) {
   const int last = (static_cast<int>(layout.flush_end[chunk.end - 1]) + kBlockSteps - 1) / kBlockSteps;
   chunk.first_step = first * kBlockSteps;
   for (int i = 0; i < Tiles; ++i) {
-    const std::uint8_t* block = layout.planes + (static_cast<std::size_t>(tile + i) * layout.blocks + first) * kPlaneBytes;
+    const std::size_t block_index = static_cast<std::size_t>(tile + i) * layout.blocks + first;
+    const std::uint8_t* block = layout.planes + block_index * kPlaneBytes;
     const std::uint32_t* lane_base = layout.lane_base + chunk.first_step;
     std::uint8_t *codes = chunk.codes[i][0], *places = chunk.places[i][0];
     for (int b = first; b < last; ++b, block += kPlaneBytes) {
