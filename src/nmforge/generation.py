@@ -1,8 +1,8 @@
-"""Text from one artifact, every linear layer in mode W4A8, on one of four backends.
+"""Text from one artifact, compressed layers in mode W4A8, on one of four backends.
 
-`native` is the C++ decoder (`native_model`), made for speed. The others put transformers' model around the layers: such
-a backend computes the INT32 sums of a layer and nothing else. Quantization before and scaling after are the same code
-for all of them, so logits and tokens do not depend on it by a single bit.
+`native` is the C++ decoder (`native_model`), made for speed; it takes dense bf16 artifacts too. The other three put
+transformers' model around the layers: such a backend computes the INT32 sums of a layer and nothing else.
+Quantization before and scaling after are the same code for these three, so their logits are the same bits.
 """
 
 from __future__ import annotations
@@ -204,10 +204,10 @@ def hosted_logits(model: Any) -> Logits:
     return logits
 
 
-def native_logits(artifact: Path, threads: int) -> Logits:
-    """The logits of the C++ decoder."""
+def native_logits(artifact: Path, threads: int, context: int) -> Logits:
+    """The logits of the C++ decoder, for a text of at most `context` tokens."""
     _check_threads(threads)
-    model = load_native(artifact)
+    model = load_native(artifact, context)
     return lambda ids: torch.from_numpy(model.forward(ids, threads))
 
 
@@ -270,7 +270,10 @@ def generate(
     tokenizer = load_tokenizer(artifact)
     prompt_ids = tokenizer.encode(prompt).ids
     _check_lengths(prompt_ids, tokens, header["model"]["config"]["max_position_embeddings"])
-    logits = native_logits(artifact, threads) if sums is None else hosted_logits(load_model(artifact, sums))
+    if sums is None:
+        logits = native_logits(artifact, threads, len(prompt_ids) + tokens)
+    else:
+        logits = hosted_logits(load_model(artifact, sums))
     seconds, ids, text = [], [], _Text(tokenizer, stream)
     for step in decode(logits, prompt_ids, choose):
         seconds.append(step.seconds)

@@ -1,6 +1,7 @@
 """LLaMA-7B decode, time per token: from kernels measured at its shapes, and from the checked cycle model.
 
-Only the linear layers are counted: attention, norms, embedding and head are left out, and every row says so.
+From kernels and cycles only the linear layers are counted: attention, norms, embedding and head are left out. A model
+that was decoded as a whole (table `decode`) counts everything. `scope` says which.
 Nothing is extrapolated from another shape. A kernel that was not measured at all three shapes has no row.
 """
 
@@ -87,7 +88,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
     """One row per format and context of a LLaMA-7B that was decoded as a whole on this kind of machine."""
     whole = decode if decode.empty else decode[decode["model"] == "llama-7b"]
     for _, rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
-        row = rows.sort_values("median_us", kind="stable").iloc[0]
+        row = rows.iloc[0]  # a format in several groups counts as the first measured it
         candidate = row["candidate"]
         pattern, bits = decoded_format(str(candidate))
         yield {

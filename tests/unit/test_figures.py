@@ -131,6 +131,8 @@ def kernels_table(*, cuda: bool = False) -> pd.DataFrame:
             kernel_row("ours nm int4", "ours", "2:4", 4, 480 * t, **run),
             kernel_row("ours nm int4", "ours", "2:4", 4, 950 * t, isa="portable", **run),
         ]
+        if m == 1:
+            rows.append(kernel_row("read 2:4 int4", "limit", "2:4", 4, 450, stage="read", **run))
         for pattern in ("dense", "2:4"):
             rows.append(kernel_row("paper unfused", "paper", pattern, 4, 3900 * t, **run))
             rows.append(kernel_row("paper unfused", "paper", pattern, 4, 9900 * t, stage="end_to_end", **run))
@@ -408,7 +410,7 @@ def test_roofline_points_lie_where_their_times_put_them() -> None:
     assert ours["rate"] == pytest.approx(16 * 4096 * 4096 / (480 * 4.0) * 1e6)
     assert ours["intensity"] == pytest.approx(16 * 4096 * 4096 / ours["weight_bytes"])
     limits = rows[rows["kind"] == "limit"].set_index("name")["rate"]
-    assert dict(limits) == {"read_streamed": 50e9, "int8_peak": 1000e9}  # of two threads
+    assert dict(limits) == {"memory": pytest.approx(4096 * 4096 / 2 / 450e-6), "int8_peak": 1000e9}  # of two threads
     assert "paper" not in set(rows["family"])
 
 

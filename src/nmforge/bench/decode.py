@@ -205,6 +205,7 @@ def run_decode(
         samples: dict[str, list[float]] = {name: [] for name in candidates}
         bandwidths = []
         for _ in range(ROUNDS):
+            wait_until_quiet()
             bandwidths.append(read_bandwidth(threads))
             for name, candidate in candidates.items():
                 wait_until_quiet()

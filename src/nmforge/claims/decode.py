@@ -14,7 +14,7 @@ BAR = 0.85  # ours: a product of one token reads its weights at this share of wh
 
 
 def decode_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
-    """The 2:4 INT4 design point that decodes fastest, against every other format and library of the same run."""
+    """The 2:4 INT4 design point that decodes fastest, against every library of the same run."""
     claim = "2:4 INT4 generates text faster than the libraries"
     decode, designs = table_of(tables, "decode"), at(table_of(tables, "accuracy"), pattern="2:4", bits=4)
     rows = decode if decode.empty else decode[decode["model"] != "llama-7b"]
@@ -33,7 +33,7 @@ def decode_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
 
 
 def bandwidth_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
-    """The share of the machine's read rate at which one token's product reads its weights."""
+    """The share of a plain read of the same bytes, alternated with it, at which one token's product runs."""
     claim = "one token's product runs at the rate of memory"
     kernels = at(on_platform(table_of(tables, "kernels"), "CPU"), n=4096, k=4096, cache="streamed", m=1)
     found = pair(most_threads(kernels), OURS_2OF4, READ)

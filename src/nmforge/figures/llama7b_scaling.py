@@ -117,8 +117,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, platform: str) -> None:
 def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     absent = "".join(f" {p}: not measured here." for p in ("CPU", "GPU", "FPGA") if p not in platforms)
     sources = "; ".join(f"{p} {' and '.join(sorted(set(rows[rows['platform'] == p]['source'])))}" for p in platforms)
-    return (
-        f"LLaMA-7B linear layers only, M = 1, weights streamed; attention, norms and head left out. "
-        f"FPGA at equal clock and number of multipliers. {sources}.{absent} "
-        "Claim: arXiv 2512.24713."
+    whole = "scope" in rows and rows["scope"].astype(str).str.startswith("whole").any()
+    scope = (
+        "CPU: a whole LLaMA-7B of random weights, context 512. "
+        if whole
+        else "LLaMA-7B linear layers only, M = 1, weights streamed; attention, norms and head left out. "
     )
+    return f"{scope}FPGA at equal clock and number of multipliers. {sources}.{absent} Claim: arXiv 2512.24713."

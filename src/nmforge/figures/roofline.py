@@ -27,11 +27,11 @@ from nmforge.selection import at, library_name, most_threads, on_platform
 TABLES = ("kernels", "limits")
 COLUMNS = ["kind", "name", "series", "family", "m", "intensity", "rate", "threads"]
 MARKERS = ["o", "s", "^", "D", "v"]
-LIMITS = {"read_streamed": "memory", "int8_peak": "INT8 peak"}
 
 
 def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Points (streamed, 4096x4096, most threads) and the two limits of the same run.
+    """Points (streamed, 4096x4096, most threads) and the two limits: a read of memory that took
+    turns with them, and the INT8 peak measured behind them.
 
     `intensity` is dense multiply-adds per byte of weights, `rate` dense multiply-adds a second (of a limit: its value).
     """
@@ -39,8 +39,9 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     points = most_threads(at(on_platform(kernels, "CPU"), n=4096, k=4096, cache="streamed", stage="matmul"))
     points = points[points["family"] != "paper"] if len(points) else points
     lines = most_threads(limits)
-    lines = lines[lines["quantity"].isin(list(LIMITS))] if len(lines) else lines
-    if points.empty or lines.empty:
+    lines = lines[lines["quantity"] == "int8_peak"] if len(lines) else lines
+    read = most_threads(at(on_platform(kernels, "CPU"), n=4096, k=4096, cache="streamed", stage="read", m=1))
+    if points.empty or lines.empty or read.empty:
         return pd.DataFrame(columns=COLUMNS)
     macs = points["m"].astype(float) * points["n"] * points["k"]
     drawn = points.assign(
@@ -52,8 +53,9 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     )
     drawn = drawn[drawn["series"] != "dense fp32"].sort_values("rate", ascending=False, kind="stable")
     drawn = drawn.drop_duplicates(["family", "series", "m"]).sort_values(["m", "family", "series"], kind="stable")
-    limit = lines.assign(kind="limit", name=lines["quantity"], rate=lines["value"])
-    return pd.concat([drawn, limit], ignore_index=True)
+    memory = read.assign(kind="limit", name="memory", rate=read["weight_bytes"] / read["median_us"] * 1e6)
+    peak = lines.assign(kind="limit", name="int8_peak", rate=lines["value"])
+    return pd.concat([drawn, memory, peak], ignore_index=True)
 
 
 def plot(rows: pd.DataFrame) -> Figure:
@@ -69,7 +71,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     figure = blank(COLUMN, height)
     axes = figure.add_axes((0.14, (under + 0.42) / height, 0.84, 2.2 / height))
     _limits(axes, rows, points)
-    sizes = sorted(set(points["m"]))
+    sizes = sorted({int(m) for m in points["m"]})
     for row in points.to_dict("records"):
         face = colour(row["series"]) if row["family"] == "ours" else "white"
         axes.plot(
@@ -88,14 +90,16 @@ def _limits(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame) -> None:
     value = rows[rows["kind"] == "limit"].set_index("name")["rate"] / 1e9
     low, high = points["intensity"].min() / 1.6, points["intensity"].max() * 2.5
     x = np.geomspace(low, high, 200)
-    axes.plot(x, np.minimum(x * value["read_streamed"], value["int8_peak"]), color=INK, linewidth=0.9, zorder=3)
+    axes.plot(x, np.minimum(x * value["memory"], value["int8_peak"]), color=INK, linewidth=0.9, zorder=3)
     axes.set_xlim(low, high)
     axes.set_ylim(points["rate"].min() / 1e9 / 2, value["int8_peak"] * 2.2)
-    axes.annotate(f"INT8 peak {value['int8_peak']:,.0f}", (high, value["int8_peak"]), xytext=(-2, 2),
-                  textcoords="offset points", ha="right", va="bottom", fontsize=7)  # fmt: skip
-    start = low * 1.15
-    axes.annotate(f"memory {value['read_streamed']:.0f} GB/s", (start, start * value["read_streamed"]), xytext=(-4, 6),
-                  textcoords="offset points", ha="left", va="bottom", fontsize=7, rotation=38)  # fmt: skip
+    knee = value["int8_peak"] / value["memory"]
+    _label(axes, f"INT8 peak {value['int8_peak']:,.0f}", (0.55 * knee, value["int8_peak"]), (0, 2), "bottom")
+    _label(axes, f"memory {value['memory']:.0f} GB/s", (2.5 * low, 2.5 * low * value["memory"]), (5, -2), "top")
+
+
+def _label(axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], side: str) -> None:
+    axes.annotate(text, at, xytext=shift, textcoords="offset points", ha="left", va=side, fontsize=7)
 
 
 def _legend(axes: Axes, points: pd.DataFrame, sizes: list[int]) -> None:

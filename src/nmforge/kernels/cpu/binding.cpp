@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "isas.hpp"
@@ -21,16 +22,18 @@ std::vector<std::string> isa_names() {
   return names;
 }
 
-// Reads all of `data` once on `threads` threads, in chunks of a megabyte.
+// Reads all of `data` once on `threads` threads, in as many chunks as a product has (`Linear`), of a megabyte at most.
 std::uint32_t read_bytes(const std::string& isa, Vector<std::uint8_t> data, int threads) {
-  constexpr std::size_t kChunk = 1 << 20;
+  constexpr std::size_t kLargest = 1 << 20, kLine = 64;
   const Isa& set = find_isa(isa);
+  const std::size_t share = data.size() / (4 * std::max(threads, 1)) / kLine * kLine;
+  const std::size_t chunk = std::min(std::max(share, kLine), kLargest);
   std::atomic<std::uint32_t> total{0};
   nb::gil_scoped_release unlocked;
-  parallel_for(threads, static_cast<int>((data.size() + kChunk - 1) / kChunk), 1, [&](int first, int last, int) {
+  parallel_for(threads, static_cast<int>((data.size() + chunk - 1) / chunk), 1, [&](int first, int last, int) {
     for (int i = first; i < last; ++i) {
-      const std::size_t at = i * kChunk;
-      total ^= set.read_bytes(data.data() + at, std::min(kChunk, data.size() - at));
+      const std::size_t at = i * chunk;
+      total ^= set.read_bytes(data.data() + at, std::min(chunk, data.size() - at));
     }
   });
   return total;

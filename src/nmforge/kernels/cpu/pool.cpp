@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -99,24 +100,27 @@ class Pool {
     for (int i = 0; i < threads - 1; ++i) moves.emplace_back(workers_[i], cpus_[i], here);
     {
       const std::lock_guard<std::mutex> guard(mutex_);
-      remaining_ = count_;
       ++calls_;
+      remaining_ = std::uint64_t{calls_} << 32 | static_cast<std::uint32_t>(count_);
     }
     wake_.notify_all();
   }
 
   // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read behind a
-  // successful exchange only; a worker that wakes late finds nothing and touches nothing.
+  // successful exchange only; a worker that wakes late finds nothing and touches nothing. What remains carries the
+  // number of its call: a chunk size read in one call cannot take chunks of the next.
   void work(int worker) {
-    for (int left = remaining_; left > 0;) {
+    std::uint64_t seen = remaining_;
+    while (static_cast<std::uint32_t>(seen) > 0) {
+      const int left = static_cast<int>(static_cast<std::uint32_t>(seen));
       const int size = std::min<int>(chunk_, left);
-      if (remaining_.compare_exchange_weak(left, left - size)) {
+      if (remaining_.compare_exchange_weak(seen, seen - static_cast<std::uint32_t>(size))) {
         const int begin = count_ - left;
         (*body_)(begin, begin + size, worker);
         const bool once = once_;
         finished_ += size;
         if (once) return;
-        left = remaining_;
+        seen = remaining_;
       }
     }
   }
@@ -143,7 +147,8 @@ class Pool {
   const Body* body_ = nullptr;
   int count_ = 0;
   bool once_ = false;
-  std::atomic<int> threads_{0}, chunk_{1}, remaining_{0}, finished_{0};
+  std::atomic<int> threads_{0}, chunk_{1}, finished_{0};
+  std::atomic<std::uint64_t> remaining_{0};  // number of the call above, chunks left below
   std::atomic<unsigned> calls_{0};
 };
 

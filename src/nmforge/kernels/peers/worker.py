@@ -345,10 +345,12 @@ class Model:
         return sum(self._decode(ids[i : i + size]) for i in range(0, tokens, size))
 
     def decode(self, steps: int) -> list[float]:
-        """Seconds of every token, one at a time, behind one that wakes the threads."""
-        seconds = [self._decode(token[None]) for token in self._random(steps + 1)]
-        if not self.llama.llama_memory_seq_rm(self.memory, 0, self.tokens, -1):
-            raise RuntimeError("llama.cpp cannot cut this model's cache back")
+        """Seconds of every token, one at a time, behind one that wakes the threads; each is forgotten again."""
+        seconds = []
+        for token in self._random(steps + 1):
+            seconds.append(self._decode(token[None]))
+            if not self.llama.llama_memory_seq_rm(self.memory, 0, self.tokens, -1):
+                raise RuntimeError("llama.cpp cannot cut this model's cache back")
         return seconds[1:]
 
     def close(self) -> None:
