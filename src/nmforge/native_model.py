@@ -176,6 +176,8 @@ class NativeModel:
 
     def fill(self, count: int, seed: int = 0) -> None:
         """Set the cache to `count` positions of random keys and values: a context for timing."""
+        if not 0 <= count < self.context:
+            raise NmforgeError(f"{count} tokens leave no room in a context of {self.context}; use a shorter one")
         self._native.fill(count, seed)
 
     def truncate(self, length: int) -> None:

@@ -141,6 +141,22 @@ def test_a_filled_context_is_the_same_every_time(sparse: Path) -> None:
     assert (found[0] == found[1]).all() and np.abs(found[0] - found[2]).max() > 1e-3
 
 
+def test_a_context_that_leaves_no_room(sparse: Path) -> None:
+    with pytest.raises(NmforgeError, match="16 tokens leave no room in a context of 16; use a shorter one"):
+        load_native(sparse, 16).fill(16)
+
+
+def test_calls_in_quick_succession(sparse: Path) -> None:
+    """Threads of one call may still look for work when the next begins: none may be missed, or it never ends."""
+    model = load_native(sparse, 64)
+    expected = model.forward([5], 1)
+    for call in range(6000):
+        model.truncate(0)
+        assert call % 500 or (model.forward([5], 2 + call % 3) == expected).all()
+        model.truncate(0)
+        model.forward([5], 2 + call % 3)
+
+
 def test_bytes_that_a_token_reads(sparse: Path, dense: Path) -> None:
     shape = LlamaShape.of(read_header(dense)["model"]["config"])
     weights = sum(n * k for n, k in shape.linear_sizes) * shape.blocks + shape.vocabulary * shape.hidden

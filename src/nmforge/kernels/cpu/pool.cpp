@@ -100,8 +100,9 @@ class Pool {
     for (int i = 0; i < threads - 1; ++i) moves.emplace_back(workers_[i], cpus_[i], here);
     {
       const std::lock_guard<std::mutex> guard(mutex_);
-      ++calls_;
-      remaining_ = std::uint64_t{calls_} << 32 | static_cast<std::uint32_t>(count_);
+      const unsigned number = calls_ + 1;  // seen only once there is something to take
+      remaining_ = std::uint64_t{number} << 32 | static_cast<std::uint32_t>(count_);
+      calls_ = number;
     }
     wake_.notify_all();
   }
