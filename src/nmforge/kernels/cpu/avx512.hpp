@@ -80,10 +80,21 @@ struct Avx512Vnni {
     const __m256i high = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)));
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
   }
+  // SIMDe has the shift for registers of 32 bytes only.
+  template <int Shift>
+  static Partial shift(Partial v) {
+#ifdef NMFORGE_EMULATE_AVX512
+    const __m256i low = _mm256_srai_epi32(_mm512_castsi512_si256(v), Shift);
+    const __m256i high = _mm256_srai_epi32(_mm512_extracti64x4_epi64(v, 1), Shift);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+#else
+    return _mm512_srai_epi32(v, Shift);
+#endif
+  }
   // The shift takes the codes' power of two out of their sum, exactly.
   template <int Shift>
   static Ints flush(Ints acc, Partial sum, __m512i mult) {
-    return _mm512_add_epi32(acc, _mm512_mullo_epi32(_mm512_srai_epi32(sum, Shift), mult));
+    return _mm512_add_epi32(acc, _mm512_mullo_epi32(shift<Shift>(sum), mult));
   }
 };
 
