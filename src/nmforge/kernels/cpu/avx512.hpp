@@ -17,6 +17,15 @@
 namespace nmforge {
 namespace {
 
+#ifdef NMFORGE_EMULATE_AVX512
+bool has_vnni() { return true; }
+#else
+bool has_vnni() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
 struct Avx512Vnni {
   static constexpr int kBytes = 64;
   static constexpr int kTable = 16;

@@ -12,21 +12,15 @@ struct Avx512Vbmi : Avx512Vnni {
 };
 
 #ifdef NMFORGE_EMULATE_AVX512
-bool available() { return true; }
+bool has_vbmi() { return true; }
 #else
-bool available() {
-  return __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vnni") &&
-         __builtin_cpu_supports("avx512vbmi");
-}
+bool has_vbmi() { return has_vnni() && __builtin_cpu_supports("avx512vbmi"); }
 #endif
 
 }  // namespace
 
 const Isa& isa_avx512vbmi() {
-  static const Isa isa = make_isa<Avx512Vbmi>("avx512vbmi", available);
+  static const Isa isa = make_isa<Avx512Vbmi>("avx512vbmi", has_vbmi);
   return isa;
 }
 
