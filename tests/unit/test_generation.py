@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from toy_artifacts import artifact_of
 
 from nmforge import generation, rtl_backend
 from nmforge.artifact import load_linears
-from nmforge.compress import compress_checkpoint
-from nmforge.config import CalibrationConfig
 from nmforge.errors import NmforgeError
 from nmforge.generation import (
     HOSTED,
@@ -32,20 +31,13 @@ from nmforge.generation import (
     sampler,
 )
 from nmforge.linear import CompressedLinear, random_linear
-from nmforge.models.sources import load_checkpoint, prepare_checkpoint
+from nmforge.models.sources import load_checkpoint
 from nmforge.reference import forward_w4a8, quantize_activations
 from nmforge.rtl_backend import RtlBackend, engine_of
 from nmforge.spec import DENSE, DesignPoint, Pattern
 
 PROMPT = "Once upon"
 ARRAY = (2, 2)  # builds in seconds
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy") / "checkpoint"
-    prepare_checkpoint("toy", None, folder.parent, folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +48,6 @@ def artifact(checkpoint: Path) -> Path:
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rtl")
-
-
-def artifact_of(checkpoint: Path, point: DesignPoint) -> Path:
-    out = checkpoint.parent / f"{point.id}.nmf.safetensors"
-    compress_checkpoint(checkpoint, Path("unused"), point, CalibrationConfig(), "bitmask", out)
-    return out
 
 
 @torch.inference_mode()

@@ -7,32 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors import safe_open
+from toy_artifacts import artifact_of
 
 from nmforge import reference
 from nmforge.artifact import RawTensor, load_linears, read_header
-from nmforge.compress import compress_checkpoint
-from nmforge.config import CalibrationConfig
 from nmforge.errors import NmforgeError
 from nmforge.generation import generate
 from nmforge.kernels.cpu import available_isas
-from nmforge.models.sources import prepare_checkpoint
 from nmforge.native_model import LAYERS, LlamaShape, as_bf16, bf16_to_float32, float32_to_bf16, load_native
 from nmforge.spec import DENSE, DesignPoint, Pattern
 
 TOKENS = [72, 101, 108, 108, 111, 32, 119, 111, 114, 108, 100, 3, 250, 7, 9, 200, 31, 64, 90]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy") / "checkpoint"
-    prepare_checkpoint("toy", None, folder.parent, folder)
-    return folder
-
-
-def artifact_of(checkpoint: Path, point: DesignPoint) -> Path:
-    out = checkpoint.parent / f"{point.id}.nmf.safetensors"
-    compress_checkpoint(checkpoint, Path("unused"), point, CalibrationConfig(), "bitmask", out)
-    return out
 
 
 @pytest.fixture(scope="module")

@@ -7,31 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from toy_artifacts import artifact_of
 
 from nmforge.artifact import load_linears
-from nmforge.compress import compress_checkpoint
-from nmforge.config import CalibrationConfig
 from nmforge.errors import NmforgeError
 from nmforge.models.layers import linear_names
-from nmforge.models.sources import load_checkpoint, prepare_checkpoint
+from nmforge.models.sources import load_checkpoint
 from nmforge.packed_model import load_packed
 from nmforge.reference import dequantize, forward_w4a8
 from nmforge.spec import DENSE, DesignPoint, Pattern
 
 TOKENS = torch.arange(48)[None] * 7 % 257
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy") / "checkpoint"
-    prepare_checkpoint("toy", None, folder.parent, folder)
-    return folder
-
-
-def artifact_of(checkpoint: Path, point: DesignPoint) -> Path:
-    out = checkpoint.parent / f"{point.id}.nmf.safetensors"
-    compress_checkpoint(checkpoint, Path("unused"), point, CalibrationConfig(), "bitmask", out)
-    return out
 
 
 def swapped(checkpoint: Path, layers: dict[str, Any]) -> Any:
