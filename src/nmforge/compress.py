@@ -14,12 +14,14 @@ from tqdm import tqdm
 
 from nmforge import provenance
 from nmforge.artifact import RawTensor, write_artifact
-from nmforge.calibration import InputStats, walk_block
+from nmforge.bf16 import Bf16Linear, round_bf16
+from nmforge.calibration import InputStats, Streams, walk_block
 from nmforge.config import CalibrationConfig
 from nmforge.corpora.windows import random_windows, read_tokens
+from nmforge.correction import toward_dense
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
-from nmforge.models.layers import block_name, embed
+from nmforge.models.layers import BLOCK_LINEARS, block_name, embed
 from nmforge.models.sources import load_checkpoint
 from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
@@ -43,6 +45,11 @@ def check_design(point: DesignPoint) -> None:
         raise NmforgeError(
             f"design {point.id}: pattern {point.pattern} and pruner {point.pruner} disagree; "
             "a dense pattern goes with pruner none, any other with a pruner"
+        )
+    if point.target == "dense" and not is_calibrated(point):
+        raise NmforgeError(
+            f"design {point.id}: target dense needs calibration text, which pruner {point.pruner} and quantizer "
+            f"{point.quantizer} do not read; set quantizer gptq, or remove target"
         )
     if point.pruner in JOINT_PRUNERS:
         if point.quantizer != "gptq":
@@ -70,6 +77,8 @@ def compress_layers(
         point.pattern.check_divides(weight.shape[1], where)
         if not torch.isfinite(weight).all():
             raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
+    if stats is not None:
+        weights = {name: toward_dense(weight, stats, name) for name, weight in weights.items()}
     masks = {name: _mask(weight, stats, point) for name, weight in weights.items()}
     if point.quantizer != "gptq":
         return {name: _quantize(weight, masks[name], point) for name, weight in weights.items()}
@@ -114,19 +123,27 @@ def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> di
     windows: int64[W, T] calibration tokens, or None for a point that needs none.
     """
     linears: dict[str, CompressedLinear] = {}
-    hidden = [] if windows is None else [embed(model, window[None]) for window in windows]
+    hidden = _embedded(model, windows, walk_dense=point.target == "dense")
     blocks = model.model.layers
     for index, block in enumerate(tqdm(blocks, desc=f"compress {point.id}", unit="block", disable=None)):
+        for name in BLOCK_LINEARS:
+            block.set_submodule(name, Bf16Linear(block.get_submodule(name).weight))
 
         def visit(names: tuple[str, ...], stats: InputStats | None, index: int = index, block: Any = block) -> None:
             layers = {f"{block_name(index)}.{name}": block.get_submodule(name).weight for name in names}
             found = compress_layers({name: weight.float() for name, weight in layers.items()}, stats, point)
             for name, linear in found.items():
-                layers[name].copy_(torch.from_numpy(dequantize(linear)))
+                layers[name].copy_(round_bf16(torch.from_numpy(dequantize(linear))))
             linears.update(found)
 
         hidden = walk_block(model, index, hidden, visit)
     return linears
+
+
+def _embedded(model: Any, windows: Tensor | None, *, walk_dense: bool) -> Streams:
+    """Inputs of the first block, the same in both streams."""
+    hidden = [] if windows is None else [embed(model, window[None]) for window in windows]
+    return Streams(hidden, list(hidden) if walk_dense else None)
 
 
 def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -> dict[str, RawTensor]:

@@ -56,9 +56,9 @@ class RecoveryConfig(Section):
 
     start: str = Field(description="Id of the design point whose artifact is trained; pattern and bits are its own.")
     steps: int = Field(gt=0)
-    batch: int = Field(4, gt=0, description="Windows in a step.")
-    seqlen: int = Field(512, gt=1)
-    learning_rate: float = Field(3e-4, gt=0, description="Highest rate of the schedule.")
+    batch: int = Field(8, gt=0, description="Windows in a step.")
+    seqlen: int = Field(256, gt=1)
+    learning_rate: float = Field(1e-3, gt=0, description="Highest rate of the schedule.")
     seed: int = Field(0, ge=0)
     save_every: int = Field(20, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
 
@@ -72,12 +72,16 @@ class DesignConfig(Section):
     quantizer: Literal["none", "rtn", "gptq", "tensor-absmax"] = "none"
     bits: int = 16
     group_size: int = Field(64, ge=0, description="0 = one group per row.")
+    target: Literal["layer", "dense"] = Field(
+        "layer",
+        description="Outputs that calibration holds a layer to: its own before compression, or the dense model's.",
+    )
     recovery: RecoveryConfig | None = Field(None, description="Train the artifact of another design point.")
 
     def point(self) -> DesignPoint:
         """The design point this block describes."""
         pattern = Pattern.parse(self.pattern)
-        return DesignPoint(self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size)
+        return DesignPoint(self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target)
 
 
 class KernelsConfig(Section):
@@ -158,7 +162,7 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _recovered_points_inherit(cls, document: Any) -> Any:
-        """Give a recovered design point the pattern, pruner, quantizer, bits and group size of its start."""
+        """Give a recovered design point the compression settings of its start."""
         blocks = document.get("designs") if isinstance(document, dict) else None
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             return document
@@ -194,7 +198,7 @@ class Config(Section):
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
 
 
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size")
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target")
 
 
 def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nmforge.artifact import read_header
+from nmforge.bf16 import bf16_products, round_bf16
 from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
-from nmforge.packed_model import bf16_products, load_packed, round_bf16
+from nmforge.packed_model import load_packed
 from nmforge.records import read_points, write_atomically, write_point
 from nmforge.storage import linear_bits_per_weight
 
@@ -153,6 +154,7 @@ def _row(
         "quantizer": design["quantizer"],
         "bits": design["bits"],
         "group_size": design["group_size"],
+        "target": design["target"],
         "ppl": scores.perplexity,
         "ratio_to_dense": scores.perplexity / dense_ppl if dense_ppl else 1.0,
         "kl": scores.kl / compared if compared else None,

@@ -116,7 +116,11 @@ class GemmShape:
 
 @dataclass(frozen=True)
 class DesignPoint:
-    """One row of the design table. `bits` = 16 leaves the linear layers in bf16."""
+    """One row of the design table. `bits` = 16 leaves the linear layers in bf16.
+
+    target: what calibration compares a layer's outputs with. `layer` = its own outputs before compression, on the
+    inputs the compressed model gives it; `dense` = the dense model's outputs and residual stream.
+    """
 
     id: str
     pattern: Pattern
@@ -124,6 +128,7 @@ class DesignPoint:
     quantizer: str
     bits: int
     group_size: int
+    target: str = "layer"
 
     @property
     def is_dense_bf16(self) -> bool:

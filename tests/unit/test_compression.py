@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from nmforge.calibration import InputStats, gather
+from nmforge.calibration import InputStats, Streams, gather
 from nmforge.compress import check_design, compress_layers
+from nmforge.correction import DAMPINGS, toward_dense
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.pruning.magnitude import magnitude
@@ -23,7 +25,7 @@ from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
 
 
 def stats_of(x: torch.Tensor) -> InputStats:
-    stats = gather([x])
+    stats = gather(Streams([x[None]]))
     assert stats is not None
     return stats
 
@@ -112,6 +114,22 @@ def test_gptq_with_uncorrelated_inputs_is_rounding_to_the_same_grid() -> None:
     assert (found.codes == (weight / step).round().clamp(-8, 7)).all()
 
 
+def test_a_layer_held_to_the_dense_model_is_the_ridge_regression_on_its_outputs() -> None:
+    generator = torch.Generator().manual_seed(21)
+    x, dense = (torch.randint(-9, 10, (60, 8), generator=generator).float() for _ in range(2))
+    h, h_dense = (torch.randint(-9, 10, (60, 5), generator=generator).float() for _ in range(2))
+    weight = torch.randn(5, 8, generator=generator)
+    stats = gather(Streams([x[None]], [dense[None]]), Streams([h[None]], [h_dense[None]]))
+    assert stats is not None
+    found = toward_dense(weight, stats, "w")
+    ridge = float(DAMPINGS[0] * stats.gram.diagonal().mean()) ** 0.5
+    rows = np.vstack([x.numpy(), ridge * np.eye(8)])
+    wanted = np.vstack([(dense @ weight.T + h_dense - h).numpy(), ridge * weight.T.numpy()])
+    best = np.linalg.lstsq(rows.astype(np.float64), wanted.astype(np.float64), rcond=None)[0].T
+    assert np.allclose(found.numpy(), best, rtol=1e-4, atol=1e-4)
+    assert torch.equal(toward_dense(weight, stats_of(x), "w"), weight)
+
+
 def output_error(weight: torch.Tensor, linear: CompressedLinear, x: torch.Tensor) -> float:
     return float(((torch.from_numpy(dequantize(linear)) - weight) @ x.T).norm())
 
@@ -175,6 +193,8 @@ def test_sentences() -> None:
         check_design(point(Pattern(2, 4), "none", "rtn"))
     with pytest.raises(NmforgeError, match="pattern 3:6 does not divide group_size 8"):
         check_design(point(Pattern(3, 6), "sparsegpt", "gptq"))
+    with pytest.raises(NmforgeError, match="target dense needs calibration text, which pruner magnitude and quantizer"):
+        check_design(replace(point(Pattern(2, 4), "magnitude", "rtn"), target="dense"))
 
 
 def textbook_gptq(

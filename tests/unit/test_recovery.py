@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import kl_div
+from safetensors.torch import load_file
+from torch.nn.functional import kl_div, scaled_dot_product_attention
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from nmforge.artifact import load_linears, read_header
 from nmforge.compress import compress_checkpoint
@@ -17,10 +19,12 @@ from nmforge.corpora.sources import Corpus
 from nmforge.corpora.windows import write_tokens
 from nmforge.errors import NmforgeError
 from nmforge.linear import random_linear
+from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint, prepare_checkpoint
 from nmforge.recovery import distill, run
-from nmforge.recovery.distill import batches, divergence, learning_rate
-from nmforge.recovery.latent import LatentLinear
+from nmforge.recovery.attention import QUERIES, blocked_causal
+from nmforge.recovery.distill import Teacher, batches, divergence, learning_rate
+from nmforge.recovery.latent import LatentLinear, LatentNorm
 from nmforge.recovery.run import recover_artifact
 from nmforge.reference import dequantize
 from nmforge.spec import DesignPoint, Pattern
@@ -64,6 +68,49 @@ def test_divergence_and_its_gradient_are_autograds() -> None:
     assert torch.allclose(gradient, leaf.grad, atol=1e-7)
 
 
+@pytest.mark.parametrize("length", [40, 3 * QUERIES])
+def test_attention_by_blocks_is_causal_attention_and_so_are_its_gradients(length: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    query = torch.randn(2, 6, length, 8, generator=generator).requires_grad_()
+    key, value = (torch.randn(2, 2, length, 8, generator=generator).requires_grad_() for _ in range(2))
+    wanted = scaled_dot_product_attention(query, key, value, is_causal=True, scale=0.3, enable_gqa=True)
+    found = blocked_causal(None, query, key, value, None, scaling=0.3)[0].transpose(1, 2)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    weight = torch.randn(wanted.shape, generator=generator)
+    for ours, theirs in zip(
+        torch.autograd.grad((found * weight).sum(), (query, key, value)),
+        torch.autograd.grad((wanted * weight).sum(), (query, key, value)),
+        strict=True,
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_trained_norm_is_the_models_with_the_rounded_weight() -> None:
+    weight, x = torch.rand(16).bfloat16(), torch.randn(3, 16)
+    theirs, ours = LlamaRMSNorm(16, 1e-5), LatentNorm(weight, 1e-5)
+    ours.latent.data += 1e-5  # too little to reach another bf16 number
+    theirs.weight.data.copy_(weight)
+    assert torch.allclose(ours(x), theirs(x), rtol=1e-6)
+    ours(x).sum().backward()
+    theirs(x).sum().backward()
+    assert ours.latent.grad is not None
+    assert torch.allclose(ours.latent.grad, theirs.weight.grad, rtol=1e-5)
+
+
+def test_the_dense_model_is_asked_once_for_each_window() -> None:
+    asked: list[list[list[int]]] = []
+
+    class Model:
+        def model(self, tokens: torch.Tensor, use_cache: bool) -> object:
+            asked.append(tokens.tolist())
+            return type("Output", (), {"last_hidden_state": tokens[..., None].float()})
+
+    teacher = Teacher(Model(), torch.arange(12).view(4, 3))
+    assert teacher.states(torch.tensor([2, 0]))[:, 0].tolist() == [6, 7, 8, 0, 1, 2]
+    assert teacher.states(torch.tensor([0, 3, 2]))[:, 0].tolist() == [0, 1, 2, 9, 10, 11, 6, 7, 8]
+    assert asked == [[[6, 7, 8], [0, 1, 2]], [[9, 10, 11]]]
+
+
 def test_schedule_rises_to_the_highest_rate_and_falls_to_zero() -> None:
     rates = [learning_rate(step, 100, 1.0) for step in range(100)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
@@ -105,6 +152,10 @@ def test_training_brings_the_student_closer_and_keeps_masks_and_scales(start: Pa
         assert (linear.keep_mask == before[name].keep_mask).all()
         assert (linear.row_scale == before[name].row_scale).all()
         assert (linear.group_mult == before[name].group_mult).all()
+    checkpoint, trained = load_checkpoint(start / "checkpoint")[0], load_file(start / "trained")
+    for name in norm_names(checkpoint):
+        assert (trained[f"{name}.weight"] != checkpoint.get_submodule(name).weight).any()
+    assert torch.equal(trained["model.embed_tokens.weight"].float(), checkpoint.model.embed_tokens.weight)
     assert any((linear.codes != before[name].codes).any() for name, linear in after.items())
     header = read_header(start / "trained")
     assert header["design"]["id"] == "trained"

@@ -44,6 +44,13 @@ def linear_names(blocks: int) -> list[str]:
     return [f"{block_name(index)}.{name}" for index in range(blocks) for name in BLOCK_LINEARS]
 
 
+def norm_names(model: Any) -> list[str]:
+    """Module paths of all normalizations, in order of depth."""
+    names = [f"{block_name(i)}.{norm}" for i in range(len(model.model.layers))
+             for norm in ("input_layernorm", "post_attention_layernorm")]  # fmt: skip
+    return [*names, "model.norm"]
+
+
 def embed(model: Any, tokens: Tensor) -> Tensor:
     """Token ids [1, T] -> input of the first block [1, T, hidden]."""
     hidden: Tensor = model.model.embed_tokens(tokens)

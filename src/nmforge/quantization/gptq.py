@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -111,14 +112,15 @@ def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kep
     kept[k : k + pattern.of] = keep_largest_columns(score, pattern)
 
 
-def inverse_factor(gram: Tensor, where: str) -> Tensor:
+def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPINGS) -> Tensor:
     """Upper Cholesky factor of (gram + damping)^-1; an input that was never active gets a unit pivot.
 
-    A matrix that stays singular is damped ten times more, up to twice, and a line on stderr says so.
+    dampings: shares of the mean of the diagonal, tried in turn; where a matrix is singular at one, a line on stderr
+    says so and the next is taken.
     """
     diagonal = gram.diagonal()
     filled = gram + torch.diag((diagonal == 0).to(gram.dtype))
-    for damping in DAMPINGS:
+    for damping in dampings:
         damped = filled + damping * filled.diagonal().mean() * torch.eye(len(gram))
         flipped, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
         if not failed and torch.isfinite(flipped).all():

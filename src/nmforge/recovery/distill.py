@@ -53,14 +53,36 @@ def batches(windows: int, batch: int, seed: int, first: int) -> Iterator[Tensor]
         position += batch
 
 
-def train_step(student: Any, teacher: Any, tokens: Tensor, optimizer: torch.optim.Optimizer, rate: float) -> float:
-    """One update on int64[B, T] tokens; returns the loss before it. The head is the dense model's and stays."""
-    head: Tensor = teacher.lm_head.weight
+class Teacher:
+    """The dense model's final hidden states of every window, computed when first asked for and kept."""
+
+    def __init__(self, model: Any, windows: Tensor) -> None:
+        """windows: int64[W, T] tokens."""
+        self.model, self.windows = model, windows
+        self.hidden: dict[int, Tensor] = {}
+
+    @property
+    def head(self) -> Tensor:
+        """[V, H]."""
+        weight: Tensor = self.model.lm_head.weight.detach()
+        return weight
+
+    @torch.no_grad()
+    def states(self, chosen: Tensor) -> Tensor:
+        """Of the windows int64[B] -> [B * T, H]."""
+        new = [number for number in chosen.tolist() if number not in self.hidden]
+        if new:
+            states = self.model.model(self.windows[new], use_cache=False).last_hidden_state
+            self.hidden |= dict(zip(new, states, strict=True))
+        return torch.cat([self.hidden[number] for number in chosen.tolist()])
+
+
+def train_step(student: Any, teacher: Teacher, chosen: Tensor, optimizer: torch.optim.Optimizer, rate: float) -> float:
+    """One update on the windows int64[B]; returns the loss before it. The head is the dense model's and stays."""
+    wanted = teacher.states(chosen)
+    hidden = student.model(teacher.windows[chosen], use_cache=False).last_hidden_state.flatten(0, 1)
     with torch.no_grad():
-        wanted = teacher.model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)
-    hidden = student.model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)
-    with torch.no_grad():
-        loss, gradient = divergence(hidden.detach(), wanted, head.detach())
+        loss, gradient = divergence(hidden.detach(), wanted, teacher.head)
     hidden.backward(gradient)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     torch.nn.utils.clip_grad_norm_(parameters, CLIP)

@@ -1,4 +1,4 @@
-"""A compressed layer that can be trained: float32 latent weights behind the integer codes.
+"""Compressed layers and norms that can be trained: float32 latents behind the integer codes and bf16 weights.
 
 The forward pass multiplies by exactly the weights of the artifact, w = (code * group_mult) * row_scale with
 code = clamp(round(latent / step)); the backward pass takes the rounding for the identity (straight-through estimator,
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nmforge.bf16 import round_bf16
 from nmforge.linear import CompressedLinear
 from nmforge.reference import dequantize
 from nmforge.spec import QuantScheme
@@ -22,13 +23,34 @@ class _Rounded(torch.autograd.Function):
     """latent [N, K] -> weight [N, K]; gradients pass where weights are kept."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, layer: LatentLinear) -> Tensor:
+    def forward(ctx: Any, latent: Tensor, layer: LatentLinear, dtype: torch.dtype) -> Tensor:
         ctx.layer = layer
-        return (layer.codes(latent) * layer.mult).view_as(latent) * layer.row_scale[:, None]
+        weight = layer.codes(latent).mul_(layer.mult).view_as(latent)
+        return weight.mul_(layer.row_scale[:, None]).to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0] * ctx.layer.kept, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0].float().mul_(ctx.layer.kept), None, None
+
+
+class LatentNorm(nn.Module):
+    """RMSNorm with a float32 latent behind its bf16 weight, the one part of the rest of the model that is trained."""
+
+    def __init__(self, weight: Tensor, epsilon: float) -> None:
+        """weight: [H], bf16 numbers. epsilon: added to the mean square."""
+        super().__init__()
+        self.latent = nn.Parameter(weight.detach().float().clone())
+        self.epsilon = epsilon
+
+    def weight(self) -> Tensor:
+        """float32[H], rounded to bf16 with the gradient passed through."""
+        return self.latent + (round_bf16(self.latent) - self.latent).detach()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., H] -> [..., H] in the type of x; the mean square is float32."""
+        wide = x.float()
+        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.epsilon)
+        return (self.weight() * (wide * scale).to(x.dtype)).to(x.dtype)
 
 
 class LatentLinear(nn.Module):
@@ -57,8 +79,8 @@ class LatentLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] -> [..., N]."""
-        weight: Tensor = _Rounded.apply(self.latent, self)
-        return nn.functional.linear(x, weight.to(x.dtype))
+        weight: Tensor = _Rounded.apply(self.latent, self, x.dtype)
+        return nn.functional.linear(x, weight)
 
     def to_linear(self) -> CompressedLinear:
         """The compressed layer the latents stand for: same mask, same scales, new codes."""

@@ -1,4 +1,4 @@
-"""Artifact in, artifact out: the same masks and scales, codes trained on calibration text."""
+"""Artifact in, artifact out: the same masks and scales, codes and norms trained on calibration text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from nmforge.artifact import load_linears, read_header, verify, write_artifact
@@ -16,38 +16,56 @@ from nmforge.compress import rest_tensors
 from nmforge.config import RecoveryConfig
 from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.errors import NmforgeError
+from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint
-from nmforge.recovery import progress
-from nmforge.recovery.distill import batches, learning_rate, train_step
-from nmforge.recovery.latent import LatentLinear
+from nmforge.recovery import attention, progress
+from nmforge.recovery.distill import Teacher, batches, learning_rate, train_step
+from nmforge.recovery.latent import LatentLinear, LatentNorm
 
 BETAS = (0.9, 0.95)
 
 
+def compute_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies it, else float32."""
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if supported else torch.float32
+
+
 @dataclass
 class Student:
-    """The compressed model with trainable layers, and those layers by name."""
+    """The compressed model with trainable layers and norms, and those by name."""
 
     model: Any
     layers: dict[str, LatentLinear]
+    norms: dict[str, LatentNorm]
 
     @property
     def latents(self) -> dict[str, nn.Parameter]:
         """The trained parameters."""
-        return {name: layer.latent for name, layer in self.layers.items()}
+        return {name: part.latent for name, part in (self.layers | self.norms).items()}
 
 
-def load_student(checkpoint: Path, artifact: Path) -> Student:
-    """The checkpoint's model with every compressed layer of the artifact made trainable; the rest is frozen."""
-    model = load_checkpoint(checkpoint)[0].requires_grad_(requires_grad=False)
+def load_student(checkpoint: Path, artifact: Path, dtype: torch.dtype) -> Student:
+    """The checkpoint's model in `dtype`, with the compressed layers of the artifact and all norms made trainable."""
+    model = load_dense(checkpoint, dtype)
     layers = {name: LatentLinear(linear) for name, linear in load_linears(artifact).items()}
     if not layers:
         raise NmforgeError(
             f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
         )
-    for name, layer in layers.items():
-        model.set_submodule(name, layer)
-    return Student(model, layers)
+    norms = {
+        name: LatentNorm(model.get_submodule(name).weight, model.config.rms_norm_eps) for name in norm_names(model)
+    }
+    for name, part in (layers | norms).items():
+        model.set_submodule(name, part)
+    return Student(model, layers, norms)
+
+
+def load_dense(checkpoint: Path, dtype: torch.dtype) -> Any:
+    """The checkpoint's model, frozen, with attention by blocks."""
+    model = load_checkpoint(checkpoint, dtype)[0].requires_grad_(requires_grad=False)
+    model.set_attn_implementation(attention.NAME)
+    return model
 
 
 def recover_artifact(
@@ -60,45 +78,62 @@ def recover_artifact(
     """
     torch.set_flush_denormal(True)
     verify(artifact)
-    student, teacher = load_student(checkpoint, artifact), load_checkpoint(checkpoint)[0]
+    dtype = compute_dtype()
+    student, dense = load_student(checkpoint, artifact, dtype), load_dense(checkpoint, dtype)
     stream, revision = read_tokens(tokens, "calibration")
     length = settings.seqlen
     windows = torch.from_numpy(random_windows(stream, len(stream) // length * length, length, settings.seed)).long()
-    losses = _train(student, teacher, windows, settings, out.with_name(f".{out.name}.training"))
-    header = _header(read_header(artifact), design_id, settings, revision)
-    linears = {name: layer.to_linear() for name, layer in student.layers.items()}
-    write_artifact(out, header, linears, rest_tensors(teacher, linears, checkpoint / "tokenizer.json"),
-                   read_header(artifact)["index_encoding"])  # fmt: skip
+    losses = _train(student, Teacher(dense, windows), settings, out.with_name(f".{out.name}.training"))
+    header = _header(read_header(artifact), design_id, settings, revision, dtype)
+    _write(student, dense, checkpoint, header, read_header(artifact)["index_encoding"], out)
     out.with_name(f".{out.name}.training").unlink(missing_ok=True)
     return losses
 
 
-def _train(student: Student, teacher: Any, windows: Tensor, settings: RecoveryConfig, state: Path) -> list[float]:
+def _write(student: Student, dense: Any, checkpoint: Path, header: dict[str, Any], encoding: str, out: Path) -> None:
+    """The trained layers and norms, and the rest of the dense model."""
+    linears = {name: layer.to_linear() for name, layer in student.layers.items()}
+    with torch.no_grad():
+        for name, norm in student.norms.items():
+            dense.get_submodule(name).weight.copy_(norm.weight())
+    write_artifact(out, header, linears, rest_tensors(dense, linears, checkpoint / "tokenizer.json"), encoding)
+
+
+def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: Path) -> list[float]:
     """The loop; loss of every step."""
     latents = student.latents
-    optimizer = torch.optim.AdamW(latents.values(), lr=settings.learning_rate, betas=BETAS, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        latents.values(), lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True
+    )
     run = json.dumps(settings.model_dump(), sort_keys=True)
     first, losses = progress.load(state, run, latents, optimizer), []
-    order = batches(len(windows), settings.batch, settings.seed, first)
+    order = batches(len(teacher.windows), settings.batch, settings.seed, first)
     bar = tqdm(
         range(first, settings.steps), initial=first, total=settings.steps, desc="recover", unit="step", disable=None
     )
     for step in bar:
         rate = learning_rate(step, settings.steps, settings.learning_rate)
-        losses.append(train_step(student.model, teacher, windows[next(order)], optimizer, rate))
+        losses.append(train_step(student.model, teacher, next(order), optimizer, rate))
         bar.set_postfix(kl=f"{losses[-1]:.3f}")
         if (step + 1) % settings.save_every == 0 and step + 1 < settings.steps:
             progress.save(state, step + 1, run, latents, optimizer)
     return losses
 
 
-def _header(start: dict[str, Any], design_id: str, settings: RecoveryConfig, revision: str) -> dict[str, Any]:
+def _header(
+    start: dict[str, Any], design_id: str, settings: RecoveryConfig, revision: str, dtype: torch.dtype
+) -> dict[str, Any]:
     """The starting artifact's header fields with the new id and what training saw."""
     trained = settings.steps * settings.batch * settings.seqlen
     return {
         "model": start["model"],
         "design": {**start["design"], "id": design_id},
         "calibration": start["calibration"],
-        "recovery": {**settings.model_dump(), "tokens": trained, "revision": revision},
+        "recovery": {
+            **settings.model_dump(),
+            "tokens": trained,
+            "revision": revision,
+            "dtype": str(dtype).removeprefix("torch."),
+        },
         "versions": start["versions"],
     }
