@@ -1,8 +1,8 @@
 """safetensors files written and read one tensor at a time, so a file may be larger than memory.
 
-    8 bytes   length L of the header, little-endian
-    L bytes   JSON: name -> {dtype, shape, data_offsets}, filled up with spaces to a multiple of 8
-    the rest  data: later types of DTYPES first, then by name, as the safetensors library orders them
+8 bytes   length L of the header, little-endian
+L bytes   JSON: name -> {dtype, shape, data_offsets}, filled up with spaces to a multiple of 8
+the rest  data: later types of DTYPES first, then by name, as the safetensors library orders them
 """
 
 from __future__ import annotations
