@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, TensorSpec, safe_open, serialize_file
+from safetensors import SafetensorError, safe_open
 
 from nmforge.errors import NmforgeError
 from nmforge.linear import Bool, CompressedLinear, UInt8
 from nmforge.packing.bits import pack_bits, packed_bytes, unpack_bits
 from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.provenance import hash_json, sha256_bytes
-from nmforge.records import write_atomically
 from nmforge.spec import Pattern, QuantScheme
+from nmforge.tensor_file import SPELLINGS, LazyTensor, read_tensors, write_tensors
 
 FORMAT_VERSION = 1
 METADATA_KEY = "nmforge"
@@ -49,6 +49,10 @@ class RawTensor:
     def of(cls, array: np.ndarray[Any, Any]) -> RawTensor:
         """From a NumPy array."""
         return cls(str(array.dtype), tuple(array.shape), np.ascontiguousarray(array).tobytes())
+
+    def lazy(self) -> LazyTensor:
+        """The same for a writer that asks for bytes when it needs them."""
+        return LazyTensor(SPELLINGS[self.dtype], self.shape, lambda: self.data)
 
 
 def pack_linear(linear: CompressedLinear, encoding: str) -> dict[str, UInt8 | np.ndarray[Any, Any]]:
@@ -95,28 +99,40 @@ def write_artifact(
     encoding: str,
 ) -> None:
     """Write a whole artifact, or nothing: header fields, compressed layers, and the rest of the model."""
-    tensors = dict(rest)
+    tensors = {name: (tensor.lazy(), sha256_bytes(tensor.data)) for name, tensor in rest.items()}
     for name, linear in linears.items():
-        linear.check(name)
-        parts = pack_linear(linear, encoding)
-        tensors |= {f"{name}.{part}": RawTensor.of(array) for part, array in parts.items()}
+        for part, tensor in layer_tensors(name, linear, encoding).items():
+            tensors[part] = (tensor.lazy(), sha256_bytes(tensor.data))
+    write_streamed(path, header, {name: layer_header(linear) for name, linear in linears.items()}, tensors, encoding)
+
+
+def layer_tensors(name: str, linear: CompressedLinear, encoding: str) -> dict[str, RawTensor]:
+    """The tensors of one layer as the artifact stores them; raises NmforgeError where the layer breaks a rule."""
+    linear.check(name)
+    return {f"{name}.{part}": RawTensor.of(array) for part, array in pack_linear(linear, encoding).items()}
+
+
+def write_streamed(
+    path: Path,
+    header: Mapping[str, Any],
+    layers: Mapping[str, Mapping[str, Any]],
+    tensors: Mapping[str, tuple[LazyTensor, str]],
+    encoding: str,
+) -> None:
+    """`write_artifact` with one tensor in memory at a time.
+
+    layers: `layer_header` of each compressed layer. tensors: all of the file's, each with the sha256 of its bytes.
+    """
     full: dict[str, Any] = {
         **header,
         "format_version": FORMAT_VERSION,
         "index_encoding": encoding,
-        "layers": {name: layer_header(linear) for name, linear in linears.items()},
-        "tensors": {name: sha256_bytes(tensor.data) for name, tensor in sorted(tensors.items())},
+        "layers": dict(layers),
+        "tensors": {name: digest for name, (_, digest) in sorted(tensors.items())},
     }
     full["header_sha256"] = hash_json(full)
-    buffers = {name: np.frombuffer(tensor.data, dtype=np.uint8) for name, tensor in sorted(tensors.items())}
-    payload = {name: _tensor_spec(tensors[name], buffer) for name, buffer in buffers.items()}
     metadata = {METADATA_KEY: json.dumps(full, sort_keys=True)}
-    write_atomically(path, lambda temporary: serialize_file(payload, str(temporary), metadata))
-
-
-def _tensor_spec(tensor: RawTensor, buffer: UInt8) -> TensorSpec:
-    """What safetensors wants to know; `buffer` has to outlive the call that writes it."""
-    return TensorSpec(dtype=tensor.dtype, shape=tensor.shape, data_ptr=buffer.ctypes.data, data_len=buffer.nbytes)
+    write_tensors(path, {name: tensor for name, (tensor, _) in tensors.items()}, metadata)
 
 
 def layer_header(linear: CompressedLinear) -> dict[str, Any]:
@@ -211,17 +227,13 @@ def load_rest(path: Path) -> dict[str, RawTensor]:
 
 def _tensors(path: Path, digests: Mapping[str, str]) -> Iterator[tuple[str, RawTensor]]:
     """The tensors named, one by one, each with the hash it must have."""
-    with path.open("rb") as handle:
-        length = int.from_bytes(handle.read(8), "little")
-        entries = json.loads(handle.read(length))
-        for name, digest in digests.items():
-            if name not in entries or name == "__metadata__":
-                raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")
-            begin, end = entries[name]["data_offsets"]
-            handle.seek(8 + length + begin)
-            data = handle.read(end - begin)
-            _check_hash(f"artifact {path}: tensor {name}", data, digest)
-            yield name, RawTensor(entries[name]["dtype"], tuple(entries[name]["shape"]), data)
+    entries, _ = read_tensors(path)
+    for name, digest in digests.items():
+        if name not in entries:
+            raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")
+        data = entries[name].read()
+        _check_hash(f"artifact {path}: tensor {name}", data, digest)
+        yield name, RawTensor(entries[name].dtype, entries[name].shape, data)
 
 
 def _check_hash(where: str, data: bytes | memoryview, digest: str) -> None:

@@ -26,13 +26,22 @@ def round_bf16(x: Tensor) -> Tensor:
     return x.bfloat16().to(x.dtype)
 
 
-class Bf16Linear(nn.Module):
-    """Weights and activations rounded to bf16, products summed in float32: modes bf16 and W4A16."""
+class Bf16Linear(nn.Linear):
+    """Weights and activations rounded to bf16, products summed in float32: modes bf16 and W4A16.
 
-    def __init__(self, weight: Tensor) -> None:
+    The weight [N, K] is float32 and has to hold bf16 numbers; there is no bias.
+    """
+
+    def __init__(self, inputs: int, outputs: int, device: str | None = None) -> None:
+        """A layer whose weight is still to be filled."""
+        super().__init__(inputs, outputs, bias=False, device=device)
+
+    @classmethod
+    def of(cls, weight: Tensor) -> Bf16Linear:
         """weight: [N, K], any float type; it is rounded to bf16."""
-        super().__init__()
-        self.weight = weight.bfloat16().float()
+        layer = cls(weight.shape[1], weight.shape[0], "meta")
+        layer.weight = nn.Parameter(weight.detach().bfloat16().float(), requires_grad=False)
+        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] -> [..., N] in the type of x."""

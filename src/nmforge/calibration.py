@@ -17,10 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmforge.activations import Windows
 from nmforge.bf16 import bf16_products, round_bf16
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
 SLAB = 192  # columns of a Gram matrix computed at once: only slabs on and above the diagonal are
+
+Function = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,42 +48,39 @@ class InputStats:
 
 @dataclass(frozen=True)
 class Streams:
-    """Activations of all windows, each [1, T, width], in the compressed model and, if it is walked, the dense one."""
+    """Activations of all windows in the compressed model and, if it is walked, in the dense one."""
 
-    compressed: list[Tensor]
-    dense: list[Tensor] | None = None
+    compressed: Windows
+    dense: Windows | None = None
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Streams:
-        """The function of every window of both."""
-        dense = None if self.dense is None else [function(x) for x in self.dense]
-        return Streams([function(x) for x in self.compressed], dense)
-
-    def plus(self, other: Streams) -> Streams:
-        """Window by window."""
-        dense = None
-        if self.dense is not None and other.dense is not None:
-            dense = [x + y for x, y in zip(self.dense, other.dense, strict=True)]
-        return Streams([x + y for x, y in zip(self.compressed, other.compressed, strict=True)], dense)
-
-    def missing(self) -> list[Tensor] | None:
-        """Dense minus compressed, None where the dense model is not walked."""
-        if self.dense is None:
-            return None
-        return [dense - x for dense, x in zip(self.dense, self.compressed, strict=True)]
+    def each(self) -> list[Windows]:
+        """Those that are walked."""
+        return [self.compressed] if self.dense is None else [self.compressed, self.dense]
 
 
-def gather(inputs: Streams, residual: Streams | None = None) -> InputStats | None:
-    """Statistics of the inputs [1, T, K] of a group of layers; None where there are no windows.
+Compress = Callable[[tuple[str, ...], InputStats | None], None]
 
-    residual: the stream the layers add to, for those that do.
+
+def gather(inputs: Streams, read: Function = lambda h: h, residual: Streams | None = None) -> InputStats | None:
+    """Statistics of a group of layers; None where there are no windows.
+
+    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. residual: the stream the layers add to.
     """
-    if not inputs.compressed:
+    gram = cross = lacking = None
+    count = 0
+    with bf16_products():
+        for index, window in enumerate(inputs.compressed):
+            x = _rounded(read(window))
+            count += len(x)
+            gram = _add_gram(gram, x)
+            if inputs.dense is not None:
+                cross = _add_products(cross, read(inputs.dense[index]), x)
+            if residual is not None and residual.dense is not None:
+                lacking = _add_products(lacking, residual.dense[index] - residual.compressed[index], x)
+    if gram is None:
         return None
-    read = [_rounded(x) for x in inputs.compressed]
-    gram = _gram(read)
-    drift = None if inputs.dense is None else _products(inputs.dense, read) - gram
-    missing = None if residual is None else residual.missing()
-    return InputStats(sum(map(len, read)), gram, drift, None if missing is None else _products(missing, read))
+    gram = _mirrored(gram)
+    return InputStats(count, gram, None if cross is None else cross.sub_(gram), lacking)
 
 
 def _rounded(x: Tensor) -> Tensor:
@@ -88,54 +88,68 @@ def _rounded(x: Tensor) -> Tensor:
     return round_bf16(x.flatten(0, -2).float())
 
 
-def _gram(inputs: list[Tensor]) -> Tensor:
-    """Sum of x x^T over bf16 numbers [T, K]."""
-    width = inputs[0].shape[1]
-    gram = torch.zeros(width, width)
-    with bf16_products():
-        for x in inputs:
-            for first in range(0, width, SLAB):
-                last = first + SLAB
-                gram[first:last, first:].addmm_(x[:, first:last].T, x[:, first:])
-    return gram.triu() + gram.triu(1).T
+def _add_gram(gram: Tensor | None, x: Tensor) -> Tensor:
+    """gram + x^T x on and above the diagonal, in place; x: bf16 numbers [T, K]."""
+    width = x.shape[1]
+    gram = torch.zeros(width, width) if gram is None else gram
+    for first in range(0, width, SLAB):
+        last = first + SLAB
+        gram[first:last, first:].addmm_(x[:, first:last].T, x[:, first:])
+    return gram
 
 
-def _products(outputs: list[Tensor], inputs: list[Tensor]) -> Tensor:
-    """Sum of y x^T over [1, T, N], which are rounded to bf16, and bf16 numbers [T, K]."""
-    total = torch.zeros(outputs[0].shape[-1], inputs[0].shape[1])
-    with bf16_products():
-        for y, x in zip(outputs, inputs, strict=True):
-            total.addmm_(_rounded(y).T, x)
-    return total
+def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
+    """total + y^T x, in place; outputs y: [1, T, N], rounded to bf16; x: bf16 numbers [T, K]."""
+    total = torch.zeros(outputs.shape[-1], x.shape[1]) if total is None else total
+    return total.addmm_(_rounded(outputs).T, x)
 
 
-Compress = Callable[[tuple[str, ...], InputStats | None], None]
+def _mirrored(gram: Tensor) -> Tensor:
+    """Copy the triangle above the diagonal onto the one below, in place, SLAB columns at a time."""
+    for first in range(0, len(gram), SLAB):
+        last = first + SLAB
+        corner = gram[first:last, first:last]
+        corner.copy_(corner.triu() + corner.triu(1).T)
+        gram[last:, first:last] = gram[first:last, last:].T
+    return gram
 
 
-def walk_block(model: Any, index: int, hidden: Streams, compress: Compress) -> Streams:
-    """Compress one block and return its outputs for the inputs `hidden`, each [1, T, hidden].
+def walk_block(
+    model: Any, index: int, hidden: Streams, after: Streams, room: Callable[[int], Streams], compress: Compress
+) -> None:
+    """Compress one block and put its outputs for the inputs `hidden` [1, T, hidden] into `after`.
 
     `compress` gets the names of a group of layers and their shared statistics, and changes their weights in place.
-    With no windows it is called without statistics, and nothing is computed.
+    With no windows it is called without statistics, and nothing is computed. `after` may be `hidden` itself, if that
+    need not survive. `room(K)` gives a place for windows [1, T, K], which is used until it is asked again.
     """
     block = model.model.layers[index]
     attention, output, expand, down = INPUT_GROUPS
-    inputs = hidden.map(block.input_layernorm)
-    inputs = _through(inputs, attention, None, lambda x: output_input(model, index, x), compress)
-    hidden = hidden.plus(_through(inputs, output, hidden, block.self_attn.o_proj, compress))
-    inputs = hidden.map(block.post_attention_layernorm)
-    inputs = _through(inputs, expand, None, lambda x: down_input(block, x), compress)
-    return hidden.plus(_through(inputs, down, hidden, block.mlp.down_proj, compress))
+    mixed = room(block.self_attn.o_proj.in_features)
+    _through(hidden, block.input_layernorm, attention, lambda x: output_input(model, index, x), mixed, None, compress)
+    _through(mixed, lambda x: x, output, block.self_attn.o_proj, after, hidden, compress)
+    del mixed
+    inner = room(block.mlp.down_proj.in_features)
+    _through(after, block.post_attention_layernorm, expand, lambda x: down_input(block, x), inner, None, compress)
+    _through(inner, lambda x: x, down, block.mlp.down_proj, after, after, compress)
 
 
 def _through(
-    inputs: Streams,
-    names: tuple[str, ...],
-    residual: Streams | None,
-    forward: Callable[[Tensor], Tensor],
-    compress: Compress,
-) -> Streams:
-    """What comes of the inputs: the dense ones by the weights as they are, the others by the compressed ones."""
-    dense = None if inputs.dense is None else [forward(x) for x in inputs.dense]
-    compress(names, gather(inputs, residual))
-    return Streams([forward(x) for x in inputs.compressed], dense)
+    source: Streams, read: Function, names: tuple[str, ...], forward: Function, target: Streams,
+    residual: Streams | None, compress: Compress,
+) -> None:  # fmt: skip
+    """Compress the layers `names` on read(source), and put forward(read(source)) into `target`, plus the residual.
+
+    The dense stream goes through the weights as they are, the other through the compressed ones.
+    """
+    stats = gather(source, read, residual)
+    if source.dense is not None and target.dense is not None:
+        _forward(source.dense, read, forward, target.dense, None if residual is None else residual.dense)
+    compress(names, stats)
+    _forward(source.compressed, read, forward, target.compressed, None if residual is None else residual.compressed)
+
+
+def _forward(source: Windows, read: Function, forward: Function, target: Windows, residual: Windows | None) -> None:
+    for index, window in enumerate(source):
+        outputs = forward(read(window))
+        target[index] = outputs if residual is None else residual[index] + outputs

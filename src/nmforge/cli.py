@@ -49,17 +49,17 @@ def checkpoint(arguments: Arguments) -> None:
     from nmforge.models.sources import prepare_checkpoint
 
     model = _config(arguments).model
-    prepare_checkpoint(model.source, model.revision, arguments.cache, arguments.out)
+    prepare_checkpoint(model.source, model.revision, arguments.cache, arguments.out, model.blocks)
 
 
 def text(arguments: Arguments) -> None:
     """fetch the text and tokenize its calibration and evaluation documents"""
     from nmforge.corpora.sources import load_corpus
     from nmforge.corpora.windows import write_tokens
-    from nmforge.models.sources import load_checkpoint
+    from nmforge.models.sources import load_tokenizer
 
     settings = _config(arguments).text
-    _, tokenizer, _ = load_checkpoint(arguments.checkpoint)
+    tokenizer = load_tokenizer(arguments.checkpoint)
     write_tokens(load_corpus(settings.source, settings.revision, arguments.cache), tokenizer, arguments.out)
 
 
@@ -70,7 +70,7 @@ def compress(arguments: Arguments) -> None:
     config = _config(arguments)
     point = config.design(arguments.design).point()
     _threads(arguments)
-    compress_checkpoint(
+    effort = compress_checkpoint(
         arguments.checkpoint,
         arguments.tokens,
         point,
@@ -78,6 +78,7 @@ def compress(arguments: Arguments) -> None:
         config.index_encoding,
         arguments.out,
     )
+    print(f"compress {point.id}: {effort}", file=sys.stderr)
 
 
 def recover(arguments: Arguments) -> None:

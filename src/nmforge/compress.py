@@ -1,34 +1,35 @@
-"""The layer loop: capture a block's inputs, prune and quantize its layers, pass the compressed output on."""
+"""Checkpoint in, artifact out: prune and quantize the layers of each block on what they really read."""
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from nmforge import provenance
-from nmforge.artifact import RawTensor, write_artifact
-from nmforge.bf16 import Bf16Linear, round_bf16
-from nmforge.calibration import InputStats, Streams, walk_block
+from nmforge.artifact import RawTensor, write_streamed
+from nmforge.block_loop import Room, compress_blocks, compute_device
+from nmforge.block_state import finished_tensors, open_state, state_folder
+from nmforge.calibration import InputStats
 from nmforge.config import CalibrationConfig
 from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.correction import toward_dense
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
-from nmforge.models.layers import BLOCK_LINEARS, block_name, embed
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.shards import Shards, load_skeleton, open_shards, tensor_names, verify_shards
 from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 from nmforge.quantization.gptq import gptq
 from nmforge.quantization.scales import Quantized
-from nmforge.reference import dequantize
 from nmforge.spec import DesignPoint
+from nmforge.tensor_file import LazyTensor
 
 
 def check_design(point: DesignPoint) -> None:
@@ -77,6 +78,8 @@ def compress_layers(
         point.pattern.check_divides(weight.shape[1], where)
         if not torch.isfinite(weight).all():
             raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
+    if stats is not None and not torch.isfinite(stats.sum_of_squares).all():
+        raise NmforgeError(f"{next(iter(weights))}: its inputs are not finite; check the weights before it, norms too")
     if stats is not None:
         weights = {name: toward_dense(weight, stats, name) for name, weight in weights.items()}
     masks = {name: _mask(weight, stats, point) for name, weight in weights.items()}
@@ -112,38 +115,8 @@ def _mask(weight: Tensor, stats: InputStats | None, point: DesignPoint) -> Tenso
 
 def _as_linear(found: Quantized, point: DesignPoint) -> CompressedLinear:
     size = found.codes.shape[1] // found.group_mult.shape[1]
-    arrays = [tensor.numpy() for tensor in found]
+    arrays = [tensor.cpu().numpy() for tensor in found]
     return CompressedLinear(point.pattern, point.bits, size, *arrays)
-
-
-@torch.inference_mode()
-def compress_model(model: Any, point: DesignPoint, windows: Tensor | None) -> dict[str, CompressedLinear]:
-    """Compress every linear layer in place, block by block; errors of earlier blocks propagate to later ones.
-
-    windows: int64[W, T] calibration tokens, or None for a point that needs none.
-    """
-    linears: dict[str, CompressedLinear] = {}
-    hidden = _embedded(model, windows, walk_dense=point.target == "dense")
-    blocks = model.model.layers
-    for index, block in enumerate(tqdm(blocks, desc=f"compress {point.id}", unit="block", disable=None)):
-        for name in BLOCK_LINEARS:
-            block.set_submodule(name, Bf16Linear(block.get_submodule(name).weight))
-
-        def visit(names: tuple[str, ...], stats: InputStats | None, index: int = index, block: Any = block) -> None:
-            layers = {f"{block_name(index)}.{name}": block.get_submodule(name).weight for name in names}
-            found = compress_layers({name: weight.float() for name, weight in layers.items()}, stats, point)
-            for name, linear in found.items():
-                layers[name].copy_(round_bf16(torch.from_numpy(dequantize(linear))))
-            linears.update(found)
-
-        hidden = walk_block(model, index, hidden, visit)
-    return linears
-
-
-def _embedded(model: Any, windows: Tensor | None, *, walk_dense: bool) -> Streams:
-    """Inputs of the first block, the same in both streams."""
-    hidden = [] if windows is None else [embed(model, window[None]) for window in windows]
-    return Streams(hidden, list(hidden) if walk_dense else None)
 
 
 def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -> dict[str, RawTensor]:
@@ -158,6 +131,36 @@ def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -
     return rest
 
 
+def stored_rest(
+    shards: Shards, model: Any, linears: Mapping[str, Any], tokenizer_file: Path
+) -> dict[str, tuple[LazyTensor, str]]:
+    """What `rest_tensors` returns, its bytes left in the bf16 checkpoint until they are written; each with its sha256.
+
+    model: a skeleton.
+    """
+    tokenizer = LazyTensor("U8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes)
+    lazy = {"tokenizer.json": tokenizer}
+    lazy |= {name: shards.lazy(name) for name in tensor_names(model) if name.removesuffix(".weight") not in linears}
+    return {name: (tensor, provenance.sha256_bytes(tensor.read())) for name, tensor in lazy.items()}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What compressing took. resumed: blocks an earlier call had finished. seconds: of this call's blocks."""
+
+    blocks: int
+    resumed: int
+    seconds: float
+    device: torch.device
+
+    def __str__(self) -> str:
+        """One line for a person, the peak memory of this process with it."""
+        now = self.blocks - self.resumed
+        before = f" ({self.resumed} from an earlier run)" if self.resumed else ""
+        rate = f", {self.seconds / now:.3g} s a block on {self.device.type}" if now else ""
+        return f"{self.blocks} blocks{before}{rate}, peak {provenance.peak_rss() / 1e9:.2f} GB"
+
+
 def compress_checkpoint(
     checkpoint: Path,
     tokens: Path,
@@ -165,30 +168,69 @@ def compress_checkpoint(
     calibration: CalibrationConfig,
     encoding: str,
     out: Path,
-) -> None:
-    """Checkpoint folder -> artifact file."""
+) -> Effort:
+    """Checkpoint folder -> artifact file, one block in memory at a time.
+
+    Finished blocks are kept in a folder beside `out`: after an interruption the same call goes on behind the last of
+    them and writes the same bytes. Raises NmforgeError for a damaged checkpoint, layers or activations that are not
+    finite, a text too short, a full disk, or the state of other settings.
+    """
     check_design(point)
     torch.set_flush_denormal(True)
-    model, _, identity = load_checkpoint(checkpoint)
-    linears: dict[str, CompressedLinear] = {}
-    used: dict[str, Any] = {"tokens": 0}
-    if not point.is_dense_bf16:
-        windows = None
-        if is_calibrated(point):
-            stream, revision = read_tokens(tokens, "calibration")
-            chosen = random_windows(stream, calibration.tokens, calibration.seqlen, calibration.seed)
-            windows = torch.from_numpy(chosen).long()
-            used = {
-                "revision": revision,
-                "tokens": windows.numel(),
-                **calibration.model_dump(exclude={"tokens"}),
-            }
-        linears = compress_model(model, point, windows)
+    identity, shards, model = verify_shards(checkpoint), open_shards(checkpoint), load_skeleton(checkpoint)
+    windows, used = _calibration_windows(tokens, point, calibration)
     header = {
         "model": {**identity, "config": model.config.to_dict()},
         "design": {**asdict(point), "pattern": str(point.pattern)},
         "calibration": used,
         "versions": provenance.versions(),
     }
-    rest = rest_tensors(model, linears, checkpoint / "tokenizer.json")
-    write_artifact(out, header, linears, rest, encoding)
+    folder, effort = state_folder(out), Effort(0, 0, 0.0, compute_device())
+    if not point.is_dense_bf16:
+        effort = _compress_model(model, shards, point, windows, calibration, encoding, header, folder)
+    layers, tensors = finished_tensors(folder, effort.blocks)
+    rest = stored_rest(shards, model, layers, checkpoint / "tokenizer.json")
+    write_streamed(out, header, layers, {**rest, **tensors}, encoding)
+    shutil.rmtree(folder, ignore_errors=True)
+    return effort
+
+
+def _calibration_windows(
+    tokens: Path, point: DesignPoint, calibration: CalibrationConfig
+) -> tuple[Tensor, dict[str, Any]]:
+    """(int64[W, T], what the header says of them); no windows for a point that needs none."""
+    if point.is_dense_bf16 or not is_calibrated(point):
+        return torch.empty(0, calibration.seqlen, dtype=torch.int64), {"tokens": 0}
+    stream, revision = read_tokens(tokens, "calibration")
+    chosen = random_windows(stream, calibration.tokens, calibration.seqlen, calibration.seed)
+    windows = torch.from_numpy(chosen).long()
+    settings = calibration.model_dump(exclude={"tokens", "memory_gb"})
+    return windows, {"revision": revision, "tokens": windows.numel(), **settings}
+
+
+def _compress_model(
+    model: Any, shards: Shards, point: DesignPoint, windows: Tensor, calibration: CalibrationConfig, encoding: str,
+    header: Mapping[str, Any], folder: Path,
+) -> Effort:  # fmt: skip
+    """Compress the blocks that `folder` does not have yet into it."""
+    device, config = compute_device(), model.config
+    run = {
+        **header,
+        "index_encoding": encoding,
+        "windows": provenance.sha256_bytes(windows.numpy().tobytes()),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "commit": provenance.commit(),
+    }
+    first = open_state(folder, run)
+    walk_dense = point.target == "dense"
+    held = 4 * windows.numel() * (config.hidden_size + max(config.hidden_size, config.intermediate_size))
+    in_memory = held * (1 + walk_dense) <= calibration.memory_gb * 1e9
+    count, length = windows.shape
+    room = Room(count, length, device, folder, in_memory, walk_dense)
+    start = time.perf_counter()
+    compress_blocks(
+        model, shards, windows, room, first, lambda weights, stats: compress_layers(weights, stats, point), encoding,
+        f"compress {point.id}",
+    )  # fmt: skip
+    return Effort(len(model.model.layers), first, time.perf_counter() - start, device)

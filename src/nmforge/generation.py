@@ -8,8 +8,6 @@ Quantization before and scaling after are the same code for these three, so thei
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from nmforge.errors import NmforgeError
 from nmforge.kernels.cpu.linear import CpuLinear
 from nmforge.linear import CompressedLinear, Float32, Int8
 from nmforge.native_model import load_native
+from nmforge.provenance import peak_rss
 from nmforge.rtl_backend import ARRAY, Backend, RtlBackend, Simulated, Sums
 
 HOSTED = ("cpu", "reference", "rtl")  # backends of `load_model`
@@ -343,9 +342,3 @@ class _Text:
         if self.stream and len(text) > len(self.shown):
             self.stream(text[len(self.shown) :])
             self.shown = text
-
-
-def peak_rss() -> int:
-    """Largest resident memory this process has had, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -6,10 +6,12 @@ results/tables/<table>.parquet, .csv  one line per row, provenance columns last
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,31 @@ from nmforge.errors import NmforgeError
 Row = Mapping[str, Any]
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise NmforgeError naming `path` where a write inside finds the disk full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise NmforgeError(f"{path} cannot be written, the disk is full; free space there and run again") from error
+        raise
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` fill a temporary file beside `path`, then rename it: a reader sees all of it or nothing.
+
+    Raises NmforgeError naming `path` where the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
-        write(temporary)
-        temporary.replace(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

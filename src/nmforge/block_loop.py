@@ -1,0 +1,138 @@
+"""The loop over blocks: one block's weights in memory, activations in memory or in files, each finished block kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nmforge.activations import SpilledWindows, Windows
+from nmforge.artifact import RawTensor, layer_header, layer_tensors
+from nmforge.bf16 import Bf16Linear, round_bf16
+from nmforge.block_state import STREAMS, finish_block, hidden_files, load_entering
+from nmforge.calibration import InputStats, Streams, walk_block
+from nmforge.errors import NmforgeError
+from nmforge.linear import CompressedLinear
+from nmforge.models.layers import BLOCK_LINEARS, block_name, embed
+from nmforge.models.shards import Shards, empty, fill
+from nmforge.reference import dequantize
+
+# Layers float32[N, K] that read the same inputs, and statistics of those -> the layers compressed.
+Solve = Callable[[Mapping[str, Tensor], InputStats | None], Mapping[str, CompressedLinear]]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where activations of `count` windows of `length` tokens go: to memory, or to files of a folder.
+
+    walk_dense: there is a second stream, the dense model's.
+    """
+
+    count: int
+    length: int
+    device: torch.device
+    folder: Path
+    in_memory: bool
+    walk_dense: bool = False
+
+    def make(self, width: int, file: Path) -> Windows:
+        """Room for windows [1, length, width]; `file` is used unless they go to memory."""
+        shape = (self.count, self.length, width)
+        return Windows(shape, self.device) if self.in_memory else SpilledWindows(shape, self.device, file)
+
+    def streams(self, width: int, files: Mapping[str, Path]) -> Streams:
+        """Room for the streams; `files` names one for each of STREAMS."""
+        compressed, dense = (self.make(width, files[stream]) if self._has(stream) else None for stream in STREAMS)
+        assert compressed is not None
+        return Streams(compressed, dense)
+
+    def _has(self, stream: str) -> bool:
+        return stream == "hidden" or self.walk_dense
+
+    def unfinished(self, width: int, name: str) -> Streams:
+        """Room that does not outlive this process."""
+        return self.streams(width, {stream: self.folder / f"{stream}-{name}.partial" for stream in STREAMS})
+
+
+def compute_device() -> torch.device:
+    """Where blocks are computed: the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.inference_mode()
+def compress_blocks(
+    model: Any, shards: Shards, windows: Tensor, room: Room, first: int, solve: Solve, encoding: str, name: str
+) -> None:
+    """Compress the blocks from `first` on and leave them in the folder of `room`; errors of earlier blocks propagate.
+
+    model: a skeleton. windows: int64[W, T] calibration tokens, W = 0 for a point that needs none. name: for progress.
+    """
+    blocks = model.model.layers
+    if first == len(blocks):
+        return
+    with _on(room.device):
+        model.model.rotary_emb.to(room.device)
+        hidden = _entering(model, shards, windows, room, first)
+        bar = range(first, len(blocks))
+        for index in tqdm(bar, name, len(blocks), initial=first, unit="block", disable=None):
+            after = hidden if room.in_memory else room.unfinished(model.config.hidden_size, "after")
+            tensors, layers = _compress_block(model, shards, index, hidden, after, room, solve, encoding)
+            needed = len(windows) > 0 and index + 1 < len(blocks)
+            finish_block(room.folder, index, tensors, layers, after if needed else None)
+            hidden = after
+
+
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    """Make new tensors on `device`; on the CPU they are anyway, and the context would slow each call."""
+    return nullcontext() if device.type == "cpu" else device
+
+
+def _entering(model: Any, shards: Shards, windows: Tensor, room: Room, first: int) -> Streams:
+    """The activations that enter block `first`: the embedded tokens, or what the block before it left."""
+    hidden = room.streams(model.config.hidden_size, hidden_files(room.folder, first))
+    if not len(windows):
+        return hidden
+    if first:
+        load_entering(room.folder, first, hidden)
+        return hidden
+    fill(model.model.embed_tokens, "model.embed_tokens", shards, torch.bfloat16, room.device)
+    for place, window in enumerate(windows):
+        embedded = embed(model, window[None].to(room.device))
+        for stream in hidden.each():
+            stream[place] = embedded
+    empty(model.model.embed_tokens)
+    return hidden
+
+
+def _compress_block(
+    model: Any, shards: Shards, index: int, hidden: Streams, after: Streams, room: Room, solve: Solve, encoding: str
+) -> tuple[dict[str, RawTensor], dict[str, dict[str, Any]]]:
+    """One block -> its layers' tensors as the artifact stores them and their headers; its outputs go to `after`."""
+    block, path = model.model.layers[index], block_name(index)
+    tensors: dict[str, RawTensor] = {}
+    layers: dict[str, dict[str, Any]] = {}
+
+    def visit(names: tuple[str, ...], stats: InputStats | None) -> None:
+        weights = {f"{path}.{name}": block.get_submodule(name).weight for name in names}
+        try:
+            found = solve(weights, stats)
+        except NmforgeError as error:
+            raise NmforgeError(f"{shards.files[f'{next(iter(weights))}.weight']}: {error}") from error
+        for name, linear in found.items():
+            weights[name].copy_(round_bf16(torch.from_numpy(dequantize(linear))))
+            layers[name] = layer_header(linear)
+            tensors.update(layer_tensors(name, linear, encoding))
+
+    for name in BLOCK_LINEARS:
+        layer = block.get_submodule(name)
+        block.set_submodule(name, Bf16Linear(layer.in_features, layer.out_features, "meta"))
+    fill(block, path, shards, torch.float32, room.device)
+    walk_block(model, index, hidden, after, lambda width: room.unfinished(width, "inputs"), visit)
+    empty(block)
+    return tensors, layers
