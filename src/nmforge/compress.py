@@ -28,6 +28,7 @@ from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 from nmforge.quantization.gptq import gptq
 from nmforge.quantization.scales import Quantized
+from nmforge.records import remove_unfinished
 from nmforge.spec import DesignPoint
 from nmforge.tensor_file import LazyTensor
 
@@ -177,6 +178,7 @@ def compress_checkpoint(
     """
     check_design(point)
     torch.set_flush_denormal(True)
+    remove_unfinished(out)
     identity, shards, model = verify_shards(checkpoint), open_shards(checkpoint), load_skeleton(checkpoint)
     windows, used = _calibration_windows(tokens, point, calibration)
     header = {

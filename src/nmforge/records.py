@@ -52,6 +52,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` atomically left beside it."""
+    for left in path.parent.glob(f".{path.name}.*.partial*"):
+        left.unlink()
+
+
 def write_point(path: Path, table: str, rows: Sequence[Row]) -> None:
     """Write the rows of one point with today's provenance."""
     document = {"table": table, "provenance": provenance.current(), "rows": [_clean(row) for row in rows]}

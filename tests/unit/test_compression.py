@@ -19,7 +19,7 @@ from nmforge.pruning.magnitude import magnitude
 from nmforge.pruning.ria import ria
 from nmforge.pruning.select import _places_by_comparison, _places_by_sorting, keep_largest
 from nmforge.pruning.wanda import wanda
-from nmforge.quantization.gptq import activation_order, gptq, inverse_factor
+from nmforge.quantization.gptq import activation_order, gptq, inverse_factor, permuted
 from nmforge.quantization.rtn import rtn
 from nmforge.reference import dequantize
 from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
@@ -165,6 +165,15 @@ def test_inverse_factor_inverts_the_damped_gram_matrix() -> None:
     factor = inverse_factor(gram, "w").double()
     damped = gram.double() + 0.01 * gram.diagonal().double().mean() * torch.eye(6, dtype=torch.float64)
     assert torch.allclose(factor.T @ factor @ damped, torch.eye(6, dtype=torch.float64), atol=1e-3)
+
+
+def test_a_matrix_of_many_slabs_is_the_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    gram, order = stats_of(correlated(200, 50)).gram, torch.randperm(50, generator=torch.Generator().manual_seed(1))
+    before, whole = gram.clone(), inverse_factor(gram, "w")
+    monkeypatch.setattr("nmforge.quantization.gptq.SLAB", 16)
+    assert torch.equal(permuted(gram, order), gram[order][:, order])
+    assert torch.allclose(inverse_factor(gram, "w"), whole, rtol=1e-4, atol=1e-6)
+    assert torch.equal(gram, before)
 
 
 def test_dead_inputs_get_code_zero() -> None:

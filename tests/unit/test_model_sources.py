@@ -85,6 +85,7 @@ def test_the_random_llama_has_the_shapes_asked_for_and_the_same_bytes_again(
         assert torch.equal(shards.read(name).float(), weight), name
         assert torch.equal(longer.read(name).float(), weight), name
         assert weight.dim() == 1 or 0.015 < float(weight.std()) < 0.025
+    assert not torch.equal(*(shards.read(f"model.layers.{index}.self_attn.q_proj.weight") for index in (0, 1)))
     with pytest.raises(NmforgeError, match=r"model.blocks is for source llama7b-random, model.source is 'toy'; remove"):
         prepare_checkpoint("toy", None, tmp_path, tmp_path / "d", 2)
 

@@ -1,15 +1,20 @@
-# Prune, quantize, pack: one artifact for each design point. One thread a job, as in evaluate.smk.
+# Prune, quantize, pack: one artifact for each design point. One thread a job, as in evaluate.smk. A job that was
+# stopped goes on at its last finished block, which it keeps in a hidden folder beside the artifact.
 
 
 rule compress:
     input:
         sources(
             "compress.py",
+            "block_loop.py",
+            "block_state.py",
             "calibration.py",
+            "activations.py",
             "pruning",
             "quantization",
             "packing",
             "artifact.py",
+            "tensor_file.py",
         ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,

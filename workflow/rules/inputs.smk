@@ -3,7 +3,13 @@
 
 rule checkpoint:
     input:
-        sources("models/sources.py", "models/toy.py"),
+        sources(
+            "models/sources.py",
+            "models/toy.py",
+            "models/random_llama.py",
+            "models/convert.py",
+            "models/shard_writer.py",
+        ),
     output:
         directory(CHECKPOINT),
     log:
