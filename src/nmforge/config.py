@@ -62,9 +62,9 @@ class RecoveryConfig(Section):
     steps: int = Field(gt=0)
     batch: int = Field(8, gt=0, description="Windows in a step.")
     seqlen: int = Field(256, gt=1)
-    learning_rate: float = Field(1e-3, gt=0, description="Highest rate of the schedule.")
+    learning_rate: float = Field(2e-3, gt=0, description="Highest rate of the schedule.")
     seed: int = Field(0, ge=0)
-    save_every: int = Field(20, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
+    save_every: int = Field(50, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
 
 
 class DesignConfig(Section):

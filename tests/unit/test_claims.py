@@ -260,6 +260,19 @@ def test_best_2of4_against_best_int3(int3: float, expected: str) -> None:
     assert row["platform"].startswith("sparsegpt-2of4-int4") and row["baseline"].startswith("gptq-int3")
 
 
+def test_the_best_point_of_each_family_meets_the_same_bar() -> None:
+    accuracy = [
+        point("rtn-int4", "dense", 4, 30.0, 1.5),
+        point("qep-int4", "dense", 4, 21.0, 1.05),
+        point("qep-2of4-int4", "2:4", 4, 41.0, 2.05),
+    ]
+    dense, sparse = (
+        rows_of({"accuracy": accuracy}, f"{family} keeps").iloc[0] for family in ("dense INT4", "2:4 INT4")
+    )
+    assert dense["platform"].startswith("qep-int4") and dense["verdict"] == "reproduced"
+    assert sparse["ours"] == "ppl 41 = 2.05x dense" and sparse["verdict"] == "not reached"
+
+
 def test_equal_storage_rival_in_time() -> None:
     row = rows_of({"kernels": KERNELS}, "as fast as its storage rival").iloc[0]
     assert row["ours_value"] == 1.25 and row["baseline"] == "ours dense INT3 (ours-dense-int3)"

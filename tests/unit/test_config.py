@@ -25,7 +25,7 @@ GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 def test_default_config_has_the_points_of_the_paper_and_its_rivals() -> None:
     ids = [design.id for design in load_config(ROOT / "config.yaml").designs]
-    assert {"dense-bf16", "paper-2of4", "gptq-int3", "sparsegpt-2of4-int4"} <= set(ids)
+    assert {"dense-bf16", "paper-2of4", "qep-int3", "sparsegpt-2of4-int4"} <= set(ids)
 
 
 def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,10 +43,11 @@ def table(tree: Path, name: str) -> pd.DataFrame:
 
 def test_accuracy_has_every_point_in_both_modes(finished: Path) -> None:
     rows = table(finished, "accuracy").set_index(["design_id", "mode"])
-    designs = ["paper-2of4", "rtn-int4", "sparsegpt-2of4-int4"]
+    designs = ["paper-2of4", "rtn-int4", "sparsegpt-2of4-int4", "distilled-2of4-int4"]
     assert set(rows.index) == {("dense-bf16", "bf16")} | {(d, m) for d in designs for m in ("w4a16", "w4a8")}
     assert rows.loc[("dense-bf16", "bf16"), "ratio_to_dense"] == 1
     assert (rows["tokens"] == 2 * 127).all()
+    assert rows.xs("w4a16", level="mode")["recovery_tokens"].to_dict() == dict.fromkeys(designs, 0) | {designs[-1]: 384}
     assert rows["ppl"].between(150, 400).all()  # an untrained model over 257 symbols
 
 
