@@ -26,9 +26,8 @@ BETAS = (0.9, 0.95)
 
 
 def compute_dtype() -> torch.dtype:
-    """bfloat16 where the processor multiplies it, else float32."""
-    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if supported else torch.float32
+    """bfloat16 where the processor multiplies it, else float32, which elsewhere is the faster of the two."""
+    return torch.bfloat16 if torch.cpu.get_capabilities().get("avx512_bf16") else torch.float32
 
 
 @dataclass
