@@ -129,8 +129,9 @@ def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPING
     diagonal = gram.diagonal()
     filled = diagonal + (diagonal == 0).to(gram.dtype)
     flipped = gram.flip(0, 1)
+    mean = flipped.diagonal().copy_(filled).mean()  # summed in place: a contiguous sum differs in its last bit
     for damping in dampings:
-        flipped.diagonal().copy_((filled + damping * filled.mean()).flip(0))
+        flipped.diagonal().copy_((filled + damping * mean).flip(0))
         lower, failed = torch.linalg.cholesky_ex(flipped)
         if not failed and torch.isfinite(lower).all():
             upper = lower.flip(0, 1)  # damped = upper upper^T, so damped^-1 = upper^-T upper^-1
