@@ -9,6 +9,8 @@ rule compress:
             "block_loop.py",
             "block_state.py",
             "calibration.py",
+            "correction.py",
+            "bf16.py",
             "activations.py",
             "pruning",
             "quantization",

@@ -1,9 +1,9 @@
-# Distillation: the codes of a compressed artifact, trained against the dense model on calibration text.
+# Distillation: the codes and norms of a compressed artifact, trained against the dense model on calibration text.
 
 
 rule recover:
     input:
-        sources("recovery", "artifact.py"),
+        sources("recovery", "bf16.py", "artifact.py", "tensor_file.py"),
         artifact=lambda wildcards: ARTIFACT.format(
             design=RECOVERED[wildcards.design].start
         ),
