@@ -182,6 +182,10 @@ def test_a_stopped_run_ends_in_the_same_bytes(start: Path, monkeypatch: pytest.M
     other = SETTINGS.model_copy(update={"learning_rate": 1e-3})
     with pytest.raises(NmforgeError, match="belongs to a training run with other settings; remove it to start over"):
         recover_artifact(*sources[:4], other, out)
+    point = DesignPoint("start", Pattern(2, 4), "magnitude", "rtn", 3, 32)
+    compress_checkpoint(*sources[:1], sources[2], point, CalibrationConfig(), "bitmask", start / "other-start")
+    with pytest.raises(NmforgeError, match="belongs to a training run with other settings; remove it to start over"):
+        recover_artifact(sources[0], start / "other-start", *sources[2:], out)
     assert len(recover_artifact(*sources, out)) == SETTINGS.steps - 6
     assert out.read_bytes() == (start / "whole").read_bytes()
     assert list(out.parent.iterdir()) == [out]

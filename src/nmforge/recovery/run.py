@@ -18,6 +18,7 @@ from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.errors import NmforgeError
 from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint
+from nmforge.provenance import hash_json
 from nmforge.recovery import attention, progress
 from nmforge.recovery.distill import Teacher, batches, learning_rate, train_step
 from nmforge.recovery.latent import LatentLinear, LatentNorm
@@ -82,10 +83,12 @@ def recover_artifact(
     stream, revision = read_tokens(tokens, "calibration")
     length = settings.seqlen
     windows = torch.from_numpy(random_windows(stream, len(stream) // length * length, length, settings.seed)).long()
-    losses = _train(student, Teacher(dense, windows), settings, out.with_name(f".{out.name}.training"))
-    header = _header(read_header(artifact), design_id, settings, revision, dtype)
-    _write(student, dense, checkpoint, header, read_header(artifact)["index_encoding"], out)
-    out.with_name(f".{out.name}.training").unlink(missing_ok=True)
+    start, state = read_header(artifact), out.with_name(f".{out.name}.training")
+    header = _header(start, design_id, settings, revision, dtype)
+    run = json.dumps([hash_json(start), header["recovery"]], sort_keys=True)
+    losses = _train(student, Teacher(dense, windows), settings, state, run)
+    _write(student, dense, checkpoint, header, start["index_encoding"], out)
+    state.unlink(missing_ok=True)
     return losses
 
 
@@ -98,13 +101,12 @@ def _write(student: Student, dense: Any, checkpoint: Path, header: dict[str, Any
     write_artifact(out, header, linears, rest_tensors(dense, linears, checkpoint / "tokenizer.json"), encoding)
 
 
-def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: Path) -> list[float]:
-    """The loop; loss of every step."""
+def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: Path, run: str) -> list[float]:
+    """The loop; loss of every step. run: what a state found at `state` must have been saved with."""
     latents = student.latents
     optimizer = torch.optim.AdamW(
         latents.values(), lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True
     )
-    run = json.dumps(settings.model_dump(), sort_keys=True)
     first, losses = progress.load(state, run, latents, optimizer), []
     order = batches(len(teacher.windows), settings.batch, settings.seed, first)
     bar = tqdm(
