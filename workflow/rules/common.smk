@@ -53,7 +53,7 @@ def sources(*names):
         found += [
             str(file)
             for file in below
-            if file.suffix in (".py", ".sv", ".v", ".cpp", ".hpp", ".yaml")
+            if file.suffix in (".py", ".sv", ".v", ".cpp", ".hpp", ".h", ".yaml")
         ]
     return sorted(found)
 

@@ -28,7 +28,7 @@ rule simulate:
         fpga=section("fpga"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} simulate {input.artifact} --layer {params.fpga[layer]}"
+        "nmforge --config {params.config} hardware simulate {input.artifact} --layer {params.fpga[layer]}"
         " --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -52,7 +52,7 @@ rule synthesize:
         fpga=section("fpga"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} synthesize --engine {wildcards.kind} --of {wildcards.of} --target {wildcards.target}"
+        "nmforge --config {params.config} hardware synthesize --engine {wildcards.kind} --of {wildcards.of} --target {wildcards.target}"
         " --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -78,7 +78,7 @@ rule place:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} place --of {wildcards.of} --rows {wildcards.rows} --cols {wildcards.cols}"
+        "nmforge --config {params.config} hardware place --of {wildcards.of} --rows {wildcards.rows} --cols {wildcards.cols}"
         " --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -101,7 +101,7 @@ rule netlist:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
+        "nmforge --config {params.config} hardware netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
         " --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 

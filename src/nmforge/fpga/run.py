@@ -13,7 +13,7 @@ from nmforge.fpga.cycle_model import engine_cycles
 from nmforge.fpga.device import simulate_device
 from nmforge.fpga.engine import Engine, Kind, engine_group
 from nmforge.fpga.netlist import netlist_simulator, write_netlist
-from nmforge.fpga.place import bitstream, place
+from nmforge.fpga.place import Placed, bitstream, place
 from nmforge.fpga.simulate import engine_for, simulate
 from nmforge.fpga.synthesize import synthesize
 from nmforge.fpga.toolchain import DEVICE_HARNESS, TECHMAP, rtl_sources
@@ -27,17 +27,17 @@ GROUP = 64
 
 def simulate_point(
     artifact: Path, layer: str, of: int | None, rows: int, cols: int, tile_rows: int, tokens: int, build_dir: Path,
-    out: Path,
+    out: Path, trace: Path | None = None,
 ) -> None:  # fmt: skip
     """Run the first `tile_rows` output channels of a layer through one engine and compare every sum.
 
     `of` names the build: the layer's own windows, or wider ones that its pattern nests in. Activations are seeded
-    int8[tokens, K]. Raises NmforgeError where a sum differs from the reference.
+    int8[tokens, K]. `trace` names a waveform to leave. Raises NmforgeError where a sum differs from the reference.
     """
     linear = load_linear(artifact, layer).take_rows(slice(tile_rows))
     engine = engine_for(linear, rows, cols, of)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
-    found = simulate(linear, xq, engine, build_dir)
+    found = simulate(linear, xq, engine, build_dir, trace=trace)
     mismatches = int((found.acc != accumulate(linear, xq)).sum())
     if mismatches:
         raise NmforgeError(
@@ -62,22 +62,30 @@ def synthesize_point(kind: Kind, of: int, rows: int, cols: int, target: str, bui
     write_point(out, "fpga", [engine_columns(engine, build_name(of), target, "synthesis", SEED) | counts])
 
 
-def place_point(
-    of: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path, bitstream_to: Path | None = None
-) -> None:
-    """Place and route one INT4 engine with its banks and registers on an ECP5-85k; the clock is the post-route one.
-
-    `bitstream_to` names a bitstream to pack as well.
-    """
+def place_point(of: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path) -> None:
+    """Place and route one INT4 engine with its banks and registers on an ECP5-85k; the clock is the post-route one."""
     engine = Engine(of, 4, rows, cols, GROUP, lanes, "device")
-    placed = place(engine.top, rtl_sources(), engine.parameters, seed, build_dir, techmap=TECHMAP["ecp5"])
+    placed = _place(engine, seed, build_dir)
     counts: dict[str, Any] = {
         "lut": placed.comb, "ff": placed.ff, "ram": placed.ram, "dsp": placed.dsp, "fmax_mhz": placed.fmax_mhz,
         "speed_grade": placed.speed_grade, "lut_share": placed.utilisation["TRELLIS_COMB"],
     }  # fmt: skip
-    if bitstream_to is not None:
-        counts["bitstream_bytes"] = bitstream(placed, bitstream_to)
     write_point(out, "fpga", [engine_columns(engine, build_name(of), "ecp5", "route", seed) | counts])
+
+
+def pack_bitstream(
+    of: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path
+) -> tuple[Placed, int]:
+    """Write the bitstream of the device that `place_point` places, and place it if that was not done yet.
+
+    Returns the placed design and the bytes of the bitstream.
+    """
+    placed = _place(Engine(of, 4, rows, cols, GROUP, lanes, "device"), seed, build_dir)
+    return placed, bitstream(placed, out)
+
+
+def _place(engine: Engine, seed: int, build_dir: Path) -> Placed:
+    return place(engine.top, rtl_sources(), engine.parameters, seed, build_dir, techmap=TECHMAP["ecp5"])
 
 
 def check_netlist(
@@ -89,7 +97,7 @@ def check_netlist(
     """
     linear = load_linear(artifact, layer)
     engine = Engine(linear.pattern.of, 4, rows, cols, engine_group(linear.group_size, linear.pattern), kind="device")
-    placed = place(engine.top, rtl_sources(), engine.parameters, seed, build_dir, techmap=TECHMAP["ecp5"])
+    placed = _place(engine, seed, build_dir)
     verilog = write_netlist("route", placed.routed, engine.top, build_dir / f"{placed.routed.parent.name}.v")
     program = netlist_simulator(verilog, engine.top, build_dir, harness=DEVICE_HARNESS)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)

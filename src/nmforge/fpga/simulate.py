@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine, engine_group
 from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
-from nmforge.fpga.toolchain import HARNESS, rtl_sources, run_make, run_verilator, verilator_root
+from nmforge.fpga.toolchain import HARNESS, TRACE_CODECS, rtl_sources, run_make, run_verilator, verilator_root
 from nmforge.linear import CompressedLinear, Int8
+from nmforge.records import write_atomically
 from nmforge.spec import Pattern
 
-BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"]
+# Nothing of the system is linked: the codecs of a trace are headers of our own.
+BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]
 DONE, INDEX_ERROR, NO_PROGRESS = range(3)
 
 
@@ -80,13 +83,16 @@ class SimulationResult:
 
 
 def build_simulator(engine: Engine, build_dir: Path, trace: bool = False) -> Path:
-    """Program that simulates `engine`; built in `build_dir` unless the same sources were built before."""
+    """Program that simulates `engine`; built in `build_dir` unless the same sources were built before.
+
+    With `trace` a program of its own, several times slower, that can leave a waveform.
+    """
     program = build_dir / f"{engine.kind}-{build_key(engine, HARNESS, trace)}"
     if program.exists():
         return program
     parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
     options = ["-CFLAGS", "-DGEMV"] if engine.kind == "gemv" else []
-    options += ["--trace-fst", "-CFLAGS", "-DTRACE"] if trace else []
+    options += ["--trace-fst", "-CFLAGS", f"-DTRACE -I{TRACE_CODECS}"] if trace else []
     compile_simulator(engine.top, rtl_sources(), ["-Wall", *parameters, *options], program)
     return program
 
@@ -158,20 +164,30 @@ def simulate(
     stalls: Stalls = CALM,
     memory: Memory = UNLIMITED,
     seed: int = 0,
+    trace: Path | None = None,
 ) -> SimulationResult:
-    """Run int8[M, K] through an engine; any N and M. `seed` draws the stalls."""
+    """Run int8[M, K] through an engine; any N and M. `seed` draws the stalls.
+
+    `trace` names a waveform to leave (FST, every signal, two time steps a cycle).
+    """
     kept = kept_weights(linear, engine)
     job = Job.of(engine, kept, xq.shape[0])
     images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-    return run_job(build_simulator(engine, build_dir), job, images, xq.shape[0], linear.n, stalls, memory, seed)
+    program = build_simulator(engine, build_dir, trace is not None)
+    run = partial(run_job, program, job, images, xq.shape[0], linear.n, stalls, memory, seed)
+    if trace is None:
+        return run()
+    found: list[SimulationResult] = []
+    write_atomically(trace, lambda temporary: found.append(run(temporary)))
+    return found[0]
 
 
 def run_job(
     program: Path, job: Job, images: bytes, m: int, n: int, stalls: Stalls = CALM, memory: Memory = UNLIMITED,
-    seed: int = 0,
+    seed: int = 0, trace: Path | None = None,
 ) -> SimulationResult:  # fmt: skip
     """Run a job whose images are made already: weight image, then activation image."""
-    run = run_simulator(program, job.header(stalls, memory, seed) + images)
+    run = run_simulator(program, job.header(stalls, memory, seed) + images, *([trace] if trace else []))
     ideal = job.row_tiles * job.column_tiles * (job.k // (job.engine.of * job.engine.lanes)) * job.keep
     return SimulationResult(job.outputs(run.sums)[:m, :n], run.cycles, ideal, run.weight_bytes)
 
@@ -190,8 +206,8 @@ class Run(NamedTuple):
     weight_bytes: int
 
 
-def run_simulator(program: Path, stimulus: bytes, *arguments: str) -> Run:
-    """Run one stimulus; raises NmforgeError where the loader rejects it or the engine stands still."""
+def run_simulator(program: Path, stimulus: bytes, *arguments: Path) -> Run:
+    """Run one stimulus, `arguments` behind it; raises NmforgeError where the loader rejects it or the engine stalls."""
     with tempfile.TemporaryDirectory(prefix="nmforge-sim-") as folder:
         source, result = Path(folder) / "stimulus.bin", Path(folder) / "result.bin"
         source.write_bytes(stimulus)
@@ -213,6 +229,7 @@ def run_simulator(program: Path, stimulus: bytes, *arguments: str) -> Run:
 def build_key(engine: Engine, harness: Path, trace: bool = False) -> str:
     """Hash of everything a build depends on."""
     digest = hashlib.sha256(f"{engine.top} {engine.parameters} {trace} {BUILD_FLAGS} {verilator_root()}".encode())
-    for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp")):
+    codecs = sorted(TRACE_CODECS.glob("*.h")) if trace else []
+    for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp"), *codecs):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:20]

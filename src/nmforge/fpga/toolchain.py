@@ -14,6 +14,7 @@ from nmforge.errors import NmforgeError
 FPGA = Path(__file__).parent
 RTL = FPGA / "rtl"
 HARNESS = FPGA / "harness" / "tb.cpp"
+TRACE_CODECS = FPGA / "harness" / "trace"  # headers in place of liblz4 and zlib
 DEVICE_HARNESS = FPGA / "harness" / "device_tb.cpp"
 TECHMAP = {"ecp5": FPGA / "techmap" / "ecp5.v"}  # device cells for modules of the RTL
 

@@ -14,28 +14,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nmforge import provenance
-from nmforge.config import Config, load_config
+from nmforge.cli import hardware
+from nmforge.cli.arguments import (
+    BUILD,
+    DEFAULT_CACHE,
+    FIGURES,
+    IN_TABLES,
+    OUT,
+    Arguments,
+    add_artifact,
+    add_inputs,
+    add_paths,
+    read_config,
+)
+from nmforge.config import Config
 from nmforge.errors import NmforgeError
-
-Arguments = argparse.Namespace
-DEFAULT_CACHE = Path(".cache/inputs")
-# Where the workflow keeps the inputs of a model; a verb that is not told otherwise looks there.
-INPUTS = {
-    "checkpoint": "results/checkpoints/{model}",
-    "tokens": "results/tokens/{model}.safetensors",
-    "dense_hidden": "results/cache/{model}-dense_hidden.safetensors",
-}
-TABLES, FIGURES = Path("results/tables"), Path("paper_figures")
-
-
-def _config(arguments: Arguments) -> Config:
-    """The config, whose hash goes into every measurement of this process."""
-    config = load_config(arguments.config)
-    os.environ[provenance.CONFIG_HASH_VARIABLE] = provenance.hash_json(config.model_dump(mode="json"))[:16]
-    for name, path in INPUTS.items():
-        if getattr(arguments, name, path) is None:
-            setattr(arguments, name, Path(path.format(model=config.model.name)))
-    return config
 
 
 def _threads(arguments: Arguments) -> None:
@@ -48,7 +41,7 @@ def checkpoint(arguments: Arguments) -> None:
     """fetch the model and write it as a folder of bf16 safetensors"""
     from nmforge.models.sources import prepare_checkpoint
 
-    model = _config(arguments).model
+    model = read_config(arguments).model
     prepare_checkpoint(model.source, model.revision, arguments.cache, arguments.out, model.blocks)
 
 
@@ -58,7 +51,7 @@ def text(arguments: Arguments) -> None:
     from nmforge.corpora.windows import write_tokens
     from nmforge.models.sources import load_tokenizer
 
-    settings = _config(arguments).text
+    settings = read_config(arguments).text
     tokenizer = load_tokenizer(arguments.checkpoint)
     write_tokens(load_corpus(settings.source, settings.revision, arguments.cache), tokenizer, arguments.out)
 
@@ -67,7 +60,7 @@ def compress(arguments: Arguments) -> None:
     """prune, quantize and pack one design point into an artifact"""
     from nmforge.compress import compress_checkpoint
 
-    config = _config(arguments)
+    config = read_config(arguments)
     point = config.design(arguments.design).point()
     _threads(arguments)
     effort = compress_checkpoint(
@@ -85,7 +78,7 @@ def recover(arguments: Arguments) -> None:
     """train the codes of an artifact to follow the dense model, masks and scales kept"""
     from nmforge.recovery.run import recover_artifact
 
-    design = _config(arguments).design(arguments.design)
+    design = read_config(arguments).design(arguments.design)
     if design.recovery is None:
         raise NmforgeError(f"design {design.id} has no recovery block; add one to the config")
     _threads(arguments)
@@ -106,7 +99,7 @@ def evaluate(arguments: Arguments) -> None:
     from nmforge.artifact import read_header
     from nmforge.evaluate import evaluate_artifact
 
-    config = _config(arguments)
+    config = read_config(arguments)
     dense = not read_header(arguments.artifact)["layers"]
     if not dense and arguments.dense_point is None:
         raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
@@ -124,14 +117,14 @@ def storage(arguments: Arguments) -> None:
     """bytes on disk of one artifact, under every index encoding"""
     from nmforge.storage import measure_storage
 
-    measure_storage(arguments.artifact, _config(arguments).model.name, arguments.out)
+    measure_storage(arguments.artifact, read_config(arguments).model.name, arguments.out)
 
 
 def coherence(arguments: Arguments) -> None:
     """compare reference, C++ kernels and RTL simulation of one artifact bit for bit"""
     from nmforge.coherence import check_coherence
 
-    config = _config(arguments)
+    config = read_config(arguments)
     check_coherence(arguments.artifact, config.coherence, config.fpga, arguments.build, arguments.out)
 
 
@@ -142,7 +135,7 @@ def bench(arguments: Arguments) -> None:
     from nmforge.bench.shapes import model_shapes
     from nmforge.kernels.table import HERE, KERNELS
 
-    settings = _config(arguments).kernels
+    settings = read_config(arguments).kernels
     shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
@@ -158,7 +151,7 @@ def decode(arguments: Arguments) -> None:
     from nmforge.bench.decode import decode_artifacts, decode_llama7b
     from nmforge.models.sources import gguf_of
 
-    config = _config(arguments)
+    config = read_config(arguments)
     threads, with_peers = max(config.kernels.threads), config.kernels.peers
     if arguments.llama7b:
         decode_llama7b(config.decode, threads, with_peers, arguments.build, arguments.out)
@@ -192,49 +185,6 @@ def generate(arguments: Arguments) -> None:
             f"RTL: {rtl.outputs:,} sums, {rtl.compared:,} equal to the CPU kernel's, {rtl.cycles:,} cycles",
             file=sys.stderr,
         )
-
-
-def simulate(arguments: Arguments) -> None:
-    """simulate one engine cycle by cycle on a tile of an artifact's layer"""
-    from nmforge.fpga.run import simulate_point
-
-    settings = _config(arguments).fpga
-    simulate_point(
-        arguments.artifact, arguments.layer, arguments.of, settings.rows, settings.cols, settings.tile_rows,
-        settings.tokens, arguments.build, arguments.out,
-    )  # fmt: skip
-
-
-def synthesize(arguments: Arguments) -> None:
-    """count the LUTs, flip-flops and DSPs of one engine with Yosys"""
-    from nmforge.fpga.run import synthesize_point
-
-    settings = _config(arguments).fpga
-    synthesize_point(
-        arguments.engine, arguments.of, settings.rows, settings.cols, arguments.target, arguments.build, arguments.out
-    )
-
-
-def place(arguments: Arguments) -> None:
-    """place and route one engine with its banks on an ECP5; with --bitstream pack it too"""
-    from nmforge.fpga.run import place_point
-
-    _config(arguments)
-    place_point(
-        arguments.of, arguments.rows, arguments.cols, arguments.lanes, arguments.seed, arguments.build, arguments.out,
-        arguments.bitstream,
-    )  # fmt: skip
-
-
-def netlist(arguments: Arguments) -> None:
-    """run a layer through the placed-and-routed netlist of a device and compare every sum"""
-    from nmforge.fpga.run import check_netlist
-
-    _config(arguments)
-    check_netlist(
-        arguments.artifact, arguments.layer, arguments.rows, arguments.cols, arguments.seed, arguments.tokens,
-        arguments.build, arguments.out,
-    )  # fmt: skip
 
 
 def table(arguments: Arguments) -> None:
@@ -293,98 +243,55 @@ def schema(_arguments: Arguments) -> None:
     print(json.dumps(dialect | Config.model_json_schema(), indent=1))
 
 
-def _paths(parser: argparse.ArgumentParser, **options: tuple[Path | None, str]) -> None:
-    """Add path options; a default of None makes the option required."""
-    for name, (default, explanation) in options.items():
-        flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, type=Path, default=default, required=default is None, help=explanation)
-
-
-def _input(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add options for inputs whose default place is the workflow's."""
-    for name in names:
-        place = INPUTS[name].format(model="<model.name>")
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, help=f"default: {place}")
-
-
-def _artifact_verb(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", type=Path, help="an *.nmf.safetensors file")
-
-
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nmforge", description=__doc__.split("\n")[0].replace("`", ""))
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    out = {"out": (None, "file to write")}
-    build = {"build": (Path("build/fpga"), "folder that keeps simulator builds")}
-    inputs = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
-    tables = {"tables": (TABLES, "folder of the tables")}
+    inputs: dict[str, tuple[Path | None, str]] = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
 
     def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
         one = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
         one.set_defaults(run=verb)
         return one
 
-    _paths(add(checkpoint), **inputs, out=(None, "folder to write"))
+    add_paths(add(checkpoint), **inputs, out=(None, "folder to write"))
     one = add(text)
-    _paths(one, **inputs, **out)
-    _input(one, "checkpoint")
+    add_paths(one, **inputs, **OUT)
+    add_inputs(one, "checkpoint")
     one = add(compress)
     one.add_argument("--design", required=True, help="id of a design point in the config")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
-    _paths(one, **out)
-    _input(one, "checkpoint", "tokens")
+    add_paths(one, **OUT)
+    add_inputs(one, "checkpoint", "tokens")
     one = add(recover)
-    _artifact_verb(one)
+    add_artifact(one)
     one.add_argument("--design", required=True, help="id of a design point with a recovery block")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
-    _paths(one, **out)
-    _input(one, "checkpoint", "tokens")
-    _artifact_verb(add(inspect))
+    add_paths(one, **OUT)
+    add_inputs(one, "checkpoint", "tokens")
+    add_artifact(add(inspect))
     one = add(evaluate)
-    _artifact_verb(one)
+    add_artifact(one)
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels")
     one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
-    _paths(one, **out)
-    _input(one, "tokens", "dense_hidden")
+    add_paths(one, **OUT)
+    add_inputs(one, "tokens", "dense_hidden")
     one = add(storage)
-    _artifact_verb(one)
-    _paths(one, **out)
+    add_artifact(one)
+    add_paths(one, **OUT)
     one = add(coherence)
-    _artifact_verb(one)
-    _paths(one, **build, **out)
+    add_artifact(one)
+    add_paths(one, **BUILD, **OUT)
     one = add(bench)
     one.add_argument("--limits", type=Path, help="also measure the machine's bandwidth and peak, and write them here")
-    _paths(one, artifact=(None, "an artifact, for the model's own shapes"), **out)
+    add_paths(one, artifact=(None, "an artifact, for the model's own shapes"), **OUT)
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
     one.add_argument("--llama7b", action="store_true", help="a random LLaMA-7B in the formats of the config instead")
-    _paths(one, **inputs, build=(Path("build/llama7b"), "folder for a file of 4 GB, deleted again"), **out)
-    _input(one, "checkpoint")
-    one = add(simulate)
-    _artifact_verb(one)
-    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
-    one.add_argument("--of", type=int, help="windows of the build; default: the layer's own")
-    _paths(one, **build, **out)
-    one = add(synthesize)
-    one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
-    one.add_argument("--of", type=int, required=True, help="windows of the build: 1 for dense only, 4 for any N:4")
-    one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
-    _paths(one, **build, **out)
-    one = add(place)
-    one.add_argument("--of", type=int, required=True, help="windows of the build: 1 for dense only, 4 for any N:4")
-    for name, default in (("rows", 4), ("cols", 4), ("lanes", 1), ("seed", 1)):
-        one.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    one.add_argument("--bitstream", type=Path, help="bitstream to write")
-    _paths(one, **build, **out)
-    one = add(netlist)
-    _artifact_verb(one)
-    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
-    for name, default in (("rows", 4), ("cols", 4), ("seed", 1), ("tokens", 24)):
-        one.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    _paths(one, **build, **out)
+    add_paths(one, **inputs, build=(Path("build/llama7b"), "folder for a file of 4 GB, deleted again"), **OUT)
+    add_inputs(one, "checkpoint")
     one = add(generate)
-    _artifact_verb(one)
+    add_artifact(one)
     one.add_argument("--prompt", required=True, help="text to continue")
     one.add_argument("--tokens", type=int, default=32, help="most tokens to generate")
     one.add_argument("--stream", action="store_true", help="print the text as it is made")
@@ -392,19 +299,20 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--temperature", type=float, default=0, help="0: the likeliest token")
     one.add_argument("--seed", type=int, default=0, help="of the samples")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of kernels and simulations")
-    _paths(one, **build)
+    add_paths(one, **BUILD)
+    hardware.add_verbs(verbs)
     one = add(table)
     one.add_argument("points", type=Path, nargs="+", help="point files")
-    _paths(one, **out)
-    _paths(add(scaling), **tables)
+    add_paths(one, **OUT)
+    add_paths(add(scaling), **IN_TABLES)
     one = add(figures)
     one.add_argument("names", nargs="*", help="which figures; default: all")
-    _paths(one, **tables, out=(FIGURES, "folder to draw into"))
+    add_paths(one, **IN_TABLES, out=(FIGURES, "folder to draw into"))
     one = add(claims)
     either = one.add_mutually_exclusive_group()
     either.add_argument("--build", action="store_true", help="make the ledger from the tables first")
     either.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
-    _paths(one, **tables)
+    add_paths(one, **IN_TABLES)
     add(schema)
     return parser
 

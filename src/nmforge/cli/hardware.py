@@ -1,0 +1,140 @@
+"""`nmforge hardware VERB`: from settings and an artifact to simulation, place and route, and a bitstream."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from nmforge.cli.arguments import BUILD, IN_TABLES, OUT, Arguments, add_artifact, add_paths, add_sizes, read_config
+from nmforge.errors import NmforgeError
+
+WINDOWS = "windows of the build: 1 for dense only, 4 for any N:4"
+SUMMARY = "the accelerator: generate, simulate, synthesize, place, bitstream, netlist, report"
+KINDS = ("device", "gemm", "gemv")
+
+
+def generate(arguments: Arguments) -> None:
+    """write the top module and sources of one engine and, from an artifact, its DRAM image"""
+    from nmforge.fpga.build_files import engine_of_artifact, engine_of_settings, write_build
+    from nmforge.fpga.dram_check import write_checked_image
+
+    fpga = read_config(arguments).fpga
+    kind, rows, cols = arguments.engine, arguments.rows or fpga.rows, arguments.cols or fpga.cols
+    if arguments.artifact:
+        engine = engine_of_artifact(arguments.artifact, kind, rows, cols, arguments.lanes, arguments.of)
+    elif arguments.of:
+        engine = engine_of_settings(kind, arguments.of, rows, cols, arguments.lanes)
+    else:
+        raise NmforgeError("neither an artifact nor --of is named; name the artifact to run, or the windows of a build")
+    top, listing, *sources = write_build(engine, arguments.out)
+    print(f"{top}: {engine.top}, {', '.join(f'{name} {value}' for name, value in engine.parameters.items())}")
+    print(f"{listing}: the top and {len(sources)} sources below {arguments.out / 'rtl'}")
+    if arguments.artifact:
+        print(write_checked_image(arguments.artifact, engine, arguments.out / "weights.dram"))
+
+
+def simulate(arguments: Arguments) -> None:
+    """simulate one engine cycle by cycle on a tile of an artifact's layer; with --trace leave a waveform"""
+    from nmforge.fpga.run import simulate_point
+
+    fpga = read_config(arguments).fpga
+    simulate_point(
+        arguments.artifact, arguments.layer, arguments.of, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens,
+        arguments.build, arguments.out, arguments.trace,
+    )  # fmt: skip
+
+
+def synthesize(arguments: Arguments) -> None:
+    """count the LUTs, flip-flops and DSPs of one engine with Yosys"""
+    from nmforge.fpga.run import synthesize_point
+
+    fpga = read_config(arguments).fpga
+    synthesize_point(
+        arguments.engine, arguments.of, fpga.rows, fpga.cols, arguments.target, arguments.build, arguments.out
+    )
+
+
+def place(arguments: Arguments) -> None:
+    """place and route one engine with its banks on an ECP5"""
+    from nmforge.fpga.run import place_point
+
+    read_config(arguments)
+    place_point(
+        arguments.of, arguments.rows, arguments.cols, arguments.lanes, arguments.seed, arguments.build, arguments.out
+    )
+
+
+def bitstream(arguments: Arguments) -> None:
+    """pack the bitstream of one engine, placed and routed first where it is not yet"""
+    from nmforge.fpga.run import pack_bitstream
+
+    read_config(arguments)
+    placed, size = pack_bitstream(
+        arguments.of, arguments.rows, arguments.cols, arguments.lanes, arguments.seed, arguments.build, arguments.out
+    )
+    print(f"{arguments.out}: {size:,} bytes for a {placed.device}, {placed.fmax_mhz:.1f} MHz after routing")
+
+
+def netlist(arguments: Arguments) -> None:
+    """run a layer through the placed-and-routed netlist of a device and compare every sum"""
+    from nmforge.fpga.run import check_netlist
+
+    read_config(arguments)
+    check_netlist(
+        arguments.artifact, arguments.layer, arguments.rows, arguments.cols, arguments.seed, arguments.tokens,
+        arguments.build, arguments.out,
+    )  # fmt: skip
+
+
+def report(arguments: Arguments) -> None:
+    """print cycles, costs and speed-up of every engine in the fpga table"""
+    from nmforge.fpga.report import format_report
+    from nmforge.records import read_points, read_table
+
+    found = read_points(arguments.points) if arguments.points else read_table(arguments.tables / "fpga.parquet")
+    print(format_report(found))
+
+
+def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `hardware` to the verbs of nmforge, and every verb below it."""
+    parser = above.add_parser("hardware", help=SUMMARY, description=SUMMARY)
+    verbs = parser.add_subparsers(dest="hardware_verb", required=True, metavar="VERB")
+
+    def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
+        one = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
+        one.set_defaults(run=verb, verb=f"hardware {verb.__name__}")
+        return one
+
+    one = add(generate)
+    one.add_argument("artifact", type=Path, nargs="?", help="an *.nmf.safetensors file; without one, no DRAM image")
+    one.add_argument("--engine", default="device", choices=KINDS, help="which engine; default: device")
+    one.add_argument("--of", type=int, help=f"{WINDOWS}; default: the artifact's own")
+    for name in ("rows", "cols"):
+        one.add_argument(f"--{name}", type=int, help=f"default: fpga.{name} of the config")
+    add_sizes(one, lanes=1)
+    add_paths(one, out=(None, "folder to write"))
+    one = add(simulate)
+    add_artifact(one)
+    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
+    one.add_argument("--of", type=int, help="windows of the build; default: the layer's own")
+    one.add_argument("--trace", type=Path, metavar="FILE.fst", help="waveform to write, for GTKWave or Surfer")
+    add_paths(one, **BUILD, **OUT)
+    one = add(synthesize)
+    one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
+    one.add_argument("--of", type=int, required=True, help=WINDOWS)
+    one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
+    add_paths(one, **BUILD, **OUT)
+    for verb, out in ((place, "file to write"), (bitstream, "bitstream to write")):
+        one = add(verb)
+        one.add_argument("--of", type=int, required=True, help=WINDOWS)
+        add_sizes(one, rows=4, cols=4, lanes=1, seed=1)
+        add_paths(one, **BUILD, out=(None, out))
+    one = add(netlist)
+    add_artifact(one)
+    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
+    add_sizes(one, rows=4, cols=4, seed=1, tokens=24)
+    add_paths(one, **BUILD, **OUT)
+    one = add(report)
+    one.add_argument("points", type=Path, nargs="*", help="point files; default: the fpga table of the workflow")
+    add_paths(one, **IN_TABLES)

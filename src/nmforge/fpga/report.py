@@ -1,0 +1,139 @@
+"""The fpga table as a page of text: what each pattern takes in cycles, and what its build costs in logic and clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nmforge.errors import NmforgeError
+from nmforge.spec import Pattern
+
+ARRAY = ["rows", "cols", "lanes"]
+TILE = ["m", "n", "k"]
+HEADINGS = {
+    "engine": "engine", "array": "array", "pattern": "pattern", "windows": "of", "cycles": "cycles",
+    "efficiency": "efficiency", "ecp5_lut": "ECP5 LUT", "ecp5_ff": "FF", "xcup_lut": "US+ LUT", "xcup_ff": "FF",
+    "comb": "COMB", "routed_ff": "FF", "fmax_mhz": "Fmax MHz", "seeds": "seeds", "cycle_gain": "cycles",
+    "wall_clock_gain": "wall clock",
+}  # fmt: skip
+GROUPS = {"": 6, "synthesis": 4, "place and route": 4, "over dense": 2}  # columns under each
+NOTES = (
+    "cycles: RTL simulation of one tile; synthesis: Yosys, of the engine alone; place and route: nextpnr on an\n"
+    "ECP5-85k, of the device around the gemm array, median of its seeds; speed-up: over the dense build of the same\n"
+    "array, by cycles alone and by cycles x Fmax. A dash: not measured."
+)
+Costs = dict[tuple[str, str, int], dict[str, Any]]  # of a build by engine, array and windows
+
+
+def report_rows(fpga: pd.DataFrame) -> pd.DataFrame:
+    """One row for each simulated pattern, then one for each build that was only synthesized or routed.
+
+    Columns are the keys of HEADINGS; what was not measured is missing. Gains compare with the dense build (windows of
+    1) of the same array, for the same tile: `cycle_gain` by cycles, `wall_clock_gain` by cycles times post-route clock.
+    """
+    if fpga.empty:
+        raise NmforgeError("the fpga table has no rows; run snakemake --cores all results/tables/fpga.parquet")
+    builds = _builds(fpga)
+    rtl = fpga[fpga["stage"] == "rtl"]
+    rows = [_simulated(row, builds) for row in _medians(rtl)]
+    used = {(row["engine"], row["array"], row["windows"]) for row in rows}
+    rest = [row for key, row in builds.items() if key not in used]
+    order = list(HEADINGS)
+    return pd.DataFrame([*rows, *rest]).reindex(columns=order)
+
+
+def format_report(fpga: pd.DataFrame) -> str:
+    """The rows as aligned text with headings, notes and where they were measured."""
+    rows = report_rows(fpga)
+    cells = [[_text(key, value) for key, value in row.items()] for row in rows.to_dict("records")]
+    widths = [max(map(len, column)) for column in zip(HEADINGS.values(), *cells, strict=True)]
+    lines = [_banner(widths), _line(list(HEADINGS.values()), widths), "-" * (sum(widths) + 2 * len(widths) - 2)]
+    lines += [_line(row, widths) for row in cells]
+    places = sorted({f"{host}, {str(date)[:10]}" for host, date in zip(fpga["host"], fpga["date"], strict=True)})
+    return "\n".join([*lines, "", NOTES, f"Measured on {'; '.join(places)}."])
+
+
+def _medians(rtl: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Median cycles and efficiency of each engine, pattern and tile, dense and small windows first.
+
+    Each also has `dense_cycles`, those of the dense build on the same tile.
+    """
+    if rtl.empty:
+        return []
+    place = ["engine", *ARRAY, *TILE]
+    middle = rtl.groupby([*place, "of", "pattern"], as_index=False)[["cycles", "efficiency"]].median()
+    dense = middle[middle["of"] == 1].rename(columns={"cycles": "dense_cycles"})[[*place, "dense_cycles"]]
+    ordered = middle.sort_values(["engine", *ARRAY, "of", "cycles"], ascending=[True] * 5 + [False])
+    return list(ordered.merge(dense, on=place, how="left").to_dict("records"))
+
+
+def _array(row: Any) -> str:
+    lanes = "" if row["lanes"] == 1 else f"x{row['lanes']:.0f}"
+    return f"{row['rows']:.0f}x{row['cols']:.0f}{lanes}"
+
+
+def _builds(fpga: pd.DataFrame) -> Costs:
+    """Costs of every build by engine, array and windows; what is routed as a device counts for the gemm engine."""
+    found: Costs = {}
+    for stage, names in (("synthesis", ("lut", "ff")), ("route", ("lut", "ff", "fmax_mhz"))):
+        rows = fpga[fpga["stage"] == stage]
+        for (engine, *_, target), same in rows.groupby(["engine", *ARRAY, "of", "target"]):
+            kind, first = "gemm" if engine == "device" else str(engine), same.iloc[0]
+            array, of = _array(first), int(first["of"])
+            line = found.setdefault((kind, array, of), _blank(kind, array, of))
+            middle = same[list(names)].median()
+            if stage == "synthesis":
+                line |= {f"{target}_lut": middle["lut"], f"{target}_ff": middle["ff"]}
+            else:
+                line |= {"comb": middle["lut"], "routed_ff": middle["ff"], "fmax_mhz": middle["fmax_mhz"]}
+                line["seeds"] = same["seed"].nunique()
+    return found
+
+
+def _blank(engine: str, array: str, of: int) -> dict[str, Any]:
+    return {"engine": engine, "array": array, "windows": of, "pattern": "dense" if of == 1 else f"N:{of}"}
+
+
+def _simulated(row: Mapping[Any, Any], builds: Costs) -> dict[str, Any]:
+    """The line of one simulated pattern: its cycles, its build's costs and its gains."""
+    engine, array, of = row["engine"], _array(row), int(row["of"])
+    costs, dense = builds.get((engine, array, of), {}), builds.get((engine, array, 1), {})
+    gain = row["dense_cycles"] / row["cycles"]
+    pattern = "dense" if Pattern.parse(str(row["pattern"])).is_dense else row["pattern"]
+    return costs | {
+        "engine": engine, "array": array, "windows": of, "pattern": pattern, "cycles": row["cycles"],
+        "efficiency": row["efficiency"], "cycle_gain": gain,
+        "wall_clock_gain": gain * costs.get("fmax_mhz", math.nan) / dense.get("fmax_mhz", math.nan),
+    }  # fmt: skip
+
+
+def _text(key: Any, value: Any) -> str:
+    """A cell: whole numbers with separators, shares in percent, gains with a times sign."""
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return "-"
+    if key == "efficiency":
+        return f"{100 * value:.1f} %"
+    if key.endswith("gain"):
+        return f"{value:.2f}x"
+    return f"{value:.1f}" if key == "fmax_mhz" else f"{value:,.0f}"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Names to the left, numbers to the right."""
+    aligned = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    return "  ".join(aligned).rstrip()
+
+
+def _banner(widths: Sequence[int]) -> str:
+    """The heading above groups of columns."""
+    parts, at = [], 0
+    for name, count in GROUPS.items():
+        span = sum(widths[at : at + count]) + 2 * (count - 1)
+        parts.append(name.center(span, " " if not name else "-")[:span])
+        at += count
+    return "  ".join(parts)
