@@ -24,7 +24,7 @@ from nmforge.correction import toward_dense
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.models.shards import Shards, load_skeleton, open_shards, tensor_names, verify_shards
-from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS
+from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS, SOLVERS
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 from nmforge.quantization.gptq import gptq
 from nmforge.quantization.scales import Quantized
@@ -37,7 +37,7 @@ def check_design(point: DesignPoint) -> None:
     """Raise NmforgeError on an unknown or impossible combination of pruner and quantizer."""
     if point.is_dense_bf16:
         return
-    known = {"pruner": ["none", *PRUNERS, *JOINT_PRUNERS], "quantizer": [*QUANTIZERS, *CALIBRATED_QUANTIZERS]}
+    known = {"pruner": ["none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS], "quantizer": [*QUANTIZERS, *CALIBRATED_QUANTIZERS]}
     for key, names in known.items():
         if getattr(point, key) not in names:
             raise NmforgeError(
@@ -73,7 +73,7 @@ def compress_layers(
 ) -> dict[str, CompressedLinear]:
     """Layers float32[N, K] that read the same inputs -> codes, masks and scales as the design point asks.
 
-    GPTQ solves them together, one below the other: rows do not depend on each other, and the factor is shared.
+    They are solved together, one below the other: rows do not depend on each other, and factors are shared.
     """
     for where, weight in weights.items():
         point.pattern.check_divides(weight.shape[1], where)
@@ -81,37 +81,42 @@ def compress_layers(
             raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
     if stats is not None and not torch.isfinite(stats.sum_of_squares).all():
         raise NmforgeError(f"{next(iter(weights))}: its inputs are not finite; check the weights before it, norms too")
-    if stats is not None:
-        weights = {name: toward_dense(weight, stats, name) for name, weight in weights.items()}
-    masks = {name: _mask(weight, stats, point) for name, weight in weights.items()}
-    if point.quantizer != "gptq":
-        return {name: _quantize(weight, masks[name], point) for name, weight in weights.items()}
-    if stats is None:
-        raise ValueError("gptq needs input statistics")
-    given = [mask for mask in masks.values() if mask is not None]
+    first, spans = next(iter(weights)), _spans({name: len(weight) for name, weight in weights.items()})
     stacked = torch.cat(list(weights.values()))
-    found = gptq(
-        stacked, stats.gram, point.pattern, point.scheme, torch.cat(given) if given else None, next(iter(weights))
-    )
-    return _split(_as_linear(found, point), {name: len(weight) for name, weight in weights.items()})
+    if stats is not None:
+        stacked = toward_dense(stacked, stats, first)
+    stacked, mask = _prune(stacked, stats, point, spans, first)
+    if point.quantizer == "gptq":
+        if stats is None:
+            raise ValueError("gptq needs input statistics")
+        together = _as_linear(gptq(stacked, stats.gram, point.pattern, point.scheme, mask, first), point)
+        return {name: together.take_rows(span) for name, span in spans.items()}
+    kept = torch.ones_like(stacked, dtype=torch.bool) if mask is None else mask
+    quantize = QUANTIZERS[point.quantizer]
+    return {name: _as_linear(quantize(stacked[rows], kept[rows], point.scheme), point) for name, rows in spans.items()}
 
 
-def _quantize(weight: Tensor, mask: Tensor | None, point: DesignPoint) -> CompressedLinear:
-    """A layer on its own, by a quantizer that needs no statistics."""
-    kept = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
-    return _as_linear(QUANTIZERS[point.quantizer](weight, kept, point.scheme), point)
-
-
-def _split(linear: CompressedLinear, rows: Mapping[str, int]) -> dict[str, CompressedLinear]:
-    """Cut stacked layers apart again: rows of each, in order."""
+def _spans(rows: Mapping[str, int]) -> dict[str, slice]:
+    """Where the rows of each layer lie once all are stacked in order."""
     ends = list(accumulate(rows.values()))
-    return {name: linear.take_rows(slice(end - rows[name], end)) for name, end in zip(rows, ends, strict=True)}
+    return {name: slice(end - rows[name], end) for name, end in zip(rows, ends, strict=True)}
 
 
-def _mask(weight: Tensor, stats: InputStats | None, point: DesignPoint) -> Tensor | None:
-    """The pruner's mask; None where there is nothing to prune or the solver chooses as it goes."""
-    pruner = PRUNERS.get(point.pruner)
-    return None if pruner is None else pruner(weight, stats, point.pattern)
+def _prune(
+    weight: Tensor, stats: InputStats | None, point: DesignPoint, spans: Mapping[str, slice], where: str
+) -> tuple[Tensor, Tensor | None]:
+    """Stacked layers, each at its span of rows -> weights and mask as the pruner leaves them.
+
+    No mask where there is nothing to prune or GPTQ chooses as it goes.
+    """
+    if point.pruner in PRUNERS:
+        pruner = PRUNERS[point.pruner]
+        return weight, torch.cat([pruner(weight[rows], stats, point.pattern) for rows in spans.values()])
+    if point.pruner in SOLVERS:
+        if stats is None:
+            raise ValueError(f"{point.pruner} needs input statistics")
+        return SOLVERS[point.pruner](weight, stats.gram, point.pattern, where)
+    return weight, None
 
 
 def _as_linear(found: Quantized, point: DesignPoint) -> CompressedLinear:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nmforge.calibration import InputStats
-from nmforge.quantization.gptq import inverse_factor
+from nmforge.gram import inverse_factor
 
 # Shares of the mean of H's diagonal, tried in turn. Drift is noisier than the weights, so they exceed GPTQ's.
 DAMPINGS = (0.1, 1.0, 10.0)

@@ -1,6 +1,7 @@
 """Pruners: which weights of each window to keep. Adding one is a file and a line in PRUNERS.
 
 A pruner maps (weight float32[N, K], input statistics or None, pattern) to keep_mask bool[N, K], True = kept.
+A solver maps (weight, Gram matrix, pattern, name of the layer) to weights that make up for those pruned, and the mask.
 `sparsegpt` chooses its mask inside the solver of quantization.gptq, since its weights move as it goes.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from nmforge.calibration import InputStats
+from nmforge.pruning.alps import Pruned, alps
 from nmforge.pruning.magnitude import magnitude
 from nmforge.pruning.ria import ria
 from nmforge.pruning.wanda import wanda
@@ -18,5 +20,8 @@ from nmforge.spec import Pattern
 
 Pruner = Callable[[Tensor, InputStats | None, Pattern], Tensor]
 PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda, "ria": ria}
+
+Solver = Callable[[Tensor, Tensor, Pattern, str], Pruned]
+SOLVERS: dict[str, Solver] = {"alps": alps}
 JOINT_PRUNERS = ("sparsegpt",)
-CALIBRATED_PRUNERS = ("wanda", "ria", "sparsegpt")
+CALIBRATED_PRUNERS = ("wanda", "ria", "alps", "sparsegpt")

@@ -15,20 +15,15 @@ Errors are pushed in three steps of growing reach, which changes the order of th
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from nmforge.errors import NmforgeError
+from nmforge.gram import inverse_factor, permuted
 from nmforge.pruning.select import keep_largest_columns
 from nmforge.quantization.scales import Quantized, group_absmax, row_scales, search_multipliers, to_codes
 from nmforge.spec import Pattern, QuantScheme
 
-DAMPINGS = (0.01, 0.1, 1.0)  # shares of the mean of the diagonal, tried in turn
-SLAB = 1024  # rows or columns of a Gram matrix or its factor that are copied at once
 PANEL = 8  # columns; short enough that a column's errors touch few values, long enough for matrix products
 HEADROOM = 1.5  # compensation makes later weights grow; the row scale leaves room for it
 
@@ -110,42 +105,3 @@ def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kep
     pivots = factor.diagonal()[k : k + pattern.of, None]
     score = (window / pivots).square()
     kept[k : k + pattern.of] = keep_largest_columns(score, pattern)
-
-
-def permuted(gram: Tensor, order: Tensor) -> Tensor:
-    """gram[order][:, order], SLAB rows at a time: at K = 11008 a whole copy is half a gigabyte."""
-    found = torch.empty_like(gram)
-    for first in range(0, len(order), SLAB):
-        found[first : first + SLAB] = gram[order[first : first + SLAB]][:, order]
-    return found
-
-
-def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPINGS) -> Tensor:
-    """Upper Cholesky factor of (gram + damping)^-1; an input that was never active gets a unit pivot.
-
-    dampings: shares of the mean of the diagonal, tried in turn; where a matrix is singular at one, a line on stderr
-    says so and the next is taken. Two copies of `gram` are held at the most.
-    """
-    diagonal = gram.diagonal()
-    filled = diagonal + (diagonal == 0).to(gram.dtype)
-    flipped = gram.flip(0, 1)
-    mean = flipped.diagonal().copy_(filled).mean()  # summed in place: a contiguous sum differs in its last bit
-    for damping in dampings:
-        flipped.diagonal().copy_((filled + damping * mean).flip(0))
-        lower, failed = torch.linalg.cholesky_ex(flipped)
-        if not failed and torch.isfinite(lower).all():
-            upper = lower.flip(0, 1)  # damped = upper upper^T, so damped^-1 = upper^-T upper^-1
-            del flipped, lower
-            return _invert_upper(upper)
-        tqdm.write(f"nmforge: {where}: its Gram matrix is singular at damping {damping:g}", file=sys.stderr)
-    raise NmforgeError(f"{where}: its Gram matrix stays singular; calibrate on more tokens")
-
-
-def _invert_upper(upper: Tensor) -> Tensor:
-    """Inverse of an upper triangular matrix, in place: the last columns first, since a column needs none behind it."""
-    for first in reversed(range(0, len(upper), SLAB)):
-        last = min(first + SLAB, len(upper))
-        unit = torch.zeros(last, last - first, dtype=upper.dtype, device=upper.device)
-        unit[first:].fill_diagonal_(1)
-        upper[:last, first:last] = torch.linalg.solve_triangular(upper[:last, :last], unit, upper=True)
-    return upper
