@@ -53,6 +53,7 @@ class EvaluationConfig(Section):
     stride: int = Field(2048, gt=0)
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of everything but linear layers.")
     compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
+    layer_windows: int = Field(2, gt=0, description="Windows on which the error of every layer is measured.")
 
 
 class RecoveryConfig(Section):

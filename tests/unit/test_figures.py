@@ -68,6 +68,25 @@ def accuracy_table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def layers_table() -> pd.DataFrame:
+    """Two 2:4 points and one of each rival; errors grow with depth."""
+    points = [("gptq-int4", "dense", 4, 0.01), ("gptq-int3", "dense", 3, 0.05), ("wanda-2of4-int4", "2:4", 4, 0.6),
+              ("sparsegpt-2of4-int4", "2:4", 4, 0.2)]  # fmt: skip
+    kinds = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "residual stream")
+    return pd.DataFrame(
+        [
+            {
+                **MODEL, **WHERE, "design_id": design, "pattern": pattern, "bits": bits, "block": block, "kind": kind,
+                "layer": f"model.layers.{block}.{kind}", "output_error": error * (1 + block), "input_error": error,
+                "input_peak": 20.0, "tokens": 2048,
+            }
+            for design, pattern, bits, error in points
+            for block in range(30)
+            for kind in kinds
+        ]
+    )  # fmt: skip
+
+
 def storage_table() -> pd.DataFrame:
     rows = []
     for design, pattern, bits, bpw, _, _ in DESIGNS:
@@ -235,6 +254,7 @@ def boards_table() -> pd.DataFrame:
 
 BUILDERS = {
     "accuracy": accuracy_table,
+    "layers": layers_table,
     "storage": storage_table,
     "kernels": kernels_table,
     "limits": limits_table,
@@ -305,7 +325,8 @@ def _undrawn_ticks(figure: Figure) -> list[Text]:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            labels += [t.label1 for t in axis.get_major_ticks() if not low <= t.get_loc() <= high]
+            beyond = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+            labels += [label for tick in beyond for label in (tick.label1, tick.label2)]
     return labels
 
 
@@ -369,6 +390,17 @@ def test_accuracy_shows_the_ruined_model_and_both_rivals() -> None:
     assert "1,310,000" in words(figure) and "paper-2of4 62,679x" in words(figure)
     colours = {to_hex(str(line.get_color())) for line in left.lines}
     assert {style.COLOURS[s].lower() for s in ("dense 16-bit", "dense INT4", "dense INT3")} <= colours
+
+
+def test_error_by_layer_shows_the_closest_point_of_each_format_and_every_layer_of_it() -> None:
+    rows = FIGURES["error_by_layer"].data({"layers": layers_table()})
+    assert list(dict.fromkeys(rows["design_id"])) == ["gptq-int4", "gptq-int3", "sparsegpt-2of4-int4"]
+    figure = picture("error_by_layer", layers=layers_table())
+    stream, *maps, _bar = figure.axes
+    drawn = [[float(y) for y in line.get_ydata()] for line in stream.lines]
+    assert drawn == [pytest.approx([e * (1 + b) for b in range(30)]) for e in (0.01, 0.05, 0.2)]
+    assert [axes.images[0].get_array().shape for axes in maps] == [(7, 30)] * 3
+    assert float(maps[2].images[0].get_array()[6, 29]) == pytest.approx(0.2 * 30)
 
 
 def test_fpga_takes_the_median_of_seeds_and_the_ideal_beside_it() -> None:

@@ -82,7 +82,7 @@ def test_fpga_has_cycles_and_resources(finished: Path) -> None:
 def test_claims_and_figures_are_there(finished: Path) -> None:
     verdicts = {"reproduced", "exceeded", "not reached", "not measurable here"}
     assert set(table(finished, "claims")["verdict"]) <= verdicts
-    for name in ("storage", "speedup", "llama7b_scaling", "accuracy_frontier", "fpga"):
+    for name in ("storage", "speedup", "llama7b_scaling", "accuracy_frontier", "error_by_layer", "fpga"):
         for kind in ("pdf", "png", "csv"):
             assert (finished / "paper_figures" / f"{name}.{kind}").stat().st_size > 0
 

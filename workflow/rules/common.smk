@@ -9,6 +9,7 @@ RECOVERED = {d.id: d.recovery for d in SETTINGS.designs if d.recovery}
 DECODED = SETTINGS.decoded_designs()
 TABLES = [
     "accuracy",
+    "layers",
     "storage",
     "kernels",
     "limits",
@@ -25,6 +26,7 @@ FIGURES = {  # and the tables each one reads
     "roofline": "kernels limits",
     "llama7b_scaling": "scaling",
     "accuracy_frontier": "accuracy",
+    "error_by_layer": "layers",
     "fpga": "fpga",
     "boards": "boards",
 }

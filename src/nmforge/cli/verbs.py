@@ -113,6 +113,17 @@ def evaluate(arguments: Arguments) -> None:
     )  # fmt: skip
 
 
+def layers(arguments: Arguments) -> None:
+    """error of every layer and block of one artifact against the bf16 design point"""
+    from nmforge.layer_errors import measure_layers
+
+    config = read_config(arguments)
+    _threads(arguments)
+    measure_layers(
+        arguments.artifact, arguments.dense, arguments.tokens, config.evaluation, config.model.name, arguments.out
+    )
+
+
 def storage(arguments: Arguments) -> None:
     """bytes on disk of one artifact, under every index encoding"""
     from nmforge.storage import measure_storage
@@ -276,6 +287,11 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
     add_paths(one, **OUT)
     add_inputs(one, "tokens", "dense_hidden")
+    one = add(layers)
+    add_artifact(one)
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    add_paths(one, dense=(None, "artifact of the bf16 design point"), **OUT)
+    add_inputs(one, "tokens")
     one = add(storage)
     add_artifact(one)
     add_paths(one, **OUT)

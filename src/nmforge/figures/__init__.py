@@ -11,7 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nmforge.errors import NmforgeError
-from nmforge.figures import accuracy_frontier, boards, fpga, llama7b_scaling, roofline, speedup, storage, style
+from nmforge.figures import (
+    accuracy_frontier,
+    boards,
+    error_by_layer,
+    fpga,
+    llama7b_scaling,
+    roofline,
+    speedup,
+    storage,
+    style,
+)
 from nmforge.records import read_table, write_atomically
 
 
@@ -30,6 +40,7 @@ FIGURES: dict[str, Drawing] = {
     "roofline": Drawing(roofline.TABLES, roofline.data, roofline.plot),
     "llama7b_scaling": Drawing(llama7b_scaling.TABLES, llama7b_scaling.data, llama7b_scaling.plot),
     "accuracy_frontier": Drawing(accuracy_frontier.TABLES, accuracy_frontier.data, accuracy_frontier.plot),
+    "error_by_layer": Drawing(error_by_layer.TABLES, error_by_layer.data, error_by_layer.plot),
     "fpga": Drawing(fpga.TABLES, fpga.data, fpga.plot),
     "boards": Drawing(boards.TABLES, boards.data, boards.plot),
 }
