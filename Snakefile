@@ -48,3 +48,4 @@ rule all:
     input:
         expand("results/tables/{table}.{kind}", table=TABLES, kind=["csv", "parquet"]),
         rules.figures.input,
+        rules.report.output,

@@ -142,6 +142,13 @@ class FpgaConfig(Section):
     targets: list[Literal["ecp5", "xcup"]] = ["ecp5", "xcup"]
 
 
+class SampleConfig(Section):
+    """The text that every design point continues."""
+
+    prompt: str = Field("The city lies on both banks of the river and was founded", min_length=1)
+    tokens: int = Field(48, gt=0, description="Most tokens that are generated.")
+
+
 class CoherenceConfig(Section):
     """Which layers of every design point are compared bit for bit."""
 
@@ -163,6 +170,7 @@ class Config(Section):
     decode: DecodeConfig = DecodeConfig()
     fpga: FpgaConfig = FpgaConfig()
     coherence: CoherenceConfig = CoherenceConfig()
+    samples: SampleConfig = SampleConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,26 @@ def test_claims_and_figures_are_there(finished: Path) -> None:
     for name in ("storage", "speedup", "llama7b_scaling", "accuracy_frontier", "error_by_layer", "fpga"):
         for kind in ("pdf", "png", "csv"):
             assert (finished / "paper_figures" / f"{name}.{kind}").stat().st_size > 0
+
+
+def test_the_report_has_every_point_with_its_sample_and_every_figure(finished: Path) -> None:
+    page = (finished / "results/report.md").read_text()
+    samples = table(finished, "samples").set_index("design_id")
+    for design in table(finished, "accuracy")["design_id"].unique():
+        assert f"| {design} | " in page
+        assert f"**{design}**\n\n> " in page
+        assert samples.loc[design, "tokens"] > 0
+    for link in re.findall(r"!\[\w+\]\((.*)\)", page):
+        assert (finished / "results" / link).exists()
+    assert page.count("](../paper_figures/") == 8
+
+
+def test_every_layer_and_block_has_its_error(finished: Path) -> None:
+    rows = table(finished, "layers")
+    assert set(rows.groupby("design_id").size()) == {2 * 8}  # seven layers and the stream of each block
+    first = rows[(rows["block"] == 0) & rows["kind"].isin(["q_proj", "residual stream"])]
+    assert (first["input_error"] == 0).all()
+    assert (rows["output_error"] > 0).all()
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

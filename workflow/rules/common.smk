@@ -10,6 +10,7 @@ DECODED = SETTINGS.decoded_designs()
 TABLES = [
     "accuracy",
     "layers",
+    "samples",
     "storage",
     "kernels",
     "limits",

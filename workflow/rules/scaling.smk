@@ -29,7 +29,9 @@ rule claims:
         sources("claims"),
         expand(
             "results/tables/{table}.parquet",
-            table=[t for t in TABLES if t not in ("boards", "claims")],
+            table=[
+                t for t in TABLES if t not in ("boards", "claims", "layers", "samples")
+            ],
         ),
     output:
         parquet="results/tables/claims.parquet",

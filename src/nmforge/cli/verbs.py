@@ -37,6 +37,13 @@ def _threads(arguments: Arguments) -> None:
     torch.set_num_threads(arguments.threads)
 
 
+def _one_torch_thread() -> None:
+    """Torch's waiting threads would take the cores from the kernels' own."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def checkpoint(arguments: Arguments) -> None:
     """fetch the model and write it as a folder of bf16 safetensors"""
     from nmforge.models.sources import prepare_checkpoint
@@ -124,6 +131,15 @@ def layers(arguments: Arguments) -> None:
     )
 
 
+def sample(arguments: Arguments) -> None:
+    """continue the prompt of the config with one artifact and write the text down"""
+    from nmforge.samples import write_sample
+
+    config = read_config(arguments)
+    _one_torch_thread()
+    write_sample(arguments.artifact, config.samples, config.model.name, arguments.threads, arguments.out)
+
+
 def storage(arguments: Arguments) -> None:
     """bytes on disk of one artifact, under every index encoding"""
     from nmforge.storage import measure_storage
@@ -175,11 +191,9 @@ def decode(arguments: Arguments) -> None:
 
 def generate(arguments: Arguments) -> None:
     """continue a text with the model of one artifact"""
-    import torch
-
     from nmforge.generation import generate as continue_text
 
-    torch.set_num_threads(1)  # torch's waiting threads take the cores from the kernels' own
+    _one_torch_thread()
     show = (lambda piece: print(piece, end="", flush=True)) if arguments.stream else None
     made = continue_text(
         arguments.artifact, arguments.prompt, arguments.tokens, arguments.backend, threads=arguments.threads,
@@ -248,6 +262,19 @@ def claims(arguments: Arguments) -> None:
     write_atomically(document, lambda temporary: temporary.write_text(changed))
 
 
+def report(arguments: Arguments) -> None:
+    """the ledger, accuracy, samples and figures of a run as one page of Markdown"""
+    from nmforge.figures import FIGURES as KNOWN
+    from nmforge.records import read_table, write_atomically
+    from nmforge.report import TABLES, report
+
+    tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
+    pictures = [arguments.figures / f"{name}.png" for name in KNOWN]
+    links = [Path(os.path.relpath(picture, arguments.out.parent)) for picture in pictures if picture.exists()]
+    page = report(tables, links)
+    write_atomically(arguments.out, lambda temporary: temporary.write_text(page))
+
+
 def schema(_arguments: Arguments) -> None:
     """print the JSON Schema of config.yaml"""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
@@ -292,6 +319,10 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
     add_paths(one, dense=(None, "artifact of the bf16 design point"), **OUT)
     add_inputs(one, "tokens")
+    one = add(sample)
+    add_artifact(one)
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of the kernels")
+    add_paths(one, **OUT)
     one = add(storage)
     add_artifact(one)
     add_paths(one, **OUT)
@@ -329,6 +360,7 @@ def _build_parser() -> argparse.ArgumentParser:
     either.add_argument("--build", action="store_true", help="make the ledger from the tables first")
     either.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
     add_paths(one, **IN_TABLES)
+    add_paths(add(report), **IN_TABLES, figures=(FIGURES, "folder of the figures"), **OUT)
     add(schema)
     return parser
 
