@@ -4,6 +4,8 @@
 // other for the GEMM engine. Reading starts as soon as the first window is written. `take` moves on
 // to the next window, whose data stands in `window` two cycles later; `pass_end` goes back to the
 // first one. After `passes` of them the bank is empty again and accepts the next windows.
+// `second_ready` says that the window behind the one of `window_ready` is there too, for an engine
+// whose `take` is on its way.
 module nmforge_activation_bank #(
     parameter  int WORD   = 32,
     parameter  int SLICES = 1,          // words of a window
@@ -19,11 +21,13 @@ module nmforge_activation_bank #(
     input  logic                   tvalid,
     output logic                   tready,
     output logic                   window_ready,
+    output logic                   second_ready,
     input  logic                   take,
     input  logic                   pass_end,
     output logic [SLICES*WORD-1:0] window
 );
-    logic [ADDRW:0]    written, written_after, read, read_after;   // one bit wider: `written` may be DEPTH
+    // One bit wider than an address: `written` may be DEPTH. And the two windows behind `read`, made before.
+    logic [ADDRW:0]    written, written_after, read, read_after, read_second;
     logic [SLICEW-1:0] slice;
     logic              last_pass, all_passed, write, row_end;
 
@@ -36,7 +40,7 @@ module nmforge_activation_bank #(
         .clk, .write, .write_row(written[ADDRW-1:0]), .write_slice(slice), .write_word(tdata),
         .read_row(read[ADDRW-1:0]), .row(window)
     );
-    // Both flags are registers; a window is ready one cycle after it was written.
+    // All flags are registers; a window is ready one cycle after it was written.
     always_ff @(posedge clk) begin
         if (!rst_n) begin
             written       <= '0;
@@ -44,7 +48,9 @@ module nmforge_activation_bank #(
             slice        <= '0;
             read         <= '0;
             read_after   <= (ADDRW+1)'(1);
+            read_second  <= (ADDRW+1)'(2);
             window_ready <= 1'b0;
+            second_ready <= 1'b0;
             tready       <= 1'b0;
         end else begin
             if (write) slice <= row_end ? '0 : slice + 1'b1;
@@ -56,13 +62,16 @@ module nmforge_activation_bank #(
                 written_after <= written_after + 1'b1;
             end
             if (pass_end) begin
-                read       <= '0;
-                read_after <= (ADDRW+1)'(1);
+                read        <= '0;
+                read_after  <= (ADDRW+1)'(1);
+                read_second <= (ADDRW+1)'(2);
             end else if (take) begin
-                read       <= read_after;
-                read_after <= read_after + 1'b1;
+                read        <= read_after;
+                read_after  <= read_second;
+                read_second <= read_second + 1'b1;
             end
             window_ready <= !all_passed & (pass_end | (take ? read_after < written : read < written));
+            second_ready <= !all_passed & !pass_end & (take ? read_second < written : read_after < written);
             tready       <= !all_passed & ((write & row_end) ? written_after < windows : written < windows);
         end
     end

@@ -8,8 +8,11 @@
 //             tlast on the last one of a tile
 //
 // For every row tile the engine runs over all column tiles, while the next row tile is loaded; the
-// activations stay. Everything that a step needs is addressed when it is launched and read from
-// block RAM two cycles later, together with the delayed control of the step.
+// activations stay. A launch is a register before it reaches the banks, which are spread over the
+// device: everything that a step needs is addressed one cycle after its launch and read from block
+// RAM two cycles later, together with the delayed control of the step. What the banks offer is
+// therefore one launch old: `window_offered` looks one window further behind a take, and no step
+// is launched behind the last one of a buffer, a cycle for each row tile.
 module nmforge_engine #(
     parameter  int OF      = 4,
     parameter  int BITS    = 4,
@@ -109,16 +112,24 @@ module nmforge_engine #(
     );
 
     // ---- launch ----
-    nmforge_types::control_t launch, fetching, control;
-    logic [IDXW-1:0]         step, step_fetching, step_read;
-    logic                    tile_ready, window_ready, tile_end, buffer_end, tile_sent;
+    nmforge_types::control_t launch, launched, fetching, control;
+    logic [IDXW-1:0]         step, step_launched, step_fetching, step_read;
+    logic                    tile_ready, window_ready, second_ready, last_column, buffer_end, tile_sent;
+    logic                    take, take_mult, take_window, tile_end, turning;   // of the step in `launched`
 
     nmforge_sequencer #(.OF(OF), .WINDOWS(PER_GROUP)) sequencer (
         .clk(aclk), .rst_n, .keep, .groups_per_tile,
-        .step_offered(tile_ready), .window_offered(window_ready), .mult_offered(1'b1), .tile_sent,
-        .control(launch), .step
+        .step_offered(tile_ready & !turning), .window_offered(take_window ? second_ready : window_ready),
+        .mult_offered(1'b1), .tile_sent, .control(launch), .step
     );
-    assign tile_end = launch.valid & launch.group_end & launch.last_group;
+    always_ff @(posedge aclk) begin
+        launched    <= rst_n ? launch : '0;
+        take        <= rst_n & launch.valid;
+        take_mult   <= rst_n & launch.valid & launch.group_end;
+        take_window <= rst_n & launch.valid & launch.window_start;
+        tile_end    <= rst_n & launch.valid & launch.group_end & launch.last_group;
+        turning     <= rst_n & launch.valid & launch.group_end & launch.last_group & last_column;
+    end
 
     // ---- banks; control waits two cycles for them ----
     logic [CODE_B-1:0]           code;
@@ -133,18 +144,19 @@ module nmforge_engine #(
     ) weights (
         .clk(aclk), .rst_n, .every_place, .groups_per_tile, .steps_per_group, .column_tiles,
         .tdata(weight_data), .tvalid(weight_valid), .tready(weight_ready),
-        .tile_ready, .take(launch.valid), .take_mult(launch.valid & launch.group_end), .tile_end, .buffer_end,
+        .tile_ready, .take, .take_mult, .tile_end, .last_column, .buffer_end,
         .code, .index(index_row), .mult
     );
     nmforge_activation_bank #(.WORD(ACT), .SLICES(WINDOW_B / ACT), .DEPTH(WINDOWS)) activations (
         .clk(aclk), .rst_n, .windows(windows[$clog2(WINDOWS):0]), .passes(row_tiles),
         .tdata(act_data), .tvalid(act_valid), .tready(act_ready),
-        .window_ready, .take(launch.valid & launch.window_start), .pass_end(buffer_end), .window
+        .window_ready, .second_ready, .take(take_window), .pass_end(buffer_end), .window
     );
     always_ff @(posedge aclk) begin
-        fetching      <= rst_n ? launch : '0;
+        fetching      <= rst_n ? launched : '0;
         control       <= rst_n ? fetching : '0;
-        step_fetching <= step;
+        step_launched <= step;
+        step_fetching <= step_launched;
         step_read     <= step_fetching;
     end
     logic unused_windows;
@@ -171,15 +183,15 @@ module nmforge_engine #(
     );
 
     // ---- busy from the first word taken to the last sum of the last tile handed over ----
-    logic tile_out, last_column, last_row;
+    logic tile_out, last_out, last_row;
 
     always_ff @(posedge aclk) tile_out <= rst_n & sum_valid & sum_ready & sum_last;
     nmforge_counter #(.WIDTH(16)) columns (
-        .clk(aclk), .rst_n, .total(column_tiles), .count(tile_out), .last(last_column)
+        .clk(aclk), .rst_n, .total(column_tiles), .count(tile_out), .last(last_out)
     );
     nmforge_counter #(.WIDTH(16)) rows (
-        .clk(aclk), .rst_n, .total(row_tiles), .count(tile_out & last_column), .last(last_row)
+        .clk(aclk), .rst_n, .total(row_tiles), .count(tile_out & last_out), .last(last_row)
     );
     always_ff @(posedge aclk)
-        busy <= rst_n & !(tile_out & last_column & last_row) & (busy | act_valid | weight_valid);
+        busy <= rst_n & !(tile_out & last_out & last_row) & (busy | act_valid | weight_valid);
 endmodule

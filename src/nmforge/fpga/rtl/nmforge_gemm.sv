@@ -58,13 +58,14 @@ module nmforge_gemm #(
     // ---- launch: one step a cycle, when everything that it needs is there ----
     nmforge_types::control_t control;
     logic                    every_place;  // dense: offsets are the steps themselves
-    logic                    tile_sent, tile_done, shift, unused_padding;
+    logic                    tile_sent, tile_done, shift, awake, unused_padding;
     logic [IDXW-1:0]         step;
 
     assign every_place = keep == KEEPW'(OF);
+    always_ff @(posedge aclk) awake <= aresetn;   // nothing is taken under reset
     nmforge_sequencer #(.OF(OF), .WINDOWS(GROUP / (OF * LANES))) sequencer (
         .clk(aclk), .rst_n(aresetn), .keep, .groups_per_tile,
-        .step_offered(s_code_tvalid & (s_index_tvalid | every_place)),
+        .step_offered(awake & s_code_tvalid & (s_index_tvalid | every_place)),
         .window_offered(s_act_tvalid), .mult_offered(s_mult_tvalid), .tile_sent, .control, .step
     );
     assign s_code_tready  = control.valid;

@@ -55,14 +55,15 @@ module nmforge_gemv #(
 
     // ---- launch ----
     nmforge_types::control_t launch;
-    logic                    every_place, window_ready, tile_end, tile_sent;
+    logic                    every_place, awake, window_ready, tile_end, tile_sent;
     logic [IDXW-1:0]         step;
 
     assign every_place = keep == KEEPW'(OF);
     assign tile_end    = launch.valid & launch.group_end & launch.last_group;
+    always_ff @(posedge aclk) awake <= aresetn;   // nothing is taken under reset
     nmforge_sequencer #(.OF(OF), .WINDOWS(GROUP / (OF * LANES))) sequencer (
         .clk(aclk), .rst_n(aresetn), .keep, .groups_per_tile,
-        .step_offered(s_code_tvalid & (s_index_tvalid | every_place)),
+        .step_offered(awake & s_code_tvalid & (s_index_tvalid | every_place)),
         .window_offered(window_ready), .mult_offered(s_mult_tvalid), .tile_sent, .control(launch), .step
     );
     assign s_code_tready  = launch.valid;
@@ -75,10 +76,13 @@ module nmforge_gemv #(
 
     assign windows_per_token = ($clog2(DEPTH)+1)'(32'(groups_per_tile) * (GROUP / (OF * LANES)));
 
+    logic unused_second;   // a take reaches this bank in the cycle of its launch
+
     nmforge_activation_bank #(.WORD(LANES*OF*8), .DEPTH(DEPTH)) bank (
         .clk(aclk), .rst_n(aresetn), .windows(windows_per_token), .passes(tiles_per_token),
         .tdata(s_act_tdata), .tvalid(s_act_tvalid), .tready(s_act_tready),
-        .window_ready, .take(launch.valid & launch.window_start), .pass_end(tile_end), .window(window_edge)
+        .window_ready, .second_ready(unused_second), .take(launch.valid & launch.window_start), .pass_end(tile_end),
+        .window(window_edge)
     );
 
     // ---- two edge registers, as the bank has, then a delay of r+c cycles for PE (r, c) ----

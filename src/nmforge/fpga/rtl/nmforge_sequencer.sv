@@ -21,7 +21,7 @@ module nmforge_sequencer
     input  logic             rst_n,
     input  logic [KEEPW-1:0] keep,
     input  logic [15:0]      groups_per_tile,
-    input  logic             step_offered,    // codes (and offsets) of a step are there
+    input  logic             step_offered,    // codes (and offsets) of a step are there; low under reset
     input  logic             window_offered,  // activations of a window are there
     input  logic             mult_offered,
     input  logic             tile_sent,
@@ -30,7 +30,7 @@ module nmforge_sequencer
 );
     localparam int GROUPW = $clog2(OF * WINDOWS + 1);
 
-    logic launch, window_start, window_end, group_end, last_group, sums_waiting, blocked, awake;
+    logic launch, window_start, window_end, group_end, last_group, sums_waiting, blocked;
 
     nmforge_counter #(.WIDTH(KEEPW)) window_steps (
         .clk, .rst_n, .total(keep), .count(launch), .last(window_end)
@@ -41,15 +41,12 @@ module nmforge_sequencer
     nmforge_counter #(.WIDTH(16)) groups (
         .clk, .rst_n, .total(groups_per_tile), .count(launch & group_end), .last(last_group)
     );
-    assign launch = awake & step_offered & (window_offered | !window_start) & (!group_end | (mult_offered & !blocked));
+    assign launch = step_offered & (window_offered | !window_start) & (!group_end | (mult_offered & !blocked));
     assign control = '{valid: launch, window_start: window_start, group_end: group_end, last_group: last_group};
 
-    // `awake` and `blocked` are registers, which keeps the decision to two levels of logic. `blocked`
-    // may lag: it is looked at with the last step of a group, and a group has more than one step.
-    always_ff @(posedge clk) begin
-        awake   <= rst_n;
-        blocked <= last_group & sums_waiting;
-    end
+    // `blocked` is a register, which keeps the decision to two levels of logic. It may lag: it is
+    // looked at with the last step of a group, and a group has more than one step.
+    always_ff @(posedge clk) blocked <= last_group & sums_waiting;
     always_ff @(posedge clk) begin
         if (!rst_n) begin
             step         <= '0;
