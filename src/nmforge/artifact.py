@@ -55,6 +55,22 @@ class RawTensor:
         return LazyTensor(SPELLINGS[self.dtype], self.shape, lambda: self.data)
 
 
+class Fields(dict[str, Any]):
+    """A JSON object of a header whose readers get a sentence instead of a KeyError where a field is missing."""
+
+    def __init__(self, path: Path, name: str, fields: Mapping[str, Any]) -> None:
+        """path: the artifact. name: where in its header these fields stand, "" for the header itself."""
+        self.path, self.prefix = path, f"{name}." if name else ""
+        inner = {
+            key: Fields(path, self.prefix + key, value) if isinstance(value, dict) else value
+            for key, value in fields.items()
+        }
+        super().__init__(inner)
+
+    def __missing__(self, key: str) -> Any:
+        raise NmforgeError(f"artifact {self.path}: header field {self.prefix}{key} is missing; compress it again")
+
+
 def pack_linear(linear: CompressedLinear, encoding: str) -> dict[str, UInt8 | np.ndarray[Any, Any]]:
     """The four canonical arrays of a layer (three for a dense pattern)."""
     parts: dict[str, np.ndarray[Any, Any]] = {
@@ -174,7 +190,7 @@ def _header_of(handle: Any, path: Path) -> dict[str, Any]:
             "compress it again or use the nmforge that wrote it"
         )
     _check_fields(header, path)
-    return header
+    return Fields(path, "", header)
 
 
 def _parse_header(text: str, path: Path) -> dict[str, Any]:
@@ -198,6 +214,7 @@ def _check_fields(header: Mapping[str, Any], path: Path) -> None:
         "layers": isinstance(layers, dict) and all(_is_layer(layer) for layer in layers.values()),
         "tensors": isinstance(tensors, dict) and all(isinstance(digest, str) for digest in tensors.values()),
         "index_encoding": isinstance(header.get("index_encoding"), str),
+        **{name: isinstance(header.get(name, {}), dict) for name in ("design", "model", "calibration", "recovery")},
     }
     for field, holds in fields.items():
         if not holds:

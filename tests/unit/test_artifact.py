@@ -10,6 +10,7 @@ import pytest
 
 from nmforge.artifact import RawTensor, load_linear, load_linears, read_header, verify, write_artifact
 from nmforge.errors import NmforgeError
+from nmforge.inspection import describe
 from nmforge.linear import random_linear
 from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.spec import DENSE, Pattern
@@ -87,3 +88,26 @@ def test_nothing_half_written(tmp_path: Path) -> None:
     with pytest.raises(NmforgeError, match=r"b: group_mult leaves 1\.\.127"):
         write_artifact(tmp_path / "bad.nmf.safetensors", {}, {"b": linear}, {}, "offset")
     assert list(tmp_path.iterdir()) == []
+
+
+WHOLE = {
+    "design": {"id": "x", "pattern": "2:4", "pruner": "wanda", "quantizer": "rtn", "bits": 4, "group_size": 32},
+    "model": {"source": "toy", "revision": "1"},
+    "calibration": {"tokens": 0},
+}
+
+
+@pytest.mark.parametrize("field", [f"{name}.{key}" for name, keys in WHOLE.items() for key in ("", *keys)])
+def test_a_field_that_a_reader_needs_and_misses_is_named(artifact: Path, tmp_path: Path, field: str) -> None:
+    layers, path = load_linears(artifact), tmp_path / "b.nmf.safetensors"
+    write_artifact(path, WHOLE, layers, {}, "offset")
+    assert "x: pattern 2:4" in describe(path)
+    name, _, key = field.partition(".")
+    fields = {inner: value for inner, value in WHOLE[name].items() if inner != key}
+    damaged = {k: v for k, v in WHOLE.items() if k != name} | ({name: fields} if key else {})
+    write_artifact(path, damaged, layers, {}, "offset")
+    with pytest.raises(NmforgeError, match=f"header field {field.rstrip('.')} is missing; compress it again"):
+        describe(path)
+    write_artifact(path, damaged | {name: [1]}, layers, {}, "offset")
+    with pytest.raises(NmforgeError, match=f"header field {name} is missing or malformed"):
+        describe(path)
