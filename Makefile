@@ -31,8 +31,8 @@ reproduce: $(ready) ## install, run the whole pipeline, print the ledger of clai
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures
 
-readme: $(ready) ## put the figure and the ledger of the last run into README.md
-	@cp paper_figures/accuracy_frontier.png docs/accuracy_frontier.png
+readme: $(ready) ## put the figures and the ledger of the last run into README.md and docs/
+	@for picture in docs/*.png; do cp "paper_figures/$${picture#docs/}" docs/; done
 	@$(in_venv) nmforge claims --into README.md
 
 peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes

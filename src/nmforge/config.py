@@ -121,6 +121,20 @@ class RouteConfig(Section):
     seeds: int = Field(1, gt=0, description="Seeds of the placer; the clock quoted is their median.")
 
 
+class RandomLayerConfig(Section):
+    """A random layer that is simulated whole, every sum compared."""
+
+    engine: Literal["gemm", "gemv", "device"] = "gemm"
+    patterns: list[str] = Field(["1:1", "2:4", "1:4"], description="Each on the build for its windows.")
+    m: int = Field(8, gt=0)
+    n: int = Field(64, gt=0)
+    k: int = Field(2048, gt=0)
+    rows: int = Field(4, gt=0)
+    cols: int = Field(4, gt=0)
+    lanes: int = Field(1, gt=0)
+    rates: list[float] = Field([], description="Also behind memories of these bytes a cycle; not with device.")
+
+
 class FpgaConfig(Section):
     """The simulated, synthesized and routed accelerator."""
 
@@ -133,6 +147,7 @@ class FpgaConfig(Section):
         [1, 4, 8], description="Windows of the builds that are synthesized: 1 is dense only, 8 runs any N:8 and below."
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
+    random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")
     netlists: list[str] = Field(
         [], description="Design points whose first attention layer runs through the routed netlist; minutes each."
     )

@@ -138,6 +138,26 @@ def test_of_three_runs_the_median_ratio_counts() -> None:
     assert row["ours_value"] == 2.0
 
 
+def test_sparser_kernels_are_compared_with_2of4_of_their_run() -> None:
+    quarter = [kernel("ours-1:4", "ours", "1:4", 4, 50.0), kernel("ours-2:8", "ours", "2:8", 4, 80.0, run_id="other")]
+    rows = rows_of({"kernels": [*KERNELS, *quarter]}, "a quarter of the weights")
+    assert list(rows["ours"]) == ["2.00x", "-"]
+    assert list(rows["verdict"]) == ["exceeded", "not measurable here"]
+
+
+def test_threads_are_compared_at_the_largest_m_in_cache_of_one_run() -> None:
+    resident = {"cache": "resident", "m": 128}
+    times = [
+        kernel("ours-2:4-int4", "ours", "2:4", 4, 900.0, threads=1, **resident),
+        kernel("ours-2:4-int4", "ours", "2:4", 4, 500.0, threads=2, **resident),
+        kernel("ours-2:4-int4", "ours", "2:4", 4, 10.0, threads=2, run_id="other", **resident),
+        kernel("ours-2:4-int4", "ours", "2:4", 4, 1.0, threads=1, cache="resident", m=16),
+    ]
+    row = rows_of({"kernels": [*KERNELS, *times]}, "every thread counts").iloc[0]
+    assert (row["ours"], row["claimed"], row["verdict"]) == ("1.80x", "1.8x", "reproduced")
+    assert rows_of({"kernels": KERNELS}, "every thread counts")["verdict"].tolist() == ["not measurable here"]
+
+
 def test_llama_takes_the_scaling_table_as_it_is() -> None:
     base = {"pattern": "2:4", "bits": 4, "family": "ours", "threads": 2, "source": "measured here", "context": 0}
     fpga = {"engine": "gemm", "rows": 8, "cols": 8, "family": None, "source": "modelled"}

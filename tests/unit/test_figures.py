@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
@@ -243,7 +244,24 @@ def fpga_table() -> pd.DataFrame:
         for seed, clock in enumerate(clocks):
             routed = {"engine": "device", "stage": "route", "target": "ecp5", "lut": lut + 1500}
             rows.append({**build, **routed, "seed": seed, "fmax_mhz": clock})
-    return pd.DataFrame(rows)
+    return pd.DataFrame([*rows, *random_rows()])
+
+
+def random_rows() -> list[dict[str, object]]:
+    """A dense and a 2:4 layer behind two memories of which a tenth goes to refresh; 2 and 3 bytes a step."""
+    rows: list[dict[str, object]] = []
+    for pattern, of, needed in (("1:1", 1, 2.0), ("2:4", 4, 3.0)):
+        for rate in (None, 1.0, 8.0):
+            efficiency = 1.0 if rate is None else min(1.0, 0.9 * rate / needed)
+            rows.append(
+                {
+                    "engine": "gemm", "stage": "random", "target": "verilator", "pattern": pattern, "of": of, "bits": 4,
+                    "rows": 4, "cols": 4, "lanes": 1, "m": 8, "n": 64, "k": 2048, "memory_rate": rate,
+                    "efficiency": efficiency, "bytes_per_cycle": None if rate is None else needed * efficiency,
+                    "memory_share": None if rate is None else needed * efficiency / (0.9 * rate), **WHERE,
+                }
+            )  # fmt: skip
+    return rows
 
 
 def boards_table() -> pd.DataFrame:
@@ -390,6 +408,17 @@ def test_accuracy_shows_the_ruined_model_and_both_rivals() -> None:
     assert "1,310,000" in words(figure) and "paper-2of4 62,679x" in words(figure)
     colours = {to_hex(str(line.get_color())) for line in left.lines}
     assert {style.COLOURS[s].lower() for s in ("dense 16-bit", "dense INT4", "dense INT3")} <= colours
+
+
+def test_bandwidth_draws_simulated_points_on_the_line_of_their_bound() -> None:
+    axes = picture("bandwidth", fpga=fpga_table()).axes[0]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    bounds = [line for line in axes.lines if line.get_marker() != "o"]
+    drawn = [[(float(x), float(y)) for x, y in zip(*line.get_data(), strict=True)] for line in points]
+    assert drawn == [[(1, pytest.approx(45)), (8, 100)], [(1, pytest.approx(30)), (8, 100)]]
+    for line, needed in zip(bounds, (2, 3), strict=True):
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        assert y == pytest.approx(100 * np.minimum(1, 0.9 * x / needed))
 
 
 def test_error_by_layer_shows_the_closest_point_of_each_format_and_every_layer_of_it() -> None:

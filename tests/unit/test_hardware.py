@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -295,3 +296,34 @@ def test_a_top_whose_source_lost_a_parameter_is_not_written(monkeypatch: pytest.
     monkeypatch.setattr(Engine, "parameters", property(lambda self: {"OF": 4, "HEIGHT": 3}))
     with pytest.raises(ValueError, match=r"nmforge_gemm\.sv has no parameter HEIGHT"):
         top_module(Engine(4, 4, 2, 2, 64))
+
+
+def test_a_random_layer_is_compared_and_a_slow_memory_slows_it(
+    tmp_path: Path, builds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = ["--m", "3", "--n", "6", "--k", "256", "--rows", "2", "--cols", "2", "--group", "32"]
+    out = ["--build", str(builds), "--out", str(tmp_path / "r.json")]
+    assert main(["hardware", "random", *sizes, "--rates", "0.25", "4", *out]) == 0
+    free, slow, fast = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert [row["outputs_compared"] for row in (free, slow, fast)] == [18, 18, 18]
+    assert free["ideal_cycles"] == 6 * 128  # three row tiles, two column tiles, half of 256 steps
+    assert (free["model_error"], free["memory_share"]) == (0, None)
+    assert free["cycles"] <= fast["cycles"] < slow["cycles"]
+    image_bytes = slow["bytes_per_cycle"] * slow["cycles"]
+    needed = 6 * (128 * (1 + 1) + 8 * 2)  # a step's two codes and two indices fill a byte each; a byte a group and row
+    assert needed <= image_bytes < needed + 64  # the memory hands on whole bursts
+    assert 0.9 < slow["memory_share"] <= 1
+    assert capsys.readouterr().out.count("18 sums equal the reference") == 3
+
+
+def test_a_random_layer_with_a_wrong_sum_is_one_sentence(
+    tmp_path: Path, builds: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nmforge.fpga.random_layer.accumulate", lambda linear, xq: accumulate(linear, xq) + 1)
+    sizes = ["--m", "1", "--n", "2", "--k", "32", "--rows", "2", "--cols", "2", "--group", "32"]
+    assert main(["hardware", "random", *sizes, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
+    assert "2 of 2 sums of a random 2:4 layer" in capsys.readouterr().err
+    assert not (tmp_path / "r.json").exists()
+    device = ["hardware", "random", "--engine", "device", "--rates", "2", "--rows", "8", "--out", str(tmp_path / "r")]
+    assert main(device) == 2
+    assert "a device loads its banks before it works" in capsys.readouterr().err

@@ -83,7 +83,7 @@ def test_fpga_has_cycles_and_resources(finished: Path) -> None:
 def test_claims_and_figures_are_there(finished: Path) -> None:
     verdicts = {"reproduced", "exceeded", "not reached", "not measurable here"}
     assert set(table(finished, "claims")["verdict"]) <= verdicts
-    for name in ("storage", "speedup", "llama7b_scaling", "accuracy_frontier", "error_by_layer", "fpga"):
+    for name in ("storage", "speedup", "llama7b_scaling", "accuracy_frontier", "error_by_layer", "fpga", "bandwidth"):
         for kind in ("pdf", "png", "csv"):
             assert (finished / "paper_figures" / f"{name}.{kind}").stat().st_size > 0
 
@@ -97,7 +97,7 @@ def test_the_report_has_every_point_with_its_sample_and_every_figure(finished: P
         assert samples.loc[design, "tokens"] > 0
     for link in re.findall(r"!\[\w+\]\((.*)\)", page):
         assert (finished / "results" / link).exists()
-    assert page.count("](../paper_figures/") == 8
+    assert page.count("](../paper_figures/") == 9
 
 
 def test_every_layer_and_block_has_its_error(finished: Path) -> None:

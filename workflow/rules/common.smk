@@ -29,6 +29,7 @@ FIGURES = {  # and the tables each one reads
     "accuracy_frontier": "accuracy",
     "error_by_layer": "layers",
     "fpga": "fpga",
+    "bandwidth": "fpga",
     "boards": "boards",
 }
 

@@ -1,6 +1,19 @@
 # The accelerator: cycles from simulation, resources from synthesis, clocks from place and route. `2:4` is spelled
 # `2of4` in file names.
 
+RANDOM_LAYERS = {  # and the options that `nmforge hardware random` takes for each
+    f"{layer.engine}-{pattern.replace(':', 'of')}-{layer.m}x{layer.n}x{layer.k}-{layer.rows}x{layer.cols}x{layer.lanes}": (
+        f"--engine {layer.engine} --pattern {pattern} --m {layer.m} --n {layer.n} --k {layer.k} --rows {layer.rows}"
+        f" --cols {layer.cols} --lanes {layer.lanes}"
+        + (
+            f" --rates {' '.join(f'{rate:g}' for rate in layer.rates)}"
+            if layer.rates
+            else ""
+        )
+    )
+    for layer in SETTINGS.fpga.random_layers
+    for pattern in layer.patterns
+}
 ENGINES = [pattern.replace(":", "of") for pattern in SETTINGS.fpga.patterns]
 ROUTES = [
     f"{build}-{route.rows}x{route.cols}x{route.lanes}-seed{seed}"
@@ -30,6 +43,29 @@ rule simulate:
     shell:
         "nmforge --config {params.config} hardware simulate {input.artifact} --layer {params.fpga[layer]}"
         " --build build/fpga --out {output} 2> >(tee {log} >&2)"
+
+
+rule random_layer:
+    input:
+        sources("fpga"),
+    output:
+        "results/points/fpga/random-{layer}.json",
+    log:
+        "logs/fpga/random-{layer}.log",
+    wildcard_constraints:
+        layer="|".join(RANDOM_LAYERS) or "none",
+    conda:
+        "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        options=lambda wildcards: RANDOM_LAYERS[wildcards.layer],
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} hardware random {params.options} --build build/fpga --out {output}"
+        " 2> >(tee {log} >&2)"
 
 
 rule synthesize:
@@ -115,6 +151,7 @@ rule fpga_table:
             target=SETTINGS.fpga.targets,
         ),
         expand("results/points/fpga/route-{route}.json", route=ROUTES),
+        expand("results/points/fpga/random-{layer}.json", layer=RANDOM_LAYERS),
     output:
         parquet="results/tables/fpga.parquet",
         csv="results/tables/fpga.csv",

@@ -14,7 +14,13 @@ import pandas as pd
 from nmforge.claims.accelerator import llama_entries, pattern_entries, routed_entries
 from nmforge.claims.decode import bandwidth_entries, decode_entries
 from nmforge.claims.entry import COLUMNS, Entry, Tables, verdict
-from nmforge.claims.kernels import end_to_end_entries, matmul_entries, rival_time_entries
+from nmforge.claims.kernels import (
+    end_to_end_entries,
+    matmul_entries,
+    rival_time_entries,
+    sparser_entries,
+    thread_entries,
+)
 from nmforge.claims.questions import accuracy_entries, coherence_entries
 from nmforge.claims.storage import storage_entries
 from nmforge.claims.text import format_ledger, insert, markdown
@@ -30,6 +36,8 @@ SECTIONS: list[Callable[[Tables, str | None], Iterator[Entry]]] = [
     routed_entries,
     accuracy_entries,
     rival_time_entries,
+    sparser_entries,
+    thread_entries,
     decode_entries,
     bandwidth_entries,
     coherence_entries,

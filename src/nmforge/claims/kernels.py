@@ -15,12 +15,16 @@ from nmforge.selection import (
     PEER_INT4,
     Query,
     at,
+    fastest,
+    matching,
     most_threads,
     on_platform,
     origin,
     pair,
 )
 
+SPARSER_BAR = 1.6  # half the weights of 2:4 again, the same share of index bits and scales
+THREADS_BAR = 0.8  # of a thread more for each thread added
 FUSED_CLAIMS = [  # our kernels need no separate dequantization, so their matmul is their end-to-end time
     (MATMUL, OURS_2OF4, OURS_INT4, "ours 2:4 INT4", "ours dense INT4"),
     (MATMUL, OURS_2OF4, PEER_INT4, "ours 2:4 INT4", "the fastest library's dense INT4"),
@@ -96,3 +100,38 @@ def rival_time_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     claim = "2:4 INT4 as fast as its storage rival, dense INT3"
     question = (1.0, OURS_2OF4, OURS_INT3, "ours 2:4 INT4", "ours dense INT3")
     yield from _ratios(tables, here, claim, [question])
+
+
+def sparser_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Does a quarter of the weights stream faster than a half? One token, both kernels of one run."""
+    claim = "a quarter of the weights streams faster than half"
+    kernels = at(on_platform(table_of(tables, "kernels"), "CPU"), n=4096, k=4096, cache="streamed", m=1)
+    for pattern in ("1:4", "2:8"):
+        name = f"CPU, ours {pattern} INT4, M=1, streamed"
+        found = pair(most_threads(kernels), Query("ours", pattern, (4,)), OURS_2OF4)
+        if found is None:
+            yield missing(claim, f"{SPARSER_BAR:g}x", name, f"no run holds both ours {pattern} INT4 and ours 2:4 INT4")
+            continue
+        source = origin([found.row, found.baseline], here)
+        yield factor(
+            claim, SPARSER_BAR, found.ratio, f"CPU, ours {pattern} INT4, {_shape(found.row)}", "ours 2:4 INT4", source
+        )
+
+
+def thread_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """Is a product that the multipliers bound, the largest M in cache, faster by every thread added?"""
+    claim = "every thread counts where multipliers are the limit"
+    kernels = at(on_platform(table_of(tables, "kernels"), "CPU"), n=4096, k=4096, cache="resident")
+    ours = matching(kernels, OURS_2OF4)
+    rows = ours[ours["m"] == ours["m"].max()] if len(ours) else ours
+    together = [run for _, run in rows.groupby(["run_id", "device"])] if len(rows) else []
+    pairs = [(fastest(at(run, threads=1)), fastest(most_threads(run))) for run in together if {1} < set(run["threads"])]
+    if not pairs:
+        reason = "no run holds ours 2:4 INT4 with one thread and with several (kernels.threads)"
+        yield missing(claim, f"our bar: {THREADS_BAR:.0%} of each thread added", "CPU, ours 2:4 INT4", reason)
+        return
+    pairs.sort(key=lambda two: float(two[0]["median_us"] / two[1]["median_us"]))
+    one, most = pairs[(len(pairs) - 1) // 2]
+    bar = 1 + THREADS_BAR * (int(most["threads"]) - 1)
+    ratio = float(one["median_us"]) / float(most["median_us"])
+    yield factor(claim, bar, ratio, f"CPU, ours 2:4 INT4, {_shape(most)}", "one thread", origin([one, most], here))

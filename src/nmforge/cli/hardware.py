@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nmforge.cli.arguments import BUILD, IN_TABLES, OUT, Arguments, add_artifact, add_paths, add_sizes, read_config
 from nmforge.errors import NmforgeError
 
+if TYPE_CHECKING:
+    from nmforge.fpga.engine import Engine
+    from nmforge.spec import GemmShape, Pattern
+
 WINDOWS = "windows of the build: 1 for dense only, 4 for any N:4"
-SUMMARY = "the accelerator: generate, simulate, synthesize, place, bitstream, netlist, report"
+SUMMARY = "the accelerator: generate, simulate, random, synthesize, place, bitstream, netlist, report"
 KINDS = ("device", "gemm", "gemv")
 
 
@@ -43,6 +48,31 @@ def simulate(arguments: Arguments) -> None:
         arguments.artifact, arguments.layer, arguments.of, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens,
         arguments.build, arguments.out, arguments.trace,
     )  # fmt: skip
+
+
+def random(arguments: Arguments) -> None:
+    """simulate a random layer of any size, without and with a limit of bandwidth, and compare every sum"""
+    from nmforge.fpga.random_layer import random_point
+
+    read_config(arguments)
+    engine, pattern, shape = _random_layer(arguments)
+    for row in random_point(engine, pattern, shape, arguments.rates, arguments.build, arguments.out):
+        memory = f"memory of {row['memory_rate']:g} bytes a cycle" if row["memory_rate"] else "streams never short"
+        print(
+            f"{memory}: {row['outputs_compared']:,} sums equal the reference, {row['cycles']:,} cycles, "
+            f"{row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s"
+        )
+
+
+def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
+    """Engine, pattern and shape that the options of `random` name."""
+    from nmforge.fpga.engine import Engine
+    from nmforge.spec import GemmShape, Pattern
+
+    pattern = Pattern.parse(arguments.pattern)
+    of, lanes = arguments.of or pattern.of, arguments.lanes
+    engine = Engine(of, 4, arguments.rows, arguments.cols, arguments.group, lanes, arguments.engine)
+    return engine, pattern, GemmShape(arguments.m, arguments.n, arguments.k)
 
 
 def synthesize(arguments: Arguments) -> None:
@@ -119,6 +149,13 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--layer", required=True, help="name of a layer of the artifact")
     one.add_argument("--of", type=int, help="windows of the build; default: the layer's own")
     one.add_argument("--trace", type=Path, metavar="FILE.fst", help="waveform to write, for GTKWave or Surfer")
+    add_paths(one, **BUILD, **OUT)
+    one = add(random)
+    one.add_argument("--engine", default="gemm", choices=KINDS, help="which engine; default: gemm")
+    one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
+    one.add_argument("--of", type=int, help="windows of the build; default: the pattern's own")
+    one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
+    add_sizes(one, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
     add_paths(one, **BUILD, **OUT)
     one = add(synthesize)
     one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")

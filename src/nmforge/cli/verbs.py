@@ -163,6 +163,10 @@ def bench(arguments: Arguments) -> None:
     from nmforge.kernels.table import HERE, KERNELS
 
     settings = read_config(arguments).kernels
+    if settings.model_shapes and arguments.artifact is None:
+        raise NmforgeError(
+            "kernels.model_shapes wants the shapes of a model; name one with --artifact, or set it false"
+        )
     shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
@@ -331,7 +335,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add_paths(one, **BUILD, **OUT)
     one = add(bench)
     one.add_argument("--limits", type=Path, help="also measure the machine's bandwidth and peak, and write them here")
-    add_paths(one, artifact=(None, "an artifact, for the model's own shapes"), **OUT)
+    one.add_argument("--artifact", type=Path, help="an artifact, for the model's own shapes (kernels.model_shapes)")
+    add_paths(one, **OUT)
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
     one.add_argument("--llama7b", action="store_true", help="a random LLaMA-7B in the formats of the config instead")

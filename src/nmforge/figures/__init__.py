@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from nmforge.errors import NmforgeError
 from nmforge.figures import (
     accuracy_frontier,
+    bandwidth,
     boards,
     error_by_layer,
     fpga,
@@ -42,6 +43,7 @@ FIGURES: dict[str, Drawing] = {
     "accuracy_frontier": Drawing(accuracy_frontier.TABLES, accuracy_frontier.data, accuracy_frontier.plot),
     "error_by_layer": Drawing(error_by_layer.TABLES, error_by_layer.data, error_by_layer.plot),
     "fpga": Drawing(fpga.TABLES, fpga.data, fpga.plot),
+    "bandwidth": Drawing(bandwidth.TABLES, bandwidth.data, bandwidth.plot),
     "boards": Drawing(boards.TABLES, boards.data, boards.plot),
 }
 # No clock, no library version: the same rows give the same bytes.

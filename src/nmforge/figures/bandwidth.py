@@ -1,0 +1,84 @@
+"""The array's utilisation against the bandwidth of its memory, simulated: sparse weights need more bytes a cycle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nmforge.figures.style import (
+    COLUMN,
+    blank,
+    colour,
+    foot,
+    foot_height,
+    measured,
+    rank,
+    say,
+    series_name,
+    tidy,
+)
+
+TABLES = ("fpga",)
+COLUMNS = ["series", "pattern", "rows", "cols", "lanes", "m", "n", "k", "memory_rate", "efficiency", "bytes_per_cycle"]
+ARRAY = ["engine", "rows", "cols", "lanes", "m", "n", "k"]
+
+
+def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rows of the random layer with the most points: one engine, several patterns, memories and none (no rate)."""
+    fpga = tables["fpga"]
+    rows = fpga[fpga["stage"] == "random"] if len(fpga) else fpga
+    if rows.empty or rows["memory_rate"].isna().all():
+        return pd.DataFrame(columns=COLUMNS)
+    limited = rows[rows["memory_rate"].notna()]
+    sizes = limited.groupby(ARRAY, sort=False).size()
+    most = sizes.index[int(sizes.argmax())]
+    chosen = rows[(rows[ARRAY] == list(most)).all(axis=1)].copy()
+    chosen["series"] = [series_name(p, b) for p, b in zip(chosen["pattern"], chosen["bits"], strict=True)]
+    chosen["order"] = chosen["series"].map(rank)
+    return chosen.sort_values(["order", "memory_rate"], kind="stable").drop(columns="order")
+
+
+def plot(rows: pd.DataFrame) -> Figure:
+    """Points: simulated. Lines: the bound min(1, bandwidth / bytes a step needs), the refresh taken off."""
+    if rows.empty:
+        figure = blank(COLUMN, 1.2)
+        say(figure.add_subplot(), "bandwidth: not measured here")
+        return figure
+    first = rows.iloc[0]
+    text = (
+        f"RTL simulation of a random {int(first['n'])}x{int(first['k'])} layer, {int(first['m'])} tokens, on the "
+        f"{int(first['rows'])}x{int(first['cols'])} {first['engine']} array, every sum equal to the reference. "
+        "The memory starts a burst after 60 cycles and refreshes for 53 of every 1,170. "
+        f"Lines: what its bandwidth allows. {measured(rows)}."
+    )
+    under = foot_height(COLUMN, text)
+    height = 2.35 + under
+    figure = blank(COLUMN, height)
+    axes = figure.add_axes((0.14, (under + 0.42) / height, 0.83, 1.7 / height))
+    limited = rows[rows["memory_rate"].notna()]
+    last = float(limited["memory_rate"].max())
+    for series, points in rows.groupby("series", sort=False):
+        _curve(axes, str(series), points, last)
+    axes.set_xlim(0, last)
+    axes.set_ylim(0, 105)
+    axes.set_xlabel("memory, bytes a cycle", labelpad=2)
+    axes.set_ylabel("array used, % of ideal", labelpad=2)
+    axes.legend(loc="lower right", handlelength=1.2)
+    tidy(axes, "both")
+    foot(figure, text, 0.05 / height)
+    return figure
+
+
+def _curve(axes: Axes, series: str, points: pd.DataFrame, last: float) -> None:
+    """One pattern: its simulated points and the line of its bound."""
+    limited = points[points["memory_rate"].notna()]
+    axes.plot(
+        limited["memory_rate"], 100 * limited["efficiency"], linestyle="", marker="o", markersize=3.2,
+        color=colour(series), zorder=4, label=series,
+    )  # fmt: skip
+    needed = float((limited["bytes_per_cycle"] / limited["efficiency"]).median())  # bytes of a step
+    sustained = float((limited["bytes_per_cycle"] / limited["memory_share"] / limited["memory_rate"]).median())
+    rates = np.linspace(0, last, 200)
+    axes.plot(rates, 100 * np.minimum(1, rates * sustained / needed), color=colour(series), linewidth=0.9)

@@ -1,0 +1,108 @@
+"""Random layers of any size through an engine: rows of the fpga table that need no artifact.
+
+Stage `random`: a whole layer, every sum compared with the reference, behind streams that are never short and behind
+memories of several bandwidths.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmforge.errors import NmforgeError
+from nmforge.fpga.cycle_model import engine_cycles, steps_per_tile
+from nmforge.fpga.device import build_device, simulate_device
+from nmforge.fpga.engine import Engine
+from nmforge.fpga.generate import tiles
+from nmforge.fpga.run import SEED, engine_columns
+from nmforge.fpga.simulate import UNLIMITED, Memory, SimulationResult, build_simulator, simulate
+from nmforge.linear import CompressedLinear, Int8, random_linear
+from nmforge.records import write_point
+from nmforge.reference import accumulate
+from nmforge.spec import GemmShape, Pattern
+
+Row = dict[str, Any]
+# A DDR4 channel as an engine of 150 MHz sees it: 60 cycles (400 ns) from request to burst, refreshed for 350 ns of
+# every 7.8 us.
+LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES = 60, 1170, 53
+
+
+def random_point(
+    engine: Engine, pattern: Pattern, shape: GemmShape, rates: Sequence[float], build_dir: Path, out: Path
+) -> list[Row]:
+    """Simulate a seeded random layer without a limit of bandwidth, then behind a memory of each of `rates`.
+
+    rates: bytes a cycle. A device is built with banks that hold the layer; its cycles count from the first word loaded
+    to the last sum taken, those of a streaming engine from the first beat. `seconds` are those of the simulation, its
+    images and the comparison of shapes; the build is made before, or found again. Writes and returns the rows.
+    Raises NmforgeError where a sum differs from the reference, or a device is asked for a memory.
+    """
+    if engine.kind == "device":
+        if rates:
+            raise NmforgeError("a device loads its banks before it works; ask for --rates of --engine gemm or gemv")
+        engine = deep_enough(engine, shape, pattern)
+        build_device(engine, build_dir)
+    else:
+        build_simulator(engine, build_dir)
+    linear, xq = random_problem(shape, pattern, engine)
+    expected, rows = accumulate(linear, xq), []
+    for memory in [UNLIMITED, *(Memory(rate, LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES) for rate in rates)]:
+        start = time.perf_counter()
+        found = _simulated(engine, linear, xq, memory, build_dir)
+        seconds = time.perf_counter() - start
+        mismatches = int((found.acc != expected).sum())
+        if mismatches:
+            raise NmforgeError(
+                f"{mismatches} of {found.acc.size} sums of a random {pattern} layer {shape} differ from the reference; "
+                "the RTL or its image is wrong"
+            )
+        rows.append(_row(engine, pattern, shape, memory, found) | {"seconds": seconds})
+    write_point(out, "fpga", rows)
+    return rows
+
+
+def random_problem(shape: GemmShape, pattern: Pattern, engine: Engine) -> tuple[CompressedLinear, Int8]:
+    """A seeded layer of N x K with the engine's bits and groups, and int8[M, K] activations."""
+    rng = np.random.default_rng(SEED)
+    linear = random_linear(rng, shape.n, shape.k, pattern, engine.bits, engine.group)
+    return linear, rng.integers(-127, 128, (shape.m, shape.k), dtype=np.int8)
+
+
+def deep_enough(engine: Engine, shape: GemmShape, pattern: Pattern) -> Engine:
+    """The same device with banks, a power of two of rows, that hold a row tile and all tokens."""
+    windows = shape.k // (engine.of * engine.lanes) * tiles(shape.m, engine.cols)
+    rows = max(steps_per_tile(shape.k, engine, pattern), windows)
+    return replace(engine, depth=1 << (rows - 1).bit_length())
+
+
+def _simulated(engine: Engine, linear: CompressedLinear, xq: Int8, memory: Memory, build_dir: Path) -> SimulationResult:
+    if engine.kind == "device":
+        return simulate_device(linear, xq, engine, build_dir)
+    return simulate(linear, xq, engine, build_dir, memory=memory)
+
+
+def _row(engine: Engine, pattern: Pattern, shape: GemmShape, memory: Memory, found: SimulationResult) -> Row:
+    """Columns of one simulation whose sums were all right.
+
+    memory_rate: bytes a cycle of the memory, empty where streams are never short. bytes_per_cycle: what was read of
+    the weights. memory_share: that over what the memory sustains with its refresh.
+    """
+    limited = memory != UNLIMITED
+    used = found.weight_bytes / found.cycles
+    row = engine_columns(engine, str(pattern), "verilator", "random", SEED) | {
+        "m": shape.m, "n": shape.n, "k": shape.k,
+        "cycles": found.cycles, "ideal_cycles": found.ideal_cycles, "efficiency": found.efficiency,
+        "outputs_compared": found.acc.size, "mismatches": 0,
+        "memory_rate": memory.bytes_per_cycle if limited else None,
+        "bytes_per_cycle": used if limited else None,
+        "memory_share": used / memory.sustained if limited else None,
+    }  # fmt: skip
+    if not limited and engine.kind != "device":
+        model = engine_cycles(shape, engine, pattern)
+        row |= {"model_cycles": model, "model_error": model / found.cycles - 1}
+    return row
