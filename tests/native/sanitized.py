@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def main(extension: str) -> None:
     for isa in available_isas():
         checked += check_isa(isa)
         for name in ("2:4-int4", "dense-bf16"):
-            model = random_model(name, shape, isa=isa)
+            with tempfile.TemporaryDirectory() as scratch:
+                model = random_model(name, Path(scratch), shape, isa)
             for count in (1, 3, 17, 40):
                 assert np.isfinite(model.forward(range(count), 2)).all()
             model.fill(model.context - 1)

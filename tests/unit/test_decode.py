@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
 
@@ -17,6 +18,8 @@ from nmforge.bench.decode import Native, decode_llama7b, run_decode
 from nmforge.bench.llama7b import FORMATS, LLAMA_7B, random_model, write_random_gguf
 from nmforge.config import DecodeConfig
 from nmforge.errors import NmforgeError
+from nmforge.native_model import load_native
+from nmforge.packed_model import load_packed
 
 TINY = replace(LLAMA_7B, hidden=128, intermediate=256, blocks=2, heads=4, kv_heads=2, head_size=32, vocabulary=96)
 
@@ -65,16 +68,17 @@ def test_rows_hold_medians_at_their_context() -> None:
     assert len({row["run_id"] for row in rows}) == 1
 
 
-def test_a_native_step_leaves_its_context_as_it_was() -> None:
-    native = Native(random_model("2:4-int4", TINY), 1)
+def test_a_native_step_leaves_its_context_as_it_was(tmp_path: Path) -> None:
+    native = Native(random_model("2:4-int4", tmp_path, TINY), 1)
     native.set_context(7)
     assert len(native.seconds(3)) == 3 and native.model.length == 7
     assert native.bytes_per_token(7) == native.model.weight_bytes + 7 * 2 * 2 * 2 * 2 * 32
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_random_models_differ_in_their_weights_only(name: str) -> None:
-    model = random_model(name, TINY)
+def test_random_models_differ_in_their_weights_only(name: str, tmp_path: Path) -> None:
+    model = random_model(name, tmp_path, TINY)
+    assert not list(tmp_path.iterdir())
     logits = model.forward([1, 2, 3], 1)
     assert np.isfinite(logits).all() and logits.std() > 0
     linear = sum(n * k for n, k in TINY.linear_sizes) * TINY.blocks
@@ -84,6 +88,18 @@ def test_random_models_differ_in_their_weights_only(name: str) -> None:
     exact = (width + index) * pattern.keep / pattern.of
     scales = 0 if width == 16 else 8 / 128 + 2 * 32 / 128  # group multipliers; row scale and correction at K = 128
     assert exact <= bits <= exact + scales
+
+
+@pytest.mark.parametrize("name", ["dense-bf16", "2:4-int4", "dense-int3"])
+def test_the_random_artifact_is_the_model_that_transformers_runs(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.nmf.safetensors"
+    llama7b.write_random_artifact(path, name, TINY)
+    hosted = load_packed(path, "bf16" if name == "dense-bf16" else "w4a8", torch.float32, 1)
+    with torch.inference_mode():
+        wanted = hosted(torch.tensor([[5, 17, 3, 60]])).logits[0, -1].numpy()
+    found = load_native(path).forward([5, 17, 3, 60], 1)
+    assert np.corrcoef(found, wanted)[0, 1] > 0.999
+    assert found == pytest.approx(wanted, abs=0.05 * float(wanted.std()))
 
 
 def test_the_gguf_holds_the_same_shapes(tmp_path: Path) -> None:
@@ -125,7 +141,7 @@ def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.M
             made.append((gguf.exists(), threads, context))
             return Closing(100)
 
-    small: Callable[[str], object] = lambda name: random_model(name, TINY)  # noqa: E731
+    small: Callable[[str, Path], object] = lambda name, scratch: random_model(name, scratch, TINY)  # noqa: E731
     monkeypatch.setattr(decode, "random_model", small)
     monkeypatch.setattr(decode, "write_random_gguf", lambda path: write_random_gguf(path, TINY))
     monkeypatch.setattr(decode, "peers", Peers)

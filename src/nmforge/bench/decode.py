@@ -151,20 +151,24 @@ def decode_artifacts(
 def decode_llama7b(settings: DecodeConfig, threads: int, with_peers: bool, scratch: Path, out: Path) -> None:
     """Decode with a random LLaMA-7B in the formats of the config; write table `decode`.
 
-    The formats of a group are in memory together and take turns; the first compressed one is in every group. llama.cpp
-    takes part in the first group, on a random Q4_0 file in `scratch` that is deleted again.
+    The formats of a group are in memory together and take turns; the first compressed one is in every group. Each is
+    loaded from an artifact in `scratch`, and llama.cpp takes part in the first group on a random Q4_0 file there; all
+    are deleted again.
     """
     rows = []
     for i, names in enumerate(_in_memory_together(settings.llama7b)):
-        gguf = scratch / "llama-7b.Q4_0.gguf" if with_peers and i == 0 else None
-        rows += _decode_random(names, gguf, settings, threads)
+        rows += _decode_random(names, settings, threads, with_peers and i == 0, scratch)
     records.write_point(out, "decode", rows)
 
 
-def _decode_random(names: Sequence[str], gguf: Path | None, settings: DecodeConfig, threads: int) -> list[Row]:
+def _decode_random(
+    names: Sequence[str], settings: DecodeConfig, threads: int, with_peers: bool, scratch: Path
+) -> list[Row]:
     """One group, which leaves memory with this function."""
-    candidates: dict[str, Candidate] = {name: Native(random_model(name), threads) for name in names}
-    if gguf is None:
+    loaded = tqdm(names, desc="write and load llama-7b", unit="model", disable=None)
+    candidates: dict[str, Candidate] = {name: Native(random_model(name, scratch), threads) for name in loaded}
+    gguf = scratch / "llama-7b.Q4_0.gguf"
+    if not with_peers:
         return run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
     try:
         write_random_gguf(gguf)

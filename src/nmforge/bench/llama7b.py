@@ -1,6 +1,6 @@
 """LLaMA-7B with random weights, to time what its decoding costs; random codes take the time real ones take.
 
-One block is generated, and every block of the model is a copy of it at another place in memory.
+A model is an artifact on disk, loaded as any other. One block is generated, and the file holds it for every block.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmforge.artifact import RawTensor, layer_header, layer_tensors, write_streamed
 from nmforge.bench.shapes import bench_group_size
-from nmforge.kernels.cpu import CpuLinear
 from nmforge.linear import random_linear
-from nmforge.native_model import BlockWeights, LlamaShape, NativeModel, UInt16, float32_to_bf16
+from nmforge.native_model import LAYERS, NORMS, LlamaShape, NativeModel, UInt16, float32_to_bf16, load_native
+from nmforge.provenance import sha256_bytes, versions
 from nmforge.spec import DENSE, Pattern
+from nmforge.tensor_file import LazyTensor
 
 LLAMA_7B = LlamaShape(
     hidden=4096, intermediate=11008, blocks=32, heads=32, kv_heads=32, head_size=128, vocabulary=32000, context=2304,
@@ -31,18 +33,87 @@ FORMATS: dict[str, tuple[Pattern, int]] = {
 DISTINCT_ROWS = 256
 GGUF_LAYERS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")  # order of linear_sizes
 SPREAD = 0.02  # standard deviation of the weights
+ENCODING = "bitmask"  # of the indices; the one that is unpacked fastest
+BF16_ONE = np.uint16(0x3F80)
 
 
-def random_model(name: str, shape: LlamaShape = LLAMA_7B, seed: int = 0, isa: str | None = None) -> NativeModel:
-    """A model in one of FORMATS; embedding and head are bf16 in all of them."""
+def random_model(name: str, scratch: Path, shape: LlamaShape = LLAMA_7B, isa: str | None = None) -> NativeModel:
+    """A model in one of FORMATS, loaded from an artifact in `scratch` that is deleted again."""
+    path = scratch / f"llama-7b.{name.replace(':', 'of')}.nmf.safetensors"
+    try:
+        write_random_artifact(path, name, shape)
+        return load_native(path, shape.context, isa)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_random_artifact(path: Path, name: str, shape: LlamaShape = LLAMA_7B, seed: int = 0) -> None:
+    """Write a model in one of FORMATS as `nmforge compress` would; embedding and head are bf16 in all of them.
+
+    One block is in memory, and every block of the file holds its bytes. Raises NmforgeError where the disk is full.
+    """
     rng = np.random.default_rng(seed)
+    layers: dict[str, dict[str, Any]] = {}
+    tensors: dict[str, tuple[LazyTensor, str]] = {}
+    for layer, (n, k) in zip(LAYERS, shape.linear_sizes, strict=True):
+        parts, about = _layer(rng, layer, n, k, name)
+        for prefix in _blocks(shape):
+            tensors |= {f"{prefix}.{part}": tensor for part, tensor in parts.items()}
+            layers |= {f"{prefix}.{layer}": about} if about else {}
+    norm = _stored(_bf16_tensor(np.full((1, shape.hidden), BF16_ONE), shape.hidden))
+    tensors |= {f"{prefix}.{part}.weight": norm for prefix in _blocks(shape) for part in NORMS}
+    tensors["model.norm.weight"] = norm
+    for end in ("model.embed_tokens.weight", "lm_head.weight"):
+        tensors[end] = _stored(_bf16_tensor(_bf16(rng, shape.vocabulary, shape.hidden), shape.vocabulary, shape.hidden))
+    write_streamed(path, _header(name, shape), layers, tensors, ENCODING)
+
+
+def _blocks(shape: LlamaShape) -> list[str]:
+    return [f"model.layers.{i}" for i in range(shape.blocks)]
+
+
+def _layer(
+    rng: np.random.Generator, layer: str, n: int, k: int, name: str
+) -> tuple[dict[str, tuple[LazyTensor, str]], dict[str, Any] | None]:
+    """Tensors of one layer and, where it is compressed, what the header says of it.
+
+    At most 256 distinct rows, repeated: values do not change times.
+    """
     pattern, bits = FORMATS[name]
-    first = [_layer(rng, n, k, pattern, bits, isa) for n, k in shape.linear_sizes]
-    norm = np.ones(shape.hidden, dtype=np.float32)
-    blocks = [BlockWeights([layer.copy() for layer in first], (norm, norm)) for _ in range(shape.blocks - 1)]
-    blocks.append(BlockWeights(first, (norm, norm)))
-    embedding = _bf16(rng, shape.vocabulary, shape.hidden)
-    return NativeModel(shape, blocks, norm, embedding, embedding.copy(), shape.context, isa)
+    if bits == 16:
+        return {f"{layer}.weight": _stored(_bf16_tensor(_bf16(rng, n, k), n, k))}, None
+    few = random_linear(rng, min(n, DISTINCT_ROWS), k, pattern, bits, bench_group_size(k))
+    whole = few.take_rows(np.arange(n) % few.n)
+    return {part: _stored(raw) for part, raw in layer_tensors(layer, whole, ENCODING).items()}, layer_header(whole)
+
+
+def _stored(tensor: RawTensor) -> tuple[LazyTensor, str]:
+    """With the hash of its bytes, computed once however often it is stored."""
+    return tensor.lazy(), sha256_bytes(tensor.data)
+
+
+def _bf16_tensor(bits: UInt16, *shape: int) -> RawTensor:
+    return RawTensor("bfloat16", shape, bits.tobytes())
+
+
+def _header(name: str, shape: LlamaShape) -> dict[str, Any]:
+    """The header fields of an artifact of LLaMA's shape in one of FORMATS."""
+    pattern, bits = FORMATS[name]
+    config = {
+        "model_type": "llama", "hidden_act": "silu", "hidden_size": shape.hidden, "num_hidden_layers": shape.blocks,
+        "intermediate_size": shape.intermediate, "num_attention_heads": shape.heads, "head_dim": shape.head_size,
+        "num_key_value_heads": shape.kv_heads, "vocab_size": shape.vocabulary, "rms_norm_eps": shape.eps,
+        "max_position_embeddings": shape.context, "tie_word_embeddings": False,
+        "rope_parameters": {"rope_theta": shape.rope_theta, "rope_type": "default"},
+    }  # fmt: skip
+    design = {"id": name, "pattern": str(pattern), "pruner": "none", "quantizer": "none", "bits": bits,
+              "group_size": 128, "target": "layer"}  # fmt: skip
+    return {
+        "model": {"source": "random weights", "revision": "seed-0", "config": config},
+        "design": design,
+        "calibration": {"tokens": 0},
+        "versions": versions(),
+    }
 
 
 def write_random_gguf(path: Path, shape: LlamaShape = LLAMA_7B, seed: int = 0) -> None:
@@ -92,16 +163,6 @@ def _q4_0(rng: np.random.Generator, n: int, k: int) -> NDArray[np.uint8]:
     few = rng.integers(0, 256, (min(n, DISTINCT_ROWS), k // 32, 18), dtype=np.uint8)
     few[:, :, :2] = np.array([SPREAD / 4.6], dtype=np.float16).view(np.uint8)
     return few.reshape(len(few), -1)[np.arange(n) % len(few)]
-
-
-def _layer(
-    rng: np.random.Generator, n: int, k: int, pattern: Pattern, bits: int, isa: str | None
-) -> CpuLinear | UInt16:
-    """At most 256 distinct rows, repeated: values do not change times."""
-    if bits == 16:
-        return _bf16(rng, n, k)
-    few = random_linear(rng, min(n, DISTINCT_ROWS), k, pattern, bits, bench_group_size(k))
-    return CpuLinear(few.take_rows(np.arange(n) % few.n), isa)
 
 
 def _bf16(rng: np.random.Generator, n: int, k: int) -> UInt16:
