@@ -129,7 +129,7 @@ FAULTS = [
     Fault("weight_bank", "tready       <= !filled_next[1];", "tready       <= 1'b1;", ("device",)),
     Fault("weight_loader", "group + 1'b1 == last_in_block", "group == last_in_block", ("one-word device",)),
     Fault("weight_loader", "left <= last_block ? groups_per_tile", "left <= 1'b0 ? groups_per_tile", ("device",)),
-    Fault("serial_output", "taking ? oldest : {32'd0, held[ROWS-1:1]}", "taking ? oldest : held", ("device",)),
+    Fault("serial_output", "taking ? oldest : {held[ROWS-1], held[ROWS-1:1]}", "taking ? oldest : held", ("device",)),
     Fault("skid", "if (moved) out_data <= held ? second : in_data;", "if (moved) out_data <= in_data;", ("device",)),
     Fault("registers", "4'd6: column_tiles    <= write_data[15:0];", "4'd6: column_tiles    <= 16'd1;", ("device",)),
 ]

@@ -42,6 +42,7 @@ module nmforge_serial_output #(
             if (tvalid & tready) row <= row_end ? '0 : row + 1'b1;
         end
         if (taking) sending_last <= last_column;
-        if (taking | tready) held <= taking ? oldest : {32'd0, held[ROWS-1:1]};
+        // The last row stays behind: what follows it out is never sent.
+        if (taking | tready) held <= taking ? oldest : {held[ROWS-1], held[ROWS-1:1]};
     end
 endmodule

@@ -1,5 +1,9 @@
 // Two-place buffer between a stream at the pins and the logic behind it: every handshake output is a
 // register, so neither side's timing sees the other, and a beat moves every cycle.
+//
+// A register that drives a pin is placed near the pin. What the buffer itself looks at, `closed` and
+// `empty`, are therefore registers of their own; they are the inverses of `in_ready` and `out_valid`,
+// so that synthesis does not merge them with those.
 module nmforge_skid #(
     parameter int WIDTH = 32
 ) (
@@ -13,19 +17,24 @@ module nmforge_skid #(
     input  logic             out_ready
 );
     logic             held, taken, moved;   // held: a second beat waits behind the one offered
+    logic             closed, empty;
     logic [WIDTH-1:0] second;
 
-    assign taken = in_valid & in_ready;
-    assign moved = out_ready | !out_valid;
+    assign taken = in_valid & !closed;
+    assign moved = out_ready | empty;
     always_ff @(posedge clk) begin
         if (!rst_n) begin
             out_valid <= 1'b0;
+            empty     <= 1'b1;
             held      <= 1'b0;
             in_ready  <= 1'b0;
+            closed    <= 1'b1;
         end else begin
             out_valid <= !moved | held | taken;
+            empty     <= moved & !held & !taken;
             held      <= !moved & (held | taken);
             in_ready  <= moved | !(held | taken);
+            closed    <= !moved & (held | taken);
         end
         if (taken) second <= in_data;
         if (moved) out_data <= held ? second : in_data;
