@@ -19,12 +19,22 @@ from nmforge.block_state import STREAMS, finish_block, hidden_files, load_enteri
 from nmforge.calibration import InputStats, Streams, walk_block
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
-from nmforge.models.layers import BLOCK_LINEARS, block_name, embed
+from nmforge.models.layers import BLOCK_LINEARS, WRITERS, block_name, embed
 from nmforge.models.shards import Shards, empty, fill
+from nmforge.pruning.permutation import ChannelOrder
 from nmforge.reference import dequantize
 
+
+@dataclass(frozen=True)
+class Solved:
+    """Compressed layers that read the same inputs, and the order of these inputs where they were reordered."""
+
+    layers: Mapping[str, CompressedLinear]
+    order: ChannelOrder | None = None
+
+
 # Layers float32[N, K] that read the same inputs, and statistics of those -> the layers compressed.
-Solve = Callable[[Mapping[str, Tensor], InputStats | None], Mapping[str, CompressedLinear]]
+Solve = Callable[[Mapping[str, Tensor], InputStats | None], Solved]
 
 
 @dataclass(frozen=True)
@@ -115,8 +125,7 @@ def _compress_block(
 ) -> tuple[dict[str, RawTensor], dict[str, dict[str, Any]]]:
     """One block -> its layers' tensors as the artifact stores them and their headers; its outputs go to `after`."""
     block, path = model.model.layers[index], block_name(index)
-    tensors: dict[str, RawTensor] = {}
-    layers: dict[str, dict[str, Any]] = {}
+    linears: dict[str, CompressedLinear] = {}
 
     def visit(names: tuple[str, ...], stats: InputStats | None) -> None:
         weights = {f"{path}.{name}": block.get_submodule(name).weight for name in names}
@@ -124,10 +133,13 @@ def _compress_block(
             found = solve(weights, stats)
         except NmforgeError as error:
             raise NmforgeError(f"{shards.files[f'{next(iter(weights))}.weight']}: {error}") from error
-        for name, linear in found.items():
-            weights[name].copy_(round_bf16(torch.from_numpy(dequantize(linear))))
-            layers[name] = layer_header(linear)
-            tensors.update(layer_tensors(name, linear, encoding))
+        for name, linear in found.layers.items():
+            weight = round_bf16(torch.from_numpy(dequantize(linear)))
+            weights[name].copy_(weight if found.order is None else weight[:, found.order.inputs.argsort()])
+        linears.update(found.layers)
+        if found.order is not None:  # activations are walked in the old order, files hold the new one
+            for writer in WRITERS[names[0]]:
+                linears[f"{path}.{writer}"] = linears[f"{path}.{writer}"].take_rows(found.order.writers.numpy())
 
     for name in BLOCK_LINEARS:
         layer = block.get_submodule(name)
@@ -135,4 +147,7 @@ def _compress_block(
     fill(block, path, shards, torch.float32, room.device)
     walk_block(model, index, hidden, after, lambda width: room.unfinished(width, "inputs"), visit)
     empty(block)
-    return tensors, layers
+    tensors: dict[str, RawTensor] = {}
+    for name, linear in linears.items():
+        tensors |= layer_tensors(name, linear, encoding)
+    return tensors, {name: layer_header(linear) for name, linear in linears.items()}

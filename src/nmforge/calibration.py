@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nmforge.activations import Windows
 from nmforge.bf16 import bf16_products, round_bf16
+from nmforge.gram import permuted
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
 SLAB = 192  # columns of a Gram matrix computed at once: only slabs on and above the diagonal are
@@ -44,6 +45,12 @@ class InputStats:
     def sum_of_squares(self) -> Tensor:
         """float32[K]."""
         return self.gram.diagonal()
+
+    def reordered(self, inputs: Tensor) -> InputStats:
+        """The statistics with input inputs[j] at place j, int64[K]."""
+        drift = None if self.drift is None else permuted(self.drift, inputs)
+        residual = None if self.residual is None else self.residual[:, inputs]
+        return InputStats(self.count, permuted(self.gram, inputs), drift, residual)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmforge import provenance
 from nmforge.artifact import RawTensor, write_streamed
-from nmforge.block_loop import Room, compress_blocks, compute_device
+from nmforge.block_loop import Room, Solved, compress_blocks, compute_device
 from nmforge.block_state import finished_tensors, open_state, state_folder
 from nmforge.calibration import InputStats
 from nmforge.config import CalibrationConfig
@@ -25,6 +25,7 @@ from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.models.shards import Shards, load_skeleton, open_shards, tensor_names, verify_shards
 from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS, SOLVERS
+from nmforge.pruning.permutation import channel_order
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 from nmforge.quantization.gptq import gptq
 from nmforge.quantization.scales import Quantized
@@ -52,6 +53,11 @@ def check_design(point: DesignPoint) -> None:
         raise NmforgeError(
             f"design {point.id}: target dense needs calibration text, which pruner {point.pruner} and quantizer "
             f"{point.quantizer} do not read; set quantizer gptq, or remove target"
+        )
+    if point.permute and (point.pattern.is_dense or not is_calibrated(point)):
+        raise NmforgeError(
+            f"design {point.id}: permute needs a sparse pattern and calibration text; set a pruner or quantizer that "
+            "reads it, or remove permute"
         )
     if point.pruner in JOINT_PRUNERS:
         if point.quantizer != "gptq":
@@ -94,6 +100,31 @@ def compress_layers(
     kept = torch.ones_like(stacked, dtype=torch.bool) if mask is None else mask
     quantize = QUANTIZERS[point.quantizer]
     return {name: _as_linear(quantize(stacked[rows], kept[rows], point.scheme), point) for name, rows in spans.items()}
+
+
+def solve_group(
+    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]]
+) -> Solved:
+    """`compress_layers`, the inputs reordered first where the design point asks for it and the layer allows it.
+
+    spans: by the end of a layer's name, the channels of a span within which its inputs may be reordered, and how many
+    neighbouring spans must have one order.
+    """
+    name, weight = next(iter(weights.items()))
+    span = next((size for end, size in spans.items() if name.endswith(end)), None)
+    if stats is None or span is None or not point.permute or span[0] % point.pattern.of:
+        return Solved(compress_layers(weights, stats, point))
+    order = channel_order(weight.square() * stats.sum_of_squares, point.pattern, *span)
+    reordered = {name: weight[:, order.inputs] for name, weight in weights.items()}
+    return Solved(compress_layers(reordered, stats.reordered(order.inputs), point), order)
+
+
+def input_spans(config: Any) -> dict[str, tuple[int, int]]:
+    """The `spans` of `solve_group` for a model's config: a down projection's inputs may take any order, those of an
+    output projection stay in their heads, and heads that read one key-value head have one order."""
+    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return {"mlp.down_proj": (config.intermediate_size, 1), "self_attn.o_proj": (width, heads // kv_heads)}
 
 
 def _spans(rows: Mapping[str, int]) -> dict[str, slice]:
@@ -236,8 +267,9 @@ def _compress_model(
     count, length = windows.shape
     room = Room(count, length, device, folder, in_memory, walk_dense)
     start = time.perf_counter()
+    spans = input_spans(config)
     compress_blocks(
-        model, shards, windows, room, first, lambda weights, stats: compress_layers(weights, stats, point), encoding,
+        model, shards, windows, room, first, lambda weights, stats: solve_group(weights, stats, point, spans), encoding,
         f"compress {point.id}",
     )  # fmt: skip
     return Effort(len(model.model.layers), first, time.perf_counter() - start, device)

@@ -81,12 +81,17 @@ class DesignConfig(Section):
         "layer",
         description="Outputs that calibration holds a layer to: its own before compression, or the dense model's.",
     )
+    permute: bool = Field(
+        False, description="Reorder the input channels of output and down projections; costs nothing at run time."
+    )
     recovery: RecoveryConfig | None = Field(None, description="Train the artifact of another design point.")
 
     def point(self) -> DesignPoint:
         """The design point this block describes."""
         pattern = Pattern.parse(self.pattern)
-        return DesignPoint(self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target)
+        return DesignPoint(
+            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target, self.permute
+        )
 
 
 class KernelsConfig(Section):
@@ -226,7 +231,7 @@ class Config(Section):
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
 
 
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target")
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute")
 
 
 def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:

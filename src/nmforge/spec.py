@@ -120,6 +120,7 @@ class DesignPoint:
 
     target: what calibration compares a layer's outputs with. `layer` = its own outputs before compression, on the
     inputs the compressed model gives it; `dense` = the dense model's outputs and residual stream.
+    permute: input channels of output and down projections are reordered before they are pruned.
     """
 
     id: str
@@ -129,6 +130,7 @@ class DesignPoint:
     bits: int
     group_size: int
     target: str = "layer"
+    permute: bool = False
 
     @property
     def is_dense_bf16(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from nmforge.gram import inverse_factor, permuted
 from nmforge.linear import CompressedLinear
 from nmforge.pruning.alps import alps
 from nmforge.pruning.magnitude import magnitude
+from nmforge.pruning.permutation import channel_order
 from nmforge.pruning.ria import ria
 from nmforge.pruning.select import _places_by_comparison, _places_by_sorting, keep_largest
 from nmforge.pruning.wanda import wanda
@@ -216,6 +218,8 @@ def test_sentences() -> None:
         check_design(point(Pattern(3, 6), "sparsegpt", "gptq"))
     with pytest.raises(NmforgeError, match="target dense needs calibration text, which pruner magnitude and quantizer"):
         check_design(replace(point(Pattern(2, 4), "magnitude", "rtn"), target="dense"))
+    with pytest.raises(NmforgeError, match="design p: permute needs a sparse pattern and calibration text"):
+        check_design(replace(point(DENSE, "none", "gptq"), permute=True))
 
 
 def textbook_gptq(
@@ -318,6 +322,40 @@ def test_alps_gives_no_place_to_an_input_that_was_never_active() -> None:
     found = alps(weight, stats_of(x).gram, Pattern(2, 4), "w")
     assert not found.keep_mask[:, 5].any()
     assert not found.weight[~found.keep_mask].any()
+
+
+def retained(score: np.ndarray, order: Sequence[int], pattern: Pattern) -> float:
+    """What the largest weights of every window hold once the columns are in this order."""
+    windows = np.sort(score[:, order].reshape(len(score), -1, pattern.of))
+    return float(windows[:, :, pattern.of - pattern.keep :].sum())
+
+
+@pytest.mark.parametrize("text", ["2:4", "1:4", "3:4"])
+def test_the_order_of_a_few_channels_is_close_to_the_best_of_all(text: str) -> None:
+    pattern, score = Pattern.parse(text), torch.rand(6, 8, generator=torch.Generator().manual_seed(41))
+    score[:, :4] *= 5  # the first window cannot keep what it should
+    halves = (half for half in itertools.combinations(range(8), 4) if 0 in half)
+    orders = ([*half, *(c for c in range(8) if c not in half)] for half in halves)
+    best = max(retained(score.numpy(), order, pattern) for order in orders)
+    as_it_was, found = retained(score.numpy(), range(8), pattern), channel_order(score, pattern, 8)
+    assert retained(score.numpy(), found.inputs.tolist(), pattern) >= as_it_was + 0.95 * (best - as_it_was)
+    assert best > as_it_was
+    assert torch.equal(found.inputs, found.writers)
+
+
+def test_channels_stay_in_their_heads_and_heads_of_one_writer_move_alike() -> None:
+    score = (
+        torch.rand(5, 48, generator=torch.Generator().manual_seed(42)) ** 4
+    )  # two key-value heads of 8, three readers
+    found = channel_order(score, Pattern(2, 4), 8, shared=3)
+    assert sorted(found.writers.tolist()) == list(range(16))
+    assert [c // 8 for c in found.writers.tolist()] == [0] * 8 + [1] * 8
+    heads = found.inputs.view(6, 8)
+    for head in range(6):
+        assert torch.equal(heads[head] - 8 * head, found.writers.view(2, 8)[head // 3] % 8)
+    assert retained(score.numpy(), found.inputs.tolist(), Pattern(2, 4)) > retained(
+        score.numpy(), list(range(48)), Pattern(2, 4)
+    )
 
 
 def test_activation_order_keeps_groups_and_windows_whole() -> None:

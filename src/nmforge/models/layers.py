@@ -16,6 +16,11 @@ INPUT_GROUPS: tuple[tuple[str, ...], ...] = (
     ("mlp.gate_proj", "mlp.up_proj"),
     ("mlp.down_proj",),
 )
+# A layer whose inputs other layers write channel by channel, and those layers.
+WRITERS: dict[str, tuple[str, ...]] = {
+    "self_attn.o_proj": ("self_attn.v_proj",),
+    "mlp.down_proj": ("mlp.gate_proj", "mlp.up_proj"),
+}
 BLOCK_LINEARS = tuple(name for group in INPUT_GROUPS for name in group)
 
 
