@@ -10,6 +10,7 @@ rule compress:
             "block_state.py",
             "calibration.py",
             "correction.py",
+            "gram.py",
             "bf16.py",
             "activations.py",
             "pruning",
