@@ -33,6 +33,7 @@ from nmforge.tensor_file import SPELLINGS, LazyTensor, read_tensors, write_tenso
 FORMAT_VERSION = 1
 METADATA_KEY = "nmforge"
 LAYER_PARTS = ("codes", "indices", "group_mult", "row_scale")
+BY_NAME = ("layers", "tensors")  # objects of the header whose keys are names, not fields
 LAYER_FIELDS = {"pattern": str, "bits": int, "group_size": int, "n": int, "k": int}
 MAX_SIZE = 2**31 - 1
 
@@ -62,7 +63,7 @@ class Fields(dict[str, Any]):
         """path: the artifact. name: where in its header these fields stand, "" for the header itself."""
         self.path, self.prefix = path, f"{name}." if name else ""
         inner = {
-            key: Fields(path, self.prefix + key, value) if isinstance(value, dict) else value
+            key: Fields(path, self.prefix + key, value) if isinstance(value, dict) and key not in BY_NAME else value
             for key, value in fields.items()
         }
         super().__init__(inner)
