@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,7 +140,12 @@ def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.M
             made.append((gguf.exists(), threads, context))
             return Closing(100)
 
-    small: Callable[[str, Path], object] = lambda name, scratch: random_model(name, scratch, TINY)  # noqa: E731
+    loaded = []
+
+    def small(name: str, scratch: Path) -> object:
+        loaded.append(name)
+        return random_model(name, scratch, TINY)
+
     monkeypatch.setattr(decode, "random_model", small)
     monkeypatch.setattr(decode, "write_random_gguf", lambda path: write_random_gguf(path, TINY))
     monkeypatch.setattr(decode, "peers", Peers)
@@ -149,6 +153,7 @@ def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.M
     decode_llama7b(settings, 1, True, tmp_path / "scratch", tmp_path / "out.json")
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert [row["candidate"] for row in rows] == ["2:4-int4", "llamacpp-q4_0", "dense-bf16", "2:4-int4"]
+    assert loaded == ["2:4-int4", "dense-bf16"]  # what is in two groups is loaded once
     assert made == [(True, 1, 4 + decode.ROOM)]
     assert list((tmp_path / "scratch").iterdir()) == [] and Closing.closed == 1
 

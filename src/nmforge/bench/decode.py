@@ -155,25 +155,26 @@ def decode_llama7b(settings: DecodeConfig, threads: int, with_peers: bool, scrat
     loaded from an artifact in `scratch`, and llama.cpp takes part in the first group on a random Q4_0 file there; all
     are deleted again.
     """
-    rows = []
+    rows, models = list[Row](), dict[str, Candidate]()
     for i, names in enumerate(_in_memory_together(settings.llama7b)):
-        rows += _decode_random(names, settings, threads, with_peers and i == 0, scratch)
+        models = {name: model for name, model in models.items() if name in names}  # the others leave memory first
+        for name in tqdm(names, desc="write and load llama-7b", unit="model", disable=None):
+            models[name] = models.get(name) or Native(random_model(name, scratch), threads)
+        rows += _decode_group({name: models[name] for name in names}, settings, threads, with_peers and i == 0, scratch)
     records.write_point(out, "decode", rows)
 
 
-def _decode_random(
-    names: Sequence[str], settings: DecodeConfig, threads: int, with_peers: bool, scratch: Path
+def _decode_group(
+    models: Mapping[str, Candidate], settings: DecodeConfig, threads: int, with_peers: bool, scratch: Path
 ) -> list[Row]:
-    """One group, which leaves memory with this function."""
-    loaded = tqdm(names, desc="write and load llama-7b", unit="model", disable=None)
-    candidates: dict[str, Candidate] = {name: Native(random_model(name, scratch), threads) for name in loaded}
+    """Rows of models that are in memory together, and of llama.cpp."""
     gguf = scratch / "llama-7b.Q4_0.gguf"
     if not with_peers:
-        return run_decode("llama-7b", candidates, settings.llama7b_contexts, threads, settings.seconds)
+        return run_decode("llama-7b", models, settings.llama7b_contexts, threads, settings.seconds)
     try:
         write_random_gguf(gguf)
-        with closing(peers().load(gguf, threads, max(settings.llama7b_contexts) + ROOM)) as model:
-            both = {**candidates, "llamacpp-q4_0": model}
+        with closing(peers().load(gguf, threads, max(settings.llama7b_contexts) + ROOM)) as peer:
+            both = {**models, "llamacpp-q4_0": peer}
             return run_decode("llama-7b", both, settings.llama7b_contexts, threads, settings.seconds)
     finally:
         gguf.unlink(missing_ok=True)
