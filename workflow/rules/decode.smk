@@ -37,7 +37,7 @@ rule decode_llama7b:
     threads: 1000
     resources:
         mem_mb=20000,
-        disk_mb=5000,
+        disk_mb=15000,
         runtime=60,
     params:
         decode=section("decode"),

@@ -340,7 +340,7 @@ def _build_parser() -> argparse.ArgumentParser:
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
     one.add_argument("--llama7b", action="store_true", help="a random LLaMA-7B in the formats of the config instead")
-    add_paths(one, **inputs, build=(Path("build/llama7b"), "folder for a file of 4 GB, deleted again"), **OUT)
+    add_paths(one, **inputs, build=(Path("build/llama7b"), "folder for files of up to 14 GB, deleted again"), **OUT)
     add_inputs(one, "checkpoint")
     one = add(generate)
     add_artifact(one)
