@@ -55,7 +55,12 @@ DTYPES = ["U8", "I8", "BOOL", "F32", "BF16", "F16", "I64", "F64", "F8_E4M3", "U1
 ITEM_BYTES = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "F64": 8, "U16": 2, "C64": 8}
 MOST_BYTES = 1 << 20  # of a tensor that is made to fit its shape
 # Said by a layer or a decoder in memory, which knows no file.
-WITHOUT_FILE = ("a CPU kernel cannot take this layer", "a layer for the CPU kernel", "the native decoder stopped")
+WITHOUT_FILE = (
+    "a CPU kernel cannot take this layer",
+    "a layer for the CPU kernel",
+    "the native decoder stopped",
+    "3 tokens exceed the context of",  # the three that `use` asks for
+)
 
 
 @dataclass
