@@ -7,7 +7,9 @@ input x and output y in the compressed model and x', y' in the dense one, summed
     output_error = sum (y - y')^2 / sum y'^2        what it hands on
     input_peak   = max |x| / root mean square of x  outliers, the numbers INT8 activations must reach
 
-A block has the same three for the residual stream that enters and leaves it.
+A block has the same three for the residual stream that enters and leaves it. Where a design point has channels in
+another order (`permute`), what value, gate and up projections hand on and what output and down projections are handed
+cannot be compared channel by channel: these errors stay empty.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from nmforge.artifact import read_header
 from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
 from nmforge.errors import NmforgeError
-from nmforge.models.layers import block_name, linear_names
+from nmforge.models.layers import WRITERS, block_name, linear_names
 from nmforge.packed_model import load_packed
 from nmforge.records import write_point
 
@@ -134,7 +136,17 @@ def measure_layers(
         "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": windows.numel(),
     }  # fmt: skip
     sums = compare_models(compressed, dense, windows)
-    write_point(out, "layers", [common | _place(name) | found.columns() for name, found in sums.items()])
+    reordered = bool(design["design"].get("permute"))
+    rows = [common | _place(name) | _comparable(name, found.columns(), reordered) for name, found in sums.items()]
+    write_point(out, "layers", rows)
+
+
+def _comparable(name: str, columns: dict[str, float], reordered: bool) -> dict[str, float | None]:
+    """The measures of a layer without those of channels that are stored in another order."""
+    below = name.split(".", 3)[-1]
+    empty = dict.fromkeys(WRITERS, "input_error")
+    empty |= {writer: "output_error" for writers in WRITERS.values() for writer in writers}
+    return {key: None if reordered and key == empty.get(below) else value for key, value in columns.items()}
 
 
 def _place(name: str) -> dict[str, Any]:

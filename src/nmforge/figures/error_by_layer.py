@@ -51,9 +51,11 @@ def plot(rows: pd.DataFrame) -> Figure:
         figure = blank(COLUMN, 1.2)
         say(figure.add_subplot(), "error by layer: not measured here")
         return figure
+    reordered = rows[rows["kind"].isin(KINDS)]["output_error"].isna().any()
     text = (
         "Squared difference from the dense model's activations over their squared size, everything upstream "
         f"included, on {int(rows['tokens'].iloc[0]):,} tokens; of each format the design point that ends closest. "
+        f"{'White: channels stored in another order. ' if reordered else ''}"
         f"{measured(rows)}."
     )
     mapped = [series for series in MAPPED if series in set(rows["series"])]
@@ -98,11 +100,12 @@ def _stream(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylabel("error", labelpad=2)
     tidy(axes, "y")
     low, high = axes.get_ylim()
-    gap, floor = (high / low) ** (0.115 / 1.45), 0.0
-    for value, design, series in sorted(ends):
-        floor = max(value, floor * gap)
+    gap, ceiling = (high / low) ** (0.115 / 1.45), high
+    for value, design, series in sorted(ends, reverse=True):  # from the top, each below the one before
+        place = min(value, ceiling)
+        ceiling = place / gap
         axes.annotate(
-            design, (1, floor), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+            design, (1, place), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
             fontsize=7, va="center", color=colour(series), annotation_clip=False,
         )  # fmt: skip
 
