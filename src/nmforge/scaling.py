@@ -16,7 +16,7 @@ from nmforge.fpga.board_model import GROUP, Build, Workload, board_table
 from nmforge.fpga.boards import load_boards
 from nmforge.fpga.cycle_model import engine_cycles
 from nmforge.fpga.engine import Engine
-from nmforge.selection import origin, pattern_name, platform_name
+from nmforge.selection import at, origin, pattern_name, platform_name
 from nmforge.spec import GemmShape, Pattern
 
 HIDDEN, INTERMEDIATE, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
@@ -30,11 +30,12 @@ SHAPES: dict[tuple[int, int], int] = {
 WEIGHTS = LAYERS * sum(n * k * count for (n, k), count in SHAPES.items())  # 6,476,005,376
 
 WHOLE = "whole model, one token after another"
+OURS_WHOLE = "2:4-int4"  # the candidate that takes turns with every other one
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
-    "platform", "design_id", "context", "tokens_per_s", "us_per_token", "cycles_per_token", "bytes_per_token",
-    "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads", "stage",
-    "cache", "engine", "of", "rows", "cols", "multipliers", "clock_mhz", "scope",
+    "platform", "design_id", "context", "tokens_per_s", "us_per_token", "us_of_2of4", "cycles_per_token",
+    "bytes_per_token", "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads",
+    "stage", "cache", "engine", "of", "rows", "cols", "multipliers", "clock_mhz", "scope",
 ]  # fmt: skip
 
 CycleModel = Callable[[GemmShape, Engine, Pattern], int]
@@ -90,6 +91,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
     for _, rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
         row = rows.iloc[0]  # a format in several groups counts as the first measured it
         candidate = row["candidate"]
+        beside = at(whole, run_id=row["run_id"], context=row["context"], candidate=OURS_WHOLE)
         pattern, bits = decoded_format(str(candidate))
         yield {
             "platform": platform_name(row["device"]),
@@ -97,6 +99,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
             "context": int(row["context"]),
             "tokens_per_s": row["tokens_per_s"],
             "us_per_token": row["median_us"],
+            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # in turns with this row
             "bytes_per_token": row["bytes_per_token"],
             "source": origin(rows, here),
             "device": row["device"],

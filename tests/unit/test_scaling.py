@@ -78,7 +78,7 @@ def test_time_is_the_weighted_sum_over_224_layers() -> None:
 def decoded(candidate: str, family: str, context: int, us: float) -> dict[str, object]:
     return {
         "model": "llama-7b", "candidate": candidate, "family": family, "device": CPU, "isa": "avx2", "threads": 2,
-        "context": context, "median_us": us, "tokens_per_s": 1e6 / us, "bytes_per_token": 3e9, **WHERE,
+        "context": context, "median_us": us, "tokens_per_s": 1e6 / us, "bytes_per_token": 3e9, "run_id": "r", **WHERE,
     }  # fmt: skip
 
 
@@ -97,6 +97,11 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
     ]
     table = scaling_table(summed, NO_FPGA, pd.DataFrame([*whole, other])).set_index(["kernel", "context"])
     assert len(table) == 6
+    later = {**decoded("dense-bf16", "ours", 512, 4e5), "run_id": "s"}, {**whole[3], "run_id": "s", "median_us": 1e5}
+    paired = scaling_table(summed, NO_FPGA, pd.DataFrame([*whole, *later])).set_index(["kernel", "context"])
+    assert paired.loc[("2:4-int4", 512), "us_per_token"] == pytest.approx(60e3 * 1.512)
+    assert paired.loc[("llamacpp-q4_0", 512), "us_of_2of4"] == pytest.approx(60e3 * 1.512)
+    assert paired.loc[("dense-bf16", 512), "us_of_2of4"] == 1e5  # of its own run
     assert table.loc[("2:4-int4", 512), "speedup_vs_dense"] == pytest.approx(80 / 60)
     assert table.loc[("llamacpp-q4_0", 32), ["pattern", "bits"]].tolist() == ["dense", 4]
     assert table.loc[("2:4-int4", 32), "us_per_token"] == pytest.approx(60e3 * 1.032)

@@ -51,8 +51,11 @@ def _whole_model(claim: str, row: pd.Series, scaling: pd.DataFrame, source: str)
     rivals = same[((same["bits"] == 16) & (same["family"] == "ours")) | (same["family"] == "peer")]
     for _, rival in rivals.iterrows():
         against = "dense bf16, same decoder" if rival["family"] == "ours" else f"{rival['kernel']}"
-        ratio = float(rival["us_per_token"]) / float(row["us_per_token"])
-        yield factor(claim, LLAMA, ratio, f"{row['platform']}, 2:4 INT{row['bits']}, {_part(row)}", against, source)
+        where = f"{row['platform']}, 2:4 INT{row['bits']}, {_part(row)}"
+        if pd.isna(rival["us_of_2of4"]):
+            yield missing(claim, f"{LLAMA:.3g}x", where, f"no run has 2:4 INT4 take turns with {against}")
+            continue
+        yield factor(claim, LLAMA, float(rival["us_per_token"]) / float(rival["us_of_2of4"]), where, against, source)
 
 
 def pattern_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
