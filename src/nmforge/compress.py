@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import shutil
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.correction import toward_dense
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
+from nmforge.models.layers import linear_names
 from nmforge.models.shards import Shards, load_skeleton, open_shards, tensor_names, verify_shards
 from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS, SOLVERS
 from nmforge.pruning.permutation import channel_order
@@ -59,6 +61,8 @@ def check_design(point: DesignPoint) -> None:
             f"design {point.id}: permute needs a sparse pattern and calibration text; set a pruner or quantizer that "
             "reads it, or remove permute"
         )
+    if point.dense_layers and point.pattern.is_dense:
+        raise NmforgeError(f"design {point.id}: dense_layers needs a sparse pattern; set one, or remove dense_layers")
     if point.pruner in JOINT_PRUNERS:
         if point.quantizer != "gptq":
             raise NmforgeError(f"design {point.id}: pruner {point.pruner} solves jointly; set quantizer gptq")
@@ -66,6 +70,17 @@ def check_design(point: DesignPoint) -> None:
             raise NmforgeError(
                 f"design {point.id}: pattern {point.pattern} does not divide group_size {point.group_size}; "
                 f"choose a multiple of {point.pattern.of}"
+            )
+
+
+def _check_dense_layers(point: DesignPoint, blocks: int) -> None:
+    """Raise NmforgeError on an entry of `dense_layers` that names no layer of a model of that many blocks."""
+    names = linear_names(blocks)
+    for entry in point.dense_layers:
+        if not fnmatch.filter(names, entry):
+            raise NmforgeError(
+                f"design {point.id}: dense_layers entry {entry!r} names no layer; layers are called "
+                f"{names[0]} to {names[-1]}"
             )
 
 
@@ -112,11 +127,25 @@ def solve_group(
     """
     name, weight = next(iter(weights.items()))
     span = next((size for end, size in spans.items() if name.endswith(end)), None)
-    if stats is None or span is None or not point.permute or span[0] % point.pattern.of:
-        return Solved(compress_layers(weights, stats, point))
+    first = point.of_layer(name)
+    if stats is None or span is None or not first.permute or span[0] % first.pattern.of:
+        return Solved(_compress_alike(weights, stats, point))
     order = channel_order(weight.square() * stats.sum_of_squares, point.pattern, *span)
     reordered = {name: weight[:, order.inputs] for name, weight in weights.items()}
     return Solved(compress_layers(reordered, stats.reordered(order.inputs), point), order)
+
+
+def _compress_alike(
+    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint
+) -> dict[str, CompressedLinear]:
+    """`compress_layers` for those layers that keep every weight, and for the others."""
+    alike: dict[DesignPoint, dict[str, Tensor]] = {}
+    for name, weight in weights.items():
+        alike.setdefault(point.of_layer(name), {})[name] = weight
+    solved: dict[str, CompressedLinear] = {}
+    for own, some in alike.items():
+        solved |= compress_layers(some, stats, own)
+    return {name: solved[name] for name in weights}
 
 
 def input_spans(config: Any) -> dict[str, tuple[int, int]]:
@@ -216,6 +245,7 @@ def compress_checkpoint(
     torch.set_flush_denormal(True)
     remove_unfinished(out)
     identity, shards, model = verify_shards(checkpoint), open_shards(checkpoint), load_skeleton(checkpoint)
+    _check_dense_layers(point, len(model.model.layers))
     windows, used = _calibration_windows(tokens, point, calibration)
     header = {
         "model": {**identity, "config": model.config.to_dict()},

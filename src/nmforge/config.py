@@ -64,6 +64,12 @@ class RecoveryConfig(Section):
     batch: int = Field(8, gt=0, description="Windows in a step.")
     seqlen: int = Field(256, gt=1)
     learning_rate: float = Field(2e-3, gt=0, description="Highest rate of the schedule.")
+    truth: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Weight of the text's own next token in what is learned; the rest is the dense model's.",
+    )
     seed: int = Field(0, ge=0)
     save_every: int = Field(50, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
 
@@ -84,14 +90,18 @@ class DesignConfig(Section):
     permute: bool = Field(
         False, description="Reorder the input channels of output and down projections; costs nothing at run time."
     )
+    dense_layers: list[str] = Field(
+        [], description="Shell patterns of layer names; these layers keep every weight and are quantized only."
+    )
     recovery: RecoveryConfig | None = Field(None, description="Train the artifact of another design point.")
 
     def point(self) -> DesignPoint:
         """The design point this block describes."""
         pattern = Pattern.parse(self.pattern)
         return DesignPoint(
-            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target, self.permute
-        )
+            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target, self.permute,
+            tuple(self.dense_layers),
+        )  # fmt: skip
 
 
 class KernelsConfig(Section):
@@ -219,7 +229,8 @@ class Config(Section):
         """Design points of the decode benchmark: those named, else the last of each pattern and bits."""
         if self.decode.designs:
             return [self.design(name).id for name in self.decode.designs]
-        last = {(d.pattern, d.bits): d.id for d in self.designs if d.bits in (3, 4, 16) and not d.recovery}
+        untrained = [d for d in self.designs if d.bits in (3, 4, 16) and not d.recovery]
+        last = {(d.pattern, bool(d.dense_layers), d.bits): d.id for d in untrained}
         return list(last.values())
 
     def design(self, design_id: str) -> DesignConfig:
@@ -231,7 +242,7 @@ class Config(Section):
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
 
 
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute")
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute", "dense_layers")
 
 
 def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
 from nmforge.packed_model import load_packed
 from nmforge.records import read_points, write_atomically, write_point
+from nmforge.spec import pattern_label
 from nmforge.storage import linear_bits_per_weight
 
 VOCABULARY_BLOCK = 1024  # head rows multiplied at once: their logits stay in the cache
@@ -149,7 +150,7 @@ def _row(
     return {
         "design_id": design["id"],
         "mode": mode,
-        "pattern": design["pattern"],
+        "pattern": pattern_label(design),
         "pruner": design["pruner"],
         "quantizer": design["quantizer"],
         "bits": design["bits"],

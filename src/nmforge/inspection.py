@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nmforge.artifact import read_header, verify
 from nmforge.provenance import sha256_file
+from nmforge.spec import pattern_label
 from nmforge.storage import linear_sizes
 
 
@@ -18,7 +19,7 @@ def describe(path: Path) -> str:
     lines = [
         f"file         {path} ({path.stat().st_size:,} bytes, every tensor hash checked)",
         f"sha256       {sha256_file(path)}",
-        f"design       {design['id']}: pattern {design['pattern']}, pruner {design['pruner']}, "
+        f"design       {design['id']}: pattern {pattern_label(design)}, pruner {design['pruner']}, "
         f"quantizer {design['quantizer']}, {design['bits']} bits, G = {design['group_size'] or 'row'}",
         f"model        {model['source']} ({model['revision']})",
         f"calibration  {used['tokens']:,} tokens",

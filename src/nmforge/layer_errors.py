@@ -30,6 +30,7 @@ from nmforge.errors import NmforgeError
 from nmforge.models.layers import WRITERS, block_name, linear_names
 from nmforge.packed_model import load_packed
 from nmforge.records import write_point
+from nmforge.spec import pattern_label
 
 LENGTH = 1024  # tokens of a window that are used: the dense model's activations of one window are held at once
 STREAM = "residual stream"
@@ -132,7 +133,8 @@ def measure_layers(
     )
     common = {
         "design_id": design["design"]["id"], "mode": "w4a16", "model": model, "dataset_revision": revision,
-        **{key: design["design"][key] for key in ("pattern", "bits", "pruner", "quantizer", "target")},
+        "pattern": pattern_label(design["design"]),
+        **{key: design["design"][key] for key in ("bits", "pruner", "quantizer", "target")},
         "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": windows.numel(),
     }  # fmt: skip
     sums = compare_models(compressed, dense, windows)

@@ -182,12 +182,14 @@ def _fpga_row(
 def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """Fill `speedup_vs_dense`: against dense weights of the same bits, family, stage and machine.
 
-    Kernels compare times. Arrays compare cycles times multipliers, the gain at equal clock and equal number
-    of multipliers: a build with more of them is no gain.
-    NaN without a dense partner.
+    Kernels compare times; models decoded as a whole compare times over that of the 2:4 INT4 that took turns with them,
+    since the machine's speed differs between runs. Arrays compare cycles times multipliers, the gain at equal clock and
+    equal number of multipliers: a build with more of them is no gain. NaN without a dense partner.
     """
     work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)
-    cost = table["us_per_token"].astype(float).where(table["platform"] != "FPGA", work)
+    time = table["us_per_token"].astype(float)
+    paired = time / table["us_of_2of4"].astype(float)
+    cost = time.where(table["scope"] != WHOLE, paired).where(table["platform"] != "FPGA", work)
     keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine", "context"]]
     group = keys.apply(lambda row: "|".join(map(str, row)), axis=1)
     dense = cost[table["pattern"] == "dense"].groupby(group).min()

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
 
 from nmforge.errors import NmforgeError
 
@@ -121,6 +124,7 @@ class DesignPoint:
     target: what calibration compares a layer's outputs with. `layer` = its own outputs before compression, on the
     inputs the compressed model gives it; `dense` = the dense model's outputs and residual stream.
     permute: input channels of output and down projections are reordered before they are pruned.
+    dense_layers: shell patterns of layer names; layers that match one keep every weight and have codes only.
     """
 
     id: str
@@ -131,6 +135,13 @@ class DesignPoint:
     group_size: int
     target: str = "layer"
     permute: bool = False
+    dense_layers: tuple[str, ...] = ()
+
+    def of_layer(self, name: str) -> DesignPoint:
+        """The design point as the layer of that name has it: without a pattern where `dense_layers` names it."""
+        if not any(fnmatchcase(name, pattern) for pattern in self.dense_layers):
+            return self
+        return replace(self, pattern=DENSE, pruner="none", permute=False)
 
     @property
     def is_dense_bf16(self) -> bool:
@@ -141,6 +152,11 @@ class DesignPoint:
     def scheme(self) -> QuantScheme:
         """The quantization scheme; raises for the uncompressed point, which has none."""
         return QuantScheme(self.bits, self.group_size)
+
+
+def pattern_label(design: Mapping[str, Any]) -> str:
+    """What tables call the pattern of a header's design: `2:4+dense` where some layers keep every weight."""
+    return f"{design['pattern']}+dense" if design.get("dense_layers") else str(design["pattern"])
 
 
 def check_accumulator(kept_per_row: int, scheme: QuantScheme, where: str) -> None:

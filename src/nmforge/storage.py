@@ -13,6 +13,7 @@ from nmforge.linear import CompressedLinear
 from nmforge.packing.bits import pack_bits
 from nmforge.packing.indices import INDEX_ENCODINGS
 from nmforge.records import write_point
+from nmforge.spec import pattern_label
 
 LINEAR_SUFFIXES = tuple(f"{name}_proj.weight" for name in ("q", "k", "v", "o", "gate", "up", "down"))
 
@@ -68,7 +69,8 @@ def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
     own_size, weights = linear_sizes(path)
     common = {
         "model": model_name,
-        **{key: header["design"][key] for key in ("pattern", "bits", "group_size")},
+        "pattern": pattern_label(header["design"]),
+        **{key: header["design"][key] for key in ("bits", "group_size")},
     }
     common["design_id"] = header["design"]["id"]
     indices = part_bytes(path, "indices")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from nmforge.errors import NmforgeError
 from nmforge.figures import FIGURES, draw, style
-from nmforge.scaling import llama_on_boards
+from nmforge.scaling import WHOLE, llama_on_boards
 
 WHERE = {
     "commit": "abc",
@@ -187,6 +187,8 @@ def scaling_rows() -> pd.DataFrame:
             "bits": bits,
             "family": family,
             "context": 0,
+            "scope": "linear layers only",
+            "us_of_2of4": float("nan"),
             "us_per_token": us,
             "tokens_per_s": 1e6 / us,
             "threads": 2,
@@ -361,6 +363,20 @@ def test_csv_holds_the_plotted_bars(tables: Path, tmp_path: Path) -> None:
     draw("fpga", tables, tmp_path)
     csv = pd.read_csv(tmp_path / "fpga.csv")
     assert bars(picture("fpga", fpga=fpga_table())) == pytest.approx(list(csv["value"]))
+
+
+def test_models_decoded_as_a_whole_are_compared_within_their_turns() -> None:
+    """The bf16 run's machine was half as fast: its time counts over that of the 2:4 INT4 beside it."""
+    whole = scaling_rows().assign(scope=WHOLE, context=512)
+    whole["us_of_2of4"] = whole["us_per_token"].where(whole["pattern"] == "2:4", 186e3).where(whole["bits"] < 16, 372e3)
+    whole.loc[whole["bits"] == 3, "us_of_2of4"] = float("nan")  # without a partner it is not drawn
+    rows = FIGURES["llama7b_scaling"].data({"scaling": whole[whole["platform"] == "CPU"]}).set_index("design_id")
+    assert rows.loc["2of4-int4", "value"] == 1
+    assert rows.loc["dense-bf16", "value"] == pytest.approx(372 / 812)
+    assert "dense-int3" not in rows.index
+    shown = words(picture("llama7b_scaling", scaling=whole))
+    assert "2:4 INT4 of the same turns = 1" in shown
+    assert "2:4 INT4 decodes 5.4 tokens/s" in shown
 
 
 def test_storage_factors_are_exact_and_start_at_zero() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.nn.functional import kl_div, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, kl_div, scaled_dot_product_attention
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from nmforge.artifact import load_linears, read_header
@@ -23,7 +23,7 @@ from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint, prepare_checkpoint
 from nmforge.recovery import distill, run
 from nmforge.recovery.attention import QUERIES, blocked_causal
-from nmforge.recovery.distill import Teacher, batches, divergence, learning_rate
+from nmforge.recovery.distill import Teacher, batches, divergence, learning_rate, next_tokens
 from nmforge.recovery.latent import LatentLinear, LatentNorm
 from nmforge.recovery.run import recover_artifact
 from nmforge.reference import dequantize
@@ -55,16 +55,21 @@ def test_latents_round_to_the_grid_and_pruned_ones_never_move() -> None:
     assert (layer.latent.grad.numpy()[linear.keep_mask] != 0).all()
 
 
-def test_divergence_and_its_gradient_are_autograds() -> None:
+@pytest.mark.parametrize("truth", [0.0, 0.3, 1.0])
+def test_divergence_and_its_gradient_are_autograds(truth: float) -> None:
     generator = torch.Generator().manual_seed(0)
     student, teacher = (torch.randn(300, 8, generator=generator) for _ in range(2))
     head = torch.randn(50, 8, generator=generator)
-    loss, gradient = divergence(student, teacher, head)
+    windows = torch.randint(50, (3, 100), generator=generator)
+    loss, gradient = divergence(student, teacher, head, next_tokens(windows), truth)
     leaf = student.clone().requires_grad_()
     q, p = (leaf @ head.T).log_softmax(-1), (teacher @ head.T).log_softmax(-1)
-    wanted = kl_div(q, p, log_target=True, reduction="batchmean")
+    each = kl_div(q, p, log_target=True, reduction="none").sum(1)
+    assert loss == pytest.approx(float(each.detach().mean()), rel=1e-5)
+    inside = torch.arange(300) % 100 != 99  # the others have no next token
+    text = cross_entropy(q.view(3, 100, 50)[:, :-1].flatten(0, 1), windows[:, 1:].flatten(), reduction="sum")
+    wanted = ((1 - truth) * each[inside].sum() + each[~inside].sum() + truth * text) / 300
     wanted.backward()  # type: ignore[no-untyped-call]
-    assert loss == pytest.approx(float(wanted.detach()), rel=1e-5)
     assert torch.allclose(gradient, leaf.grad, atol=1e-7)
 
 

@@ -103,6 +103,13 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
     assert paired.loc[("llamacpp-q4_0", 512), "us_of_2of4"] == pytest.approx(60e3 * 1.512)
     assert paired.loc[("dense-bf16", 512), "us_of_2of4"] == 1e5  # of its own run
     assert table.loc[("2:4-int4", 512), "speedup_vs_dense"] == pytest.approx(80 / 60)
+    slow = [{**row, "run_id": "t", "median_us": 3 * row["median_us"]} for row in whole if row["context"] == 512]
+    apart = [row for row in whole if row["candidate"] == "2:4-int4"] + [
+        row for row in slow if row["candidate"] != "llamacpp-q4_0"
+    ]
+    drifted = scaling_table(summed, NO_FPGA, pd.DataFrame(apart)).set_index(["kernel", "context"])
+    assert drifted.loc[("2:4-int4", 512), "us_per_token"] == pytest.approx(60e3 * 1.512)  # at full speed
+    assert drifted.loc[("2:4-int4", 512), "speedup_vs_dense"] == pytest.approx(80 / 60)  # not 80 * 3 / 60
     assert table.loc[("llamacpp-q4_0", 32), ["pattern", "bits"]].tolist() == ["dense", 4]
     assert table.loc[("2:4-int4", 32), "us_per_token"] == pytest.approx(60e3 * 1.032)
 

@@ -1,8 +1,9 @@
 """End-to-end distillation: the compressed model learns the next-token distribution of the dense one.
 
-Loss: mean over positions of KL(p || q), p the dense model's distribution, q the student's. Its gradient with respect
-to the student's logits is (q - p) / positions, so the loss and the gradient at the final hidden states come from one
-walk over blocks of positions, and [positions, vocabulary] never reaches memory.
+Loss: mean over positions of KL(t || q), q the student's distribution and t = (1 - truth) p + truth e, where p is the
+dense model's and e has all its weight on the token that follows in the text. Its gradient with respect to the student's
+logits is (q - t) / positions, so KL(p || q) and the gradient at the final hidden states come from one walk over blocks
+of positions, and [positions, vocabulary] never reaches memory.
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ from torch import Tensor
 BLOCK = 128  # positions whose logits are held at once
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
 CLIP = 1.0  # largest norm of the gradient
+NOTHING = -1  # no token follows
 
 
-def divergence(student: Tensor, teacher: Tensor, head: Tensor) -> tuple[float, Tensor]:
-    """Mean KL in nats and its gradient [T, H] at the student's final hidden states [T, H]; head: [V, H]."""
+def divergence(
+    student: Tensor, teacher: Tensor, head: Tensor, following: Tensor, truth: float = 0.0
+) -> tuple[float, Tensor]:
+    """Mean KL(p || q) in nats, and the loss's gradient [T, H] at the student's final hidden states [T, H].
+
+    head: [V, H]. following: int64[T], the next token, or NOTHING where the window ends; there t = p.
+    """
     total, gradient = 0.0, torch.empty_like(student)
     for first in range(0, len(student), BLOCK):
         span = slice(first, first + BLOCK)
@@ -29,8 +36,22 @@ def divergence(student: Tensor, teacher: Tensor, head: Tensor) -> tuple[float, T
         q = (student[span] @ head.T).float().log_softmax(-1)
         dense = p.exp()
         total += float((dense * (p - q)).sum())
-        gradient[span] = ((q.exp() - dense).to(head.dtype) @ head) / len(student)
+        target = _mixed(dense, following[span], truth) if truth else dense
+        gradient[span] = ((q.exp() - target).to(head.dtype) @ head) / len(student)
     return total / len(student), gradient
+
+
+def _mixed(dense: Tensor, following: Tensor, truth: float) -> Tensor:
+    """The target t [T, V] of the loss."""
+    known = (following != NOTHING).nonzero().squeeze(1)
+    target = dense.index_copy(0, known, (1 - truth) * dense[known])
+    target[known, following[known]] += truth
+    return target
+
+
+def next_tokens(windows: Tensor) -> Tensor:
+    """int64[B, T] -> int64[B * T]: the token behind each, NOTHING behind the last of a window."""
+    return torch.nn.functional.pad(windows[:, 1:], (0, 1), value=NOTHING).flatten()
 
 
 def learning_rate(step: int, steps: int, highest: float) -> float:
@@ -77,12 +98,14 @@ class Teacher:
         return torch.cat([self.hidden[number] for number in chosen.tolist()])
 
 
-def train_step(student: Any, teacher: Teacher, chosen: Tensor, optimizer: torch.optim.Optimizer, rate: float) -> float:
-    """One update on the windows int64[B]; returns the loss before it. The head is the dense model's and stays."""
-    wanted = teacher.states(chosen)
-    hidden = student.model(teacher.windows[chosen], use_cache=False).last_hidden_state.flatten(0, 1)
+def train_step(
+    student: Any, teacher: Teacher, chosen: Tensor, optimizer: torch.optim.Optimizer, rate: float, truth: float
+) -> float:
+    """One update on the windows int64[B]; returns the KL before it. The head is the dense model's and stays."""
+    wanted, windows = teacher.states(chosen), teacher.windows[chosen]
+    hidden = student.model(windows, use_cache=False).last_hidden_state.flatten(0, 1)
     with torch.no_grad():
-        loss, gradient = divergence(hidden.detach(), wanted, teacher.head)
+        loss, gradient = divergence(hidden.detach(), wanted, teacher.head, next_tokens(windows), truth)
     hidden.backward(gradient)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     torch.nn.utils.clip_grad_norm_(parameters, CLIP)

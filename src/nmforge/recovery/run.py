@@ -114,7 +114,7 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
     )
     for step in bar:
         rate = learning_rate(step, settings.steps, settings.learning_rate)
-        losses.append(train_step(student.model, teacher, next(order), optimizer, rate))
+        losses.append(train_step(student.model, teacher, next(order), optimizer, rate, settings.truth))
         bar.set_postfix(kl=f"{losses[-1]:.3f}")
         if (step + 1) % settings.save_every == 0 and step + 1 < settings.steps:
             progress.save(state, step + 1, run, latents, optimizer)
