@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme peers test faults sanitize fuzz lint format lock clean distclean
+.PHONY: help reproduce figures readme peers scalesim test faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -15,6 +15,7 @@ packages := .venv/.packages-installed
 ready := .venv/.nmforge-installed
 pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock envs/torch.sha256
 peers := .venv-peers/.installed
+scalesim := .venv-scalesim/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard src/nmforge/kernels/cpu/*.cpp src/nmforge/kernels/cpu/*.hpp)
 smk := Snakefile $(wildcard workflow/rules/*.smk)
 
@@ -36,6 +37,8 @@ readme: $(ready) ## put the figures and the ledger of the last run into README.m
 	@$(in_venv) nmforge claims --into README.md
 
 peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
+
+scalesim: $(scalesim) ## install SCALE-Sim, the peer of workflow/studies/fpga.yaml
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2
@@ -67,7 +70,7 @@ format: $(ready) ## rewrite Python and Snakemake files in the repository's style
 	@$(in_venv) ruff format
 	@$(in_venv) snakefmt $(smk)
 
-lock: ## resolve envs/requirements.in and envs/peers.in into the hashed lock files
+lock: ## resolve the .in files of envs/ into hashed lock files
 	@envs/lock.sh $(PYTHON)
 
 clean: ## remove what the pipeline made: results, figures, logs
@@ -75,7 +78,7 @@ clean: ## remove what the pipeline made: results, figures, logs
 	@rm -rf .snakemake logs
 
 distclean: clean ## remove the virtual environment, builds and downloads as well
-	@rm -rf .venv .venv-peers .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-peers .venv-scalesim .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(packages): $(pins) envs/bootstrap.sh
 	@PYTHON=$(PYTHON) envs/bootstrap.sh packages
@@ -83,6 +86,10 @@ $(packages): $(pins) envs/bootstrap.sh
 
 $(ready): $(packages) $(extension)
 	@PYTHON=$(PYTHON) envs/bootstrap.sh extension
+	@touch $@
+
+$(scalesim): envs/scalesim.in envs/scalesim.lock
+	@PYTHON=$(PYTHON) envs/bootstrap.sh scalesim
 	@touch $@
 
 $(peers): envs/peers.in envs/peers.lock

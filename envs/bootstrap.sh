@@ -5,6 +5,7 @@
 #   envs/bootstrap.sh extension   build the C++ kernels and install nmforge in place
 # and, for the wider benchmark:
 #   envs/bootstrap.sh peers       .venv-peers with the peer libraries, llama.cpp built for this processor
+#   envs/bootstrap.sh scalesim    .venv-scalesim with SCALE-Sim
 # PYTHON names the interpreter (default python3.11). The hashed requirements fit CPython 3.11 on x86-64 Linux; on
 # anything else the same versions are installed without hashes, and a line says so.
 set -euo pipefail
@@ -147,7 +148,21 @@ peers() {
     pip check -q || fail "the packages in .venv-peers do not fit together (above): remove it and run make peers again."
 }
 
+scalesim() {
+    check
+    venv_python=.venv-scalesim/bin/python
+    say "SCALE-Sim in .venv-scalesim"
+    [ -x .venv-scalesim/bin/pip ] || "$python" -m venv --clear .venv-scalesim
+    if is_locked_platform; then
+        pip install -qq --require-hashes --no-deps --only-binary :all: -r envs/scalesim.lock
+    else
+        say "the hashed files are for Python 3.11 on Linux x86_64, so the same versions are installed WITHOUT checking hashes"
+        pip install -qq -r envs/scalesim.in
+    fi
+    pip check -q || fail "the packages in .venv-scalesim do not fit together (above): remove it and run make scalesim again."
+}
+
 case ${1:-} in
-    check | packages | extension | peers) "$1" ;;
-    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers" ;;
+    check | packages | extension | peers | scalesim) "$1" ;;
+    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers|scalesim" ;;
 esac

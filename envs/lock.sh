@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve requirements.in into its two hashed lock files and peers.in into its own. Run it through `make lock`, from
+# Resolve requirements.in into its two hashed lock files and peers.in and scalesim.in into theirs. Run it through `make lock`, from
 # the repository root, after changing a pin; then commit the .in and .lock files, and envs/torch.sha256 where torch
 # moved.
 set -euo pipefail
@@ -30,4 +30,5 @@ split() {
 split 0 > envs/requirements.lock
 split 1 > envs/requirements-cuda.lock
 resolve envs/peers.in > envs/peers.lock
+resolve envs/scalesim.in > envs/scalesim.lock
 echo "lock: $(grep -c == envs/requirements.lock) packages, and $(grep -c == envs/requirements-cuda.lock) for CUDA" >&2

@@ -56,7 +56,17 @@ def random(arguments: Arguments) -> None:
 
     read_config(arguments)
     engine, pattern, shape = _random_layer(arguments)
-    for row in random_point(engine, pattern, shape, arguments.rates, arguments.build, arguments.out):
+    rows = random_point(
+        engine, pattern, shape, arguments.rates, arguments.build, arguments.out, peer=arguments.peer
+    )
+    for row in rows:
+        if row["stage"] == "peer":
+            fewer = 1 - rows[0]["cycles"] / row["cycles"]
+            print(
+                f"{row['target']}: {row['cycles']:,} cycles, {row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s; "
+                f"the RTL takes {fewer:.2%} fewer"
+            )
+            continue
         memory = f"memory of {row['memory_rate']:g} bytes a cycle" if row["memory_rate"] else "streams never short"
         print(
             f"{memory}: {row['outputs_compared']:,} sums equal the reference, {row['cycles']:,} cycles, "
@@ -155,6 +165,7 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
     one.add_argument("--of", type=int, help="windows of the build; default: the pattern's own")
     one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
+    one.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
     add_sizes(one, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
     add_paths(one, **BUILD, **OUT)
     one = add(synthesize)

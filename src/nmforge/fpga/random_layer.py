@@ -1,7 +1,7 @@
 """Random layers of any size through an engine: rows of the fpga table that need no artifact.
 
 Stage `random`: a whole layer, every sum compared with the reference, behind streams that are never short and behind
-memories of several bandwidths.
+memories of several bandwidths. Stage `peer`: what SCALE-Sim counts for the same layer on an array of the same size.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from nmforge.errors import NmforgeError
-from nmforge.fpga.cycle_model import engine_cycles, steps_per_tile
+from nmforge.fpga.cycle_model import engine_cycles, ideal_cycles, steps_per_tile
 from nmforge.fpga.device import build_device, simulate_device
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import tiles
 from nmforge.fpga.run import SEED, engine_columns
+from nmforge.fpga.scale_sim import VERSION, scale_sim_cycles
 from nmforge.fpga.simulate import UNLIMITED, Memory, SimulationResult, build_simulator, simulate
 from nmforge.linear import CompressedLinear, Int8, random_linear
 from nmforge.records import write_point
@@ -33,14 +34,15 @@ LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES = 60, 1170, 53
 
 
 def random_point(
-    engine: Engine, pattern: Pattern, shape: GemmShape, rates: Sequence[float], build_dir: Path, out: Path
-) -> list[Row]:
+    engine: Engine, pattern: Pattern, shape: GemmShape, rates: Sequence[float], build_dir: Path, out: Path,
+    *, peer: bool = False,
+) -> list[Row]:  # fmt: skip
     """Simulate a seeded random layer without a limit of bandwidth, then behind a memory of each of `rates`.
 
     rates: bytes a cycle. A device is built with banks that hold the layer; its cycles count from the first word loaded
-    to the last sum taken, those of a streaming engine from the first beat. `seconds` are those of the simulation, its
-    images and the comparison of shapes; the build is made before, or found again. Writes and returns the rows.
-    Raises NmforgeError where a sum differs from the reference, or a device is asked for a memory.
+    to the last sum taken, those of a streaming engine from the first beat. peer: also ask SCALE-Sim. `seconds` is what
+    writing the images, simulating and reading the sums took; the simulator is built before, or found again. Writes and
+    returns the rows. Raises NmforgeError where a sum differs from the reference, or a device is asked for a memory.
     """
     if engine.kind == "device":
         if rates:
@@ -62,8 +64,21 @@ def random_point(
                 "the RTL or its image is wrong"
             )
         rows.append(_row(engine, pattern, shape, memory, found) | {"seconds": seconds})
+    if peer:
+        rows.append(_peer_row(engine, pattern, shape))
     write_point(out, "fpga", rows)
     return rows
+
+
+def _peer_row(engine: Engine, pattern: Pattern, shape: GemmShape) -> Row:
+    """SCALE-Sim's count for an array of as many channels and tokens."""
+    start = time.perf_counter()
+    cycles = scale_sim_cycles(engine.channels, engine.tokens, pattern, shape)
+    seconds, ideal = time.perf_counter() - start, ideal_cycles(shape, engine, pattern)
+    return engine_columns(engine, str(pattern), f"scale-sim {VERSION}", "peer", SEED) | {
+        "m": shape.m, "n": shape.n, "k": shape.k,
+        "cycles": cycles, "ideal_cycles": ideal, "efficiency": ideal / cycles, "seconds": seconds,
+    }  # fmt: skip
 
 
 def random_problem(shape: GemmShape, pattern: Pattern, engine: Engine) -> tuple[CompressedLinear, Int8]:

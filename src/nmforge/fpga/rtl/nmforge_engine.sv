@@ -106,8 +106,15 @@ module nmforge_engine #(
         .clk(aclk), .rst_n, .in_data(s_act_tdata), .in_valid(s_act_tvalid), .in_ready(s_act_tready),
         .out_data(act_data), .out_valid(act_valid), .out_ready(act_ready)
     );
+    // Sums leave through two of them: one stays with the sender, the other with the pins.
+    logic [32:0] leaving_data;
+    logic        leaving_valid, leaving_ready;
     nmforge_skid #(.WIDTH(33)) sum_out (
         .clk(aclk), .rst_n, .in_data({sum_last, sum_data}), .in_valid(sum_valid), .in_ready(sum_ready),
+        .out_data(leaving_data), .out_valid(leaving_valid), .out_ready(leaving_ready)
+    );
+    nmforge_skid #(.WIDTH(33)) sum_pins (
+        .clk(aclk), .rst_n, .in_data(leaving_data), .in_valid(leaving_valid), .in_ready(leaving_ready),
         .out_data({m_acc_tlast, m_acc_tdata}), .out_valid(m_acc_tvalid), .out_ready(m_acc_tready)
     );
 

@@ -44,7 +44,7 @@ module nmforge_weight_bank #(
     logic [2:0]        plane;
     logic [ROWW-1:0]   write_row;
     logic [SLICEW-1:0] slice;
-    logic              write, loaded, write_buffer, read_buffer;
+    logic              write, pause, loaded, write_buffer, read_buffer;
     logic [1:0]        filled, filled_next;   // buffers with a complete tile
 
     assign filled_next = filled + {1'b0, loaded} - {1'b0, buffer_end};
@@ -55,7 +55,7 @@ module nmforge_weight_bank #(
         .BLOCK_GROUPS(BLOCK_GROUPS), .ROWW(ROWW)
     ) loader (
         .clk, .rst_n, .every_place, .groups_per_tile, .steps_per_group,
-        .write, .plane, .row(write_row), .slice, .tile_end(loaded)
+        .write, .plane, .row(write_row), .slice, .pause, .tile_end(loaded)
     );
 
     // ---- read side ----
@@ -75,7 +75,7 @@ module nmforge_weight_bank #(
             group        <= '0;
         end else begin
             filled       <= filled_next;
-            tready       <= !filled_next[1];
+            tready       <= !pause & !filled_next[1];
             tile_ready   <= filled_next != 2'd0;
             write_buffer <= write_buffer ^ loaded;
             read_buffer  <= read_buffer ^ buffer_end;
