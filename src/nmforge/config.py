@@ -148,6 +148,7 @@ class RandomLayerConfig(Section):
     cols: int = Field(4, gt=0)
     lanes: int = Field(1, gt=0)
     rates: list[float] = Field([], description="Also behind memories of these bytes a cycle; not with device.")
+    activity: bool = Field(False, description="Also count the toggles of every signal; not with device.")
     peer: bool = Field(False, description="Also count the cycles with SCALE-Sim, which `make scalesim` installs.")
 
 

@@ -22,7 +22,7 @@ from nmforge.fpga.dram_image import read_layers
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, weight_image
 from nmforge.fpga.report import format_report, report_rows
-from nmforge.fpga.simulate import Job, build_simulator, compile_simulator, run_job, simulate
+from nmforge.fpga.simulate import Job, Watch, build_simulator, compile_simulator, run_job, simulate
 from nmforge.fpga.toolchain import DEVICE_HARNESS, HARNESS, run_verilator
 from nmforge.linear import CompressedLinear, random_linear
 from nmforge.reference import accumulate
@@ -177,12 +177,12 @@ def sums_in(wave: Path, rows: int, cycles: int) -> list[list[int]]:
 
 def test_ordinary_and_traced_simulators_are_builds_of_their_own(builds: Path) -> None:
     engine = Engine(4, 4, 2, 2, 64)
-    plain, traced = build_simulator(engine, builds), build_simulator(engine, builds, trace=True)
+    plain, traced = build_simulator(engine, builds), build_simulator(engine, builds, Watch.WAVEFORM)
     assert plain != traced
     assert b"VerilatedFst" not in plain.read_bytes() and plain.stat().st_size < traced.stat().st_size
     linear = layer()
     xq = np.random.default_rng(1).integers(-127, 128, (3, linear.k), dtype=np.int8)
-    left = simulate(linear, xq, engine, builds, trace=builds / "same.fst")
+    left = simulate(linear, xq, engine, builds, watch=Watch.WAVEFORM, watched=builds / "same.fst")
     assert left.cycles == simulate(linear, xq, engine, builds).cycles
 
 

@@ -41,14 +41,14 @@ def test_the_array_and_the_gemm_asked_for_are_those_of_the_engine(tmp_path: Path
 
 
 def test_what_goes_wrong_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NmforgeError, match="SCALE-Sim is not installed in .*; install it with make scalesim"):
+    with pytest.raises(NmforgeError, match=r"SCALE-Sim is not installed in .*; install it with make scalesim"):
         scale_sim_cycles(8, 8, DENSE, SHAPE, tmp_path / "nowhere")
     with pytest.raises(NmforgeError, match="stalled 12 cycles on its memories; choose a smaller GEMM"):
         scale_sim_cycles(8, 8, DENSE, SHAPE, installed(tmp_path / "stalls", reporting(12, tmp_path)))
     with pytest.raises(NmforgeError, match=r"SCALE-Sim failed for .* on 8x4: ValueError: no"):
         scale_sim_cycles(8, 4, DENSE, SHAPE, installed(tmp_path / "fails", "echo ValueError: no >&2; exit 1"))
     monkeypatch.setattr(scale_sim, "LIMIT_S", 0.1)
-    with pytest.raises(NmforgeError, match="took more than 0.1 s"):
+    with pytest.raises(NmforgeError, match=r"took more than 0\.1 s"):
         scale_sim_cycles(8, 8, DENSE, SHAPE, installed(tmp_path / "slow", "exec sleep 5"))
 
 

@@ -10,6 +10,7 @@ RANDOM_LAYERS = {  # and the options that `nmforge hardware random` takes for ea
             if layer.rates
             else ""
         )
+        + (" --activity" if layer.activity else "")
         + (" --peer" if layer.peer else "")
     )
     for layer in SETTINGS.fpga.random_layers

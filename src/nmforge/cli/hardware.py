@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmforge.cli.arguments import BUILD, IN_TABLES, OUT, Arguments, add_artifact, add_paths, add_sizes, read_config
 from nmforge.errors import NmforgeError
@@ -57,21 +57,25 @@ def random(arguments: Arguments) -> None:
     read_config(arguments)
     engine, pattern, shape = _random_layer(arguments)
     rows = random_point(
-        engine, pattern, shape, arguments.rates, arguments.build, arguments.out, peer=arguments.peer
-    )
+        engine, pattern, shape, arguments.rates, arguments.build, arguments.out,
+        peer=arguments.peer, activity=arguments.activity,
+    )  # fmt: skip
     for row in rows:
-        if row["stage"] == "peer":
-            fewer = 1 - rows[0]["cycles"] / row["cycles"]
-            print(
-                f"{row['target']}: {row['cycles']:,} cycles, {row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s; "
-                f"the RTL takes {fewer:.2%} fewer"
-            )
-            continue
-        memory = f"memory of {row['memory_rate']:g} bytes a cycle" if row["memory_rate"] else "streams never short"
-        print(
-            f"{memory}: {row['outputs_compared']:,} sums equal the reference, {row['cycles']:,} cycles, "
-            f"{row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s"
+        print(_random_line(row, rows[0]["cycles"]))
+
+
+def _random_line(row: dict[str, Any], cycles: int) -> str:
+    """What one row of `random` found; cycles: the RTL's behind streams that are never short."""
+    if row["stage"] == "activity":
+        return (
+            f"for each multiplication of the dense layer {row['toggles']:.1f} toggles, {row['array_toggles']:.1f} of "
+            f"them in the array, and {row['bytes_per_mac']:.4f} bytes"
         )
+    took = f"{row['cycles']:,} cycles, {row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s"
+    if row["stage"] == "peer":
+        return f"{row['target']}: {took}; the RTL takes {1 - cycles / row['cycles']:.2%} fewer"
+    memory = f"memory of {row['memory_rate']:g} bytes a cycle" if row["memory_rate"] else "streams never short"
+    return f"{memory}: {row['outputs_compared']:,} sums equal the reference, {took}"
 
 
 def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
@@ -165,6 +169,7 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
     one.add_argument("--of", type=int, help="windows of the build; default: the pattern's own")
     one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
+    one.add_argument("--activity", action="store_true", help="also count the toggles of every signal, not with device")
     one.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
     add_sizes(one, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
     add_paths(one, **BUILD, **OUT)

@@ -1,7 +1,8 @@
 """Place and route on an ECP5: Yosys, nextpnr and ecppack from their wheels, for any top module.
 
 The part is an LFE5U-85F in its slowest speed grade. The faster LFE5UM5G-85F has the same fabric, but no grade below 8.
-Pins are not constrained: the clock that comes out is that of paths between registers, not of paths to pins.
+Every stream is on neighbouring pins (`pins.py`); the clock that comes out is that of paths between registers, not of
+paths to pins.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga import ram_registers
+from nmforge.fpga.pins import constraints
 from nmforge.fpga.ram_registers import absorb_output_registers
 from nmforge.fpga.wasm import TOOLS, read_design, run_wasm
 
@@ -78,11 +80,13 @@ def place(
     cells for modules of the design. Raises NmforgeError where the design does not fit or a tool fails.
     """
     netlist = synthesize_netlist(top, sources, parameters, build_dir, synthesis, techmap)
-    key = _digest([netlist], [netlist.name, seed, target_mhz, speed_grade, version(TOOLS["nextpnr"])])
+    ports = json.loads(netlist.read_text())["modules"][top]["ports"]
+    located = constraints(ports, clock, DEVICE, PACKAGE)
+    key = _digest([netlist], [netlist.name, located, seed, target_mhz, speed_grade, version(TOOLS["nextpnr"])])
     folder = build_dir / f"route-{key}"
     if not folder.exists():
         name = f"{top} with {', '.join(f'{name}={value}' for name, value in parameters.items())}"
-        _route(name.removesuffix(" with "), top, netlist, seed, target_mhz, speed_grade, folder)
+        _route(name.removesuffix(" with "), top, netlist, located, seed, target_mhz, speed_grade, folder)
     report = json.loads((folder / REPORT).read_text())
     used = {cell: int(count["used"]) for cell, count in report["utilization"].items()}
     return Placed(
@@ -145,16 +149,19 @@ def clock_mhz(report: Mapping[str, Any], clock: str) -> float:
     return float(found[0])
 
 
-def _route(design: str, top: str, netlist: Path, seed: int, target_mhz: float, speed_grade: int, target: Path) -> None:
-    """Fill the folder `target`, which appears only once it is complete."""
+def _route(
+    design: str, top: str, netlist: Path, located: str, seed: int, target_mhz: float, speed_grade: int, target: Path
+) -> None:
+    """Fill the folder `target`, which appears only once it is complete. located: lines of an LPF file."""
     with tempfile.TemporaryDirectory(prefix="route-", dir=target.parent) as name:
         folder = Path(name)
         shutil.copy(netlist, folder / "netlist.json")
+        (folder / "pins.lpf").write_text(located)
         try:
             run_wasm("nextpnr", [
                 "-q", "--log", "nextpnr.log", DEVICE_FLAG, "--package", PACKAGE, "--speed", str(speed_grade),
                 "--json", "netlist.json", "--top", top, "--seed", str(seed), "--freq", str(target_mhz),
-                "--timing-allow-fail", "--lpf-allow-unconstrained",
+                "--lpf", "pins.lpf", "--timing-allow-fail", "--lpf-allow-unconstrained",
                 "--write", ROUTED, "--textcfg", CONFIG, "--report", REPORT,
             ], folder)  # fmt: skip
         except NmforgeError:

@@ -1,11 +1,13 @@
 """Random layers of any size through an engine: rows of the fpga table that need no artifact.
 
 Stage `random`: a whole layer, every sum compared with the reference, behind streams that are never short and behind
-memories of several bandwidths. Stage `peer`: what SCALE-Sim counts for the same layer on an array of the same size.
+memories of several bandwidths. Stage `activity`: toggles of its signals.
+Stage `peer`: what SCALE-Sim counts for the same layer on an array of the same size.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from nmforge.errors import NmforgeError
+from nmforge.fpga.activity import read_toggles
 from nmforge.fpga.cycle_model import engine_cycles, ideal_cycles, steps_per_tile
 from nmforge.fpga.device import build_device, simulate_device
 from nmforge.fpga.engine import Engine
-from nmforge.fpga.generate import tiles
+from nmforge.fpga.generate import kept_weights, tiles, weight_image
 from nmforge.fpga.run import SEED, engine_columns
 from nmforge.fpga.scale_sim import VERSION, scale_sim_cycles
-from nmforge.fpga.simulate import UNLIMITED, Memory, SimulationResult, build_simulator, simulate
+from nmforge.fpga.simulate import UNLIMITED, Memory, SimulationResult, Watch, build_simulator, simulate
 from nmforge.linear import CompressedLinear, Int8, random_linear
 from nmforge.records import write_point
 from nmforge.reference import accumulate
@@ -35,18 +38,21 @@ LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES = 60, 1170, 53
 
 def random_point(
     engine: Engine, pattern: Pattern, shape: GemmShape, rates: Sequence[float], build_dir: Path, out: Path,
-    *, peer: bool = False,
+    *, peer: bool = False, activity: bool = False,
 ) -> list[Row]:  # fmt: skip
     """Simulate a seeded random layer without a limit of bandwidth, then behind a memory of each of `rates`.
 
-    rates: bytes a cycle. A device is built with banks that hold the layer; its cycles count from the first word loaded
-    to the last sum taken, those of a streaming engine from the first beat. peer: also ask SCALE-Sim. `seconds` is what
-    writing the images, simulating and reading the sums took; the simulator is built before, or found again. Writes and
-    returns the rows. Raises NmforgeError where a sum differs from the reference, or a device is asked for a memory.
+    rates: bytes a cycle. activity: also count toggles. peer: also ask SCALE-Sim. A device is built with banks that
+    hold the layer; its cycles count from the first word loaded to the last sum taken, those of a streaming engine from
+    the first beat. `seconds` is what writing the images, simulating and reading the sums took; the simulator is built
+    before, or found again. Writes and returns the rows. Raises NmforgeError where a sum differs from the reference, or
+    a device is asked for more than its cycles.
     """
     if engine.kind == "device":
-        if rates:
-            raise NmforgeError("a device loads its banks before it works; ask for --rates of --engine gemm or gemv")
+        if rates or activity or peer:
+            raise NmforgeError(
+                "a device loads its banks before it works; take --engine gemm for --rates, --activity, --peer"
+            )
         engine = deep_enough(engine, shape, pattern)
         build_device(engine, build_dir)
     else:
@@ -64,6 +70,8 @@ def random_point(
                 "the RTL or its image is wrong"
             )
         rows.append(_row(engine, pattern, shape, memory, found) | {"seconds": seconds})
+    if activity:
+        rows.append(_activity_row(engine, pattern, shape, linear, xq, build_dir))
     if peer:
         rows.append(_peer_row(engine, pattern, shape))
     write_point(out, "fpga", rows)
@@ -78,6 +86,24 @@ def _peer_row(engine: Engine, pattern: Pattern, shape: GemmShape) -> Row:
     return engine_columns(engine, str(pattern), f"scale-sim {VERSION}", "peer", SEED) | {
         "m": shape.m, "n": shape.n, "k": shape.k,
         "cycles": cycles, "ideal_cycles": ideal, "efficiency": ideal / cycles, "seconds": seconds,
+    }  # fmt: skip
+
+
+def _activity_row(
+    engine: Engine, pattern: Pattern, shape: GemmShape, linear: CompressedLinear, xq: Int8, build_dir: Path
+) -> Row:
+    """Toggles by part, and bytes with each operand read once and each sum written once: all of it per multiplication of
+    the dense layer, M * N * K."""
+    work = shape.m * shape.n * shape.k
+    with tempfile.TemporaryDirectory(prefix="toggles-") as folder:
+        file = Path(folder) / "toggles.dat"
+        found = simulate(linear, xq, engine, build_dir, watch=Watch.TOGGLES, watched=file)
+        toggles = read_toggles(file)
+    moved = weight_image(kept_weights(linear, engine), engine).nbytes + xq.size + 4 * found.acc.size
+    return engine_columns(engine, str(pattern), "verilator", "activity", SEED) | {
+        "m": shape.m, "n": shape.n, "k": shape.k, "cycles": found.cycles,
+        **{f"{part}_toggles": count / work for part, count in toggles.items()},
+        "toggles": sum(toggles.values()) / work, "bytes_per_mac": moved / work,
     }  # fmt: skip
 
 

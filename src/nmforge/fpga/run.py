@@ -14,7 +14,7 @@ from nmforge.fpga.device import simulate_device
 from nmforge.fpga.engine import Engine, Kind, engine_group
 from nmforge.fpga.netlist import netlist_simulator, write_netlist
 from nmforge.fpga.place import Placed, bitstream, place
-from nmforge.fpga.simulate import engine_for, simulate
+from nmforge.fpga.simulate import Watch, engine_for, simulate
 from nmforge.fpga.synthesize import synthesize
 from nmforge.fpga.toolchain import DEVICE_HARNESS, TECHMAP, rtl_sources
 from nmforge.records import write_point
@@ -37,7 +37,8 @@ def simulate_point(
     linear = load_linear(artifact, layer).take_rows(slice(tile_rows))
     engine = engine_for(linear, rows, cols, of)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
-    found = simulate(linear, xq, engine, build_dir, trace=trace)
+    watch = Watch.NOTHING if trace is None else Watch.WAVEFORM
+    found = simulate(linear, xq, engine, build_dir, watch=watch, watched=trace)
     mismatches = int((found.acc != accumulate(linear, xq)).sum())
     if mismatches:
         raise NmforgeError(

@@ -69,7 +69,22 @@ def scale_sim_cycles(channels: int, tokens: int, pattern: Pattern, shape: GemmSh
         (work / "array.cfg").write_text(CONFIG.format(rows=tokens, cols=channels, sparse=sparse))
         (work / "gemm.csv").write_text(f"Layer,M,N,K,Sparsity,\ngemm,{shape.m},{shape.n},{shape.k},{pattern},\n")
         (work / "layout.csv").write_text("Layer,\n")
-        words = "-m scalesim.scale -t gemm.csv -l layout.csv -c array.cfg -p out -i gemm -s N".split()
+        words = [
+            "-m",
+            "scalesim.scale",
+            "-t",
+            "gemm.csv",
+            "-l",
+            "layout.csv",
+            "-c",
+            "array.cfg",
+            "-p",
+            "out",
+            "-i",
+            "gemm",
+            "-s",
+            "N",
+        ]
         try:
             done = subprocess.run([python, *words], cwd=work, capture_output=True, text=True, timeout=LIMIT_S)
         except subprocess.TimeoutExpired as error:

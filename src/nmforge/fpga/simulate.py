@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -82,18 +83,22 @@ class SimulationResult:
         return self.ideal_cycles / self.cycles
 
 
-def build_simulator(engine: Engine, build_dir: Path, trace: bool = False) -> Path:
-    """Program that simulates `engine`; built in `build_dir` unless the same sources were built before.
+class Watch(Enum):
+    """What a simulator can leave besides the sums; a build of its own for each, several times slower."""
 
-    With `trace` a program of its own, several times slower, that can leave a waveform.
-    """
-    program = build_dir / f"{engine.kind}-{build_key(engine, HARNESS, trace)}"
+    NOTHING = ()
+    WAVEFORM = ("--trace-fst", "-CFLAGS", f"-DTRACE -I{TRACE_CODECS}")
+    TOGGLES = ("--coverage-toggle", "-CFLAGS", "-DTOGGLES")
+
+
+def build_simulator(engine: Engine, build_dir: Path, watch: Watch = Watch.NOTHING) -> Path:
+    """Program that simulates `engine`; built in `build_dir` unless the same sources were built before."""
+    program = build_dir / f"{engine.kind}-{build_key(engine, HARNESS, watch)}"
     if program.exists():
         return program
     parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
     options = ["-CFLAGS", "-DGEMV"] if engine.kind == "gemv" else []
-    options += ["--trace-fst", "-CFLAGS", f"-DTRACE -I{TRACE_CODECS}"] if trace else []
-    compile_simulator(engine.top, rtl_sources(), ["-Wall", *parameters, *options], program)
+    compile_simulator(engine.top, rtl_sources(), ["-Wall", *parameters, *options, *watch.value], program)
     return program
 
 
@@ -164,30 +169,32 @@ def simulate(
     stalls: Stalls = CALM,
     memory: Memory = UNLIMITED,
     seed: int = 0,
-    trace: Path | None = None,
+    watch: Watch = Watch.NOTHING,
+    watched: Path | None = None,
 ) -> SimulationResult:
     """Run int8[M, K] through an engine; any N and M. `seed` draws the stalls.
 
-    `trace` names a waveform to leave (FST, every signal, two time steps a cycle).
+    `watched` names the file for what is watched: a waveform (FST, every signal, two time steps a cycle), or the toggles
+    of every signal (`activity.read_toggles`).
     """
     kept = kept_weights(linear, engine)
     job = Job.of(engine, kept, xq.shape[0])
     images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-    program = build_simulator(engine, build_dir, trace is not None)
+    program = build_simulator(engine, build_dir, watch)
     run = partial(run_job, program, job, images, xq.shape[0], linear.n, stalls, memory, seed)
-    if trace is None:
+    if watched is None:
         return run()
     found: list[SimulationResult] = []
-    write_atomically(trace, lambda temporary: found.append(run(temporary)))
+    write_atomically(watched, lambda temporary: found.append(run(temporary)))
     return found[0]
 
 
 def run_job(
     program: Path, job: Job, images: bytes, m: int, n: int, stalls: Stalls = CALM, memory: Memory = UNLIMITED,
-    seed: int = 0, trace: Path | None = None,
+    seed: int = 0, watched: Path | None = None,
 ) -> SimulationResult:  # fmt: skip
     """Run a job whose images are made already: weight image, then activation image."""
-    run = run_simulator(program, job.header(stalls, memory, seed) + images, *([trace] if trace else []))
+    run = run_simulator(program, job.header(stalls, memory, seed) + images, *([watched] if watched else []))
     ideal = job.row_tiles * job.column_tiles * (job.k // (job.engine.of * job.engine.lanes)) * job.keep
     return SimulationResult(job.outputs(run.sums)[:m, :n], run.cycles, ideal, run.weight_bytes)
 
@@ -226,10 +233,10 @@ def run_simulator(program: Path, stimulus: bytes, *arguments: Path) -> Run:
     return Run(np.frombuffer(data, dtype="<i4", offset=32).astype(np.int32), int(cycles), int(weight_bytes))
 
 
-def build_key(engine: Engine, harness: Path, trace: bool = False) -> str:
+def build_key(engine: Engine, harness: Path, watch: Watch = Watch.NOTHING) -> str:
     """Hash of everything a build depends on."""
-    digest = hashlib.sha256(f"{engine.top} {engine.parameters} {trace} {BUILD_FLAGS} {verilator_root()}".encode())
-    codecs = sorted(TRACE_CODECS.glob("*.h")) if trace else []
+    digest = hashlib.sha256(f"{engine.top} {engine.parameters} {watch.name} {BUILD_FLAGS} {verilator_root()}".encode())
+    codecs = sorted(TRACE_CODECS.glob("*.h")) if watch is Watch.WAVEFORM else []
     for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp"), *codecs):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:20]

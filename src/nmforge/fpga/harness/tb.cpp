@@ -1,6 +1,6 @@
 // Testbench of an engine: plays DRAM and DMA, stalls every stream at random, records the sums.
 //
-//   Vengine STIMULUS RESULT [TRACE.fst]
+//   Vengine STIMULUS RESULT [TRACE.fst or TOGGLES.dat]
 //
 // STIMULUS  24 x u32 (struct Header), then the weight image, then the activation image
 // RESULT     4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress), steps launched,
@@ -209,6 +209,9 @@ int main(int argc, char** argv) {
     top->final();
 #ifdef TRACE
     trace.close();
+#endif
+#ifdef TOGGLES
+    context.coveragep()->write(argc > 3 ? argv[3] : "toggles.dat");
 #endif
 
     FILE* file = std::fopen(argv[2], "wb");
