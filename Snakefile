@@ -29,6 +29,8 @@ include: "workflow/rules/inputs.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/recover.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/layers.smk"
+include: "workflow/rules/samples.smk"
 include: "workflow/rules/storage.smk"
 include: "workflow/rules/kernels.smk"
 include: "workflow/rules/decode.smk"
@@ -36,6 +38,7 @@ include: "workflow/rules/fpga.smk"
 include: "workflow/rules/coherence.smk"
 include: "workflow/rules/scaling.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:

@@ -17,9 +17,9 @@ from nmforge.figures.style import (
     foot,
     foot_height,
     measured,
-    say,
     series_name,
     tidy,
+    unmeasured,
 )
 
 TABLES = ("accuracy",)
@@ -70,9 +70,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     """Left: every point and mode on a log axis of perplexity. Right: ratio to dense by bits per weight."""
     ours = rows[rows["kind"] == "ours"]
     if ours.empty:
-        figure = blank(DOUBLE, 1.2)
-        say(figure.add_subplot(), "accuracy: not measured here")
-        return figure
+        return unmeasured(DOUBLE, "accuracy: not measured here")
     first = ours.iloc[0]
     text = (
         f"Perplexity of {first['model']} on {int(first['tokens']):,} tokens of {first['dataset']}, windows "

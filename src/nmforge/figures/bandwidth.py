@@ -15,9 +15,9 @@ from nmforge.figures.style import (
     foot_height,
     measured,
     rank,
-    say,
     series_name,
     tidy,
+    unmeasured,
 )
 
 TABLES = ("fpga",)
@@ -43,9 +43,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 def plot(rows: pd.DataFrame) -> Figure:
     """Points: simulated. Lines: the bound min(1, bandwidth / bytes a step needs), the refresh taken off."""
     if rows.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "bandwidth: not measured here")
-        return figure
+        return unmeasured(COLUMN, "bandwidth: not measured here")
     first = rows.iloc[0]
     text = (
         f"RTL simulation of a random {int(first['n'])}x{int(first['k'])} layer, {int(first['m'])} tokens, on the "

@@ -15,9 +15,9 @@ from nmforge.figures.style import (
     colour,
     foot,
     foot_height,
-    say,
     series_name,
     tidy,
+    unmeasured,
     write_value,
 )
 
@@ -55,9 +55,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     drawn = rows.dropna(subset=["value"])
     modelled = drawn[drawn["kind"] == "modelled"]
     if modelled.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "FPGA boards: not measured here, no synthesized engine")
-        return figure
+        return unmeasured(COLUMN, "FPGA boards: not measured here, no synthesized engine")
     boards = list(dict.fromkeys(modelled["board"]))
     labels = {board: list(dict.fromkeys(rows[rows["board"] == board]["label"])) for board in boards}
     text = _foot(rows, boards)

@@ -18,9 +18,9 @@ from nmforge.figures.style import (
     foot_height,
     measured,
     rank,
-    say,
     series_name,
     tidy,
+    unmeasured,
 )
 
 TABLES = ("layers",)
@@ -48,9 +48,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 def plot(rows: pd.DataFrame) -> Figure:
     """Above: the residual stream by depth, one line a format. Below: every layer of 2:4 and of its dense rivals."""
     if rows.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "error by layer: not measured here")
-        return figure
+        return unmeasured(COLUMN, "error by layer: not measured here")
     reordered = rows[rows["kind"].isin(KINDS)]["output_error"].isna().any()
     text = (
         "Squared difference from the dense model's activations over their squared size, everything upstream "

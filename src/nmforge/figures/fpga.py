@@ -19,9 +19,9 @@ from nmforge.figures.style import (
     foot,
     foot_height,
     measured,
-    say,
     series_name,
     tidy,
+    unmeasured,
     write_value,
 )
 from nmforge.selection import multipliers, pattern_name
@@ -102,9 +102,7 @@ def build_series(of: float) -> str:
 def plot(rows: pd.DataFrame) -> Figure:
     """A panel of work with the ideal as a tick, and under it a panel for each cost of a build."""
     if rows.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "FPGA: not measured here")
-        return figure
+        return unmeasured(COLUMN, "FPGA: not measured here")
     first = rows.iloc[0]
     shape = f", tile M={first['m']:.0f} N={first['n']:.0f} K={first['k']:.0f}" if "m" in rows else ""
     costs = [quantity for quantity in dict.fromkeys(rows["quantity"]) if quantity != WORK]

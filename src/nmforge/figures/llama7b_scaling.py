@@ -10,17 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nmforge.figures.style import (
-    COLUMN,
-    blank,
-    colour,
-    foot,
-    foot_height,
-    say,
-    series_name,
-    tidy,
-    write_value,
-)
+from nmforge.figures.style import COLUMN, blank, colour, foot, foot_height, series_name, tidy, unmeasured, write_value
 from nmforge.scaling import WHOLE
 from nmforge.selection import headline_context, library_name, most_threads
 
@@ -75,9 +65,7 @@ def _label(row: pd.Series) -> str:
 def plot(rows: pd.DataFrame) -> Figure:
     """Stacked panels, one per platform that has rows; a platform nobody measured is named at the foot."""
     if rows.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "CPU, GPU and FPGA: not measured here")
-        return figure
+        return unmeasured(COLUMN, "CPU, GPU and FPGA: not measured here")
     platforms = list(dict.fromkeys(rows["platform"]))
     text = _foot(rows, platforms)
     under, gap, head = foot_height(COLUMN, text), 0.66, 0.24

@@ -18,9 +18,9 @@ from nmforge.figures.style import (
     foot_height,
     measured,
     rank,
-    say,
     series_name,
     tidy,
+    unmeasured,
 )
 from nmforge.selection import at, library_name, most_threads, on_platform
 
@@ -61,9 +61,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 def plot(rows: pd.DataFrame) -> Figure:
     """Log-log axes: the slope of memory and the ceiling of the multipliers; ours filled, libraries hollow."""
     if rows.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "roofline: not measured here")
-        return figure
+        return unmeasured(COLUMN, "roofline: not measured here")
     points = rows[rows["kind"] == "kernel"]
     text = _foot(rows, points)
     under = foot_height(COLUMN, text)

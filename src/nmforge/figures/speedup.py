@@ -16,9 +16,9 @@ from nmforge.figures.style import (
     foot_height,
     measured,
     rank,
-    say,
     series_name,
     tidy,
+    unmeasured,
     write_value,
 )
 from nmforge.selection import FULL_PRECISION, at, fastest, library_name, matching, most_threads, on_platform
@@ -84,9 +84,7 @@ def _label(row: pd.Series) -> str:
 def plot(rows: pd.DataFrame) -> Figure:
     """One panel per M and platform; unfused paths with their dequantization are hatched."""
     if rows.empty:
-        figure = blank(DOUBLE, 1.2)
-        say(figure.add_subplot(), "CPU: not measured here\nGPU: not measured here")
-        return figure
+        return unmeasured(DOUBLE, "CPU: not measured here\nGPU: not measured here")
     platforms = [p for p in ("CPU", "GPU") if p in set(rows["platform"])]
     labels = {p: list(dict.fromkeys(rows[rows["platform"] == p]["label"])) for p in platforms}
     text = _foot(rows, platforms)

@@ -16,9 +16,9 @@ from nmforge.figures.style import (
     measured,
     rank,
     reference_line,
-    say,
     series_name,
     tidy,
+    unmeasured,
     write_value,
 )
 
@@ -61,9 +61,7 @@ def _label(row: pd.Series) -> str:
 def plot(rows: pd.DataFrame) -> Figure:
     """Horizontal bars from zero, the claimed factor as a line, the whole file as a diamond."""
     if rows.empty:
-        figure = blank(COLUMN, 1.2)
-        say(figure.add_subplot(), "storage: not measured here")
-        return figure
+        return unmeasured(COLUMN, "storage: not measured here")
     model = rows["model"].iloc[0]
     text = f"Bytes on disk of {model}, codes, indices, scales and padding counted. {measured(rows)}."
     under = foot_height(COLUMN, text)

@@ -131,6 +131,13 @@ def foot_height(width: float, text: str) -> float:
     return 0.06 + 0.118 * len(wrapped_lines(text, width))
 
 
+def unmeasured(width: float, text: str) -> Figure:
+    """A figure nobody measured anything for: one sentence says so."""
+    figure = blank(width, 1.2)
+    say(figure.add_subplot(), text)
+    return figure
+
+
 def say(axes: Axes, text: str) -> None:
     """Fill an axes without data with a sentence instead."""
     axes.set_axis_off()

@@ -1,0 +1,20 @@
+# One page of everything: figures, ledger, accuracy and samples.
+
+
+rule report:
+    input:
+        sources("report.py", "claims"),
+        expand(
+            "results/tables/{table}.parquet", table=["claims", "accuracy", "samples"]
+        ),
+        expand("paper_figures/{figure}.png", figure=FIGURES),
+    output:
+        "results/report.md",
+    log:
+        "logs/report.log",
+    group:
+        "figures"
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "nmforge report --out {output} 2> >(tee {log} >&2)"
