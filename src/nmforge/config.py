@@ -165,6 +165,9 @@ class FpgaConfig(Section):
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
     random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")
+    proofs: list[str] = Field(
+        [], description="Patterns whose PE is proved equal to a dense one; seconds to minutes each."
+    )
     netlists: list[str] = Field(
         [], description="Design points whose first attention layer runs through the routed netlist; minutes each."
     )

@@ -282,6 +282,18 @@ def test_best_2of4_against_best_int3(int3: float, expected: str) -> None:
     assert row["platform"].startswith("sparsegpt-2of4-int4") and row["baseline"].startswith("gptq-int3")
 
 
+def test_a_point_with_dense_layers_is_a_family_of_its_own() -> None:
+    accuracy = [
+        point("alps-2of4-int4", "2:4", 4, 40.0, 2.0),
+        point("mixed-2of4-int4", "2:4+dense", 4, 25.0, 1.25),
+        point("gptq-int3", "dense", 3, 30.0, 1.5),
+    ]
+    pure, mixed = rows_of({"accuracy": accuracy}, "as accurate as its storage rival").to_dict("records")
+    assert pure["platform"].startswith("alps-2of4-int4") and pure["verdict"] == "not reached"
+    assert mixed["platform"].startswith("mixed-2of4-int4") and mixed["verdict"] == "exceeded"
+    assert rows_of({"accuracy": accuracy}, "2:4+dense INT4 keeps").iloc[0]["ours"] == "ppl 25 = 1.25x dense"
+
+
 def test_the_best_point_of_each_family_meets_the_same_bar() -> None:
     accuracy = [
         point("rtn-int4", "dense", 4, 30.0, 1.5),

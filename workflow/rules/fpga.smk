@@ -120,6 +120,29 @@ rule place:
         " --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
+rule prove:
+    input:
+        sources("fpga"),
+    output:
+        "results/points/fpga/formal-{keep}of{of}.json",
+    log:
+        "logs/fpga/formal-{keep}of{of}.log",
+    wildcard_constraints:
+        keep=r"\d+",
+        of=r"\d+",
+    conda:
+        "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} hardware prove --pattern {wildcards.keep}:{wildcards.of}"
+        " --out {output} 2> >(tee {log} >&2)"
+
+
 rule netlist:
     input:
         sources("fpga"),
@@ -154,6 +177,10 @@ rule fpga_table:
         ),
         expand("results/points/fpga/route-{route}.json", route=ROUTES),
         expand("results/points/fpga/random-{layer}.json", layer=RANDOM_LAYERS),
+        [
+            f"results/points/fpga/formal-{pattern.replace(':', 'of')}.json"
+            for pattern in SETTINGS.fpga.proofs
+        ],
     output:
         parquet="results/tables/fpga.parquet",
         csv="results/tables/fpga.csv",

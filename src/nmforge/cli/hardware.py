@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nmforge.spec import GemmShape, Pattern
 
 WINDOWS = "windows of the build: 1 for dense only, 4 for any N:4"
-SUMMARY = "the accelerator: generate, simulate, random, synthesize, place, bitstream, netlist, report"
+SUMMARY = "the accelerator: generate, simulate, random, synthesize, place, bitstream, netlist, prove, report"
 KINDS = ("device", "gemm", "gemv")
 
 
@@ -131,6 +131,17 @@ def netlist(arguments: Arguments) -> None:
     )  # fmt: skip
 
 
+def prove(arguments: Arguments) -> None:
+    """prove, for every input and all time, that a PE sums what a dense one does on the unpacked weights"""
+    from nmforge.fpga.proofs import proof_point
+    from nmforge.spec import Pattern
+
+    read_config(arguments)
+    for proof in proof_point(Pattern.parse(arguments.pattern), arguments.bits, arguments.out):
+        how = f"by induction over {proof.depth} cycles" if proof.depth else "for every code and activation"
+        print(f"{proof.name}: proved {how}, {proof.seconds:.1f} s")
+
+
 def report(arguments: Arguments) -> None:
     """print cycles, costs and speed-up of every engine in the fpga table"""
     from nmforge.fpga.report import format_report
@@ -188,6 +199,12 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--layer", required=True, help="name of a layer of the artifact")
     add_sizes(one, rows=4, cols=4, seed=1, tokens=24)
     add_paths(one, **BUILD, **OUT)
+    one = add(prove)
+    one.add_argument(
+        "--pattern", default="2:4", help="pattern of the windows; 4:4 is dense on a PE for 4; default: 2:4"
+    )
+    add_sizes(one, bits=4)
+    add_paths(one, **OUT)
     one = add(report)
     one.add_argument("points", type=Path, nargs="*", help="point files; default: the fpga table of the workflow")
     add_paths(one, **IN_TABLES)

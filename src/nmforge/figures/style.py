@@ -27,6 +27,7 @@ COLOURS = {
     "dense INT4": "#0072B2",
     "dense INT3": "#E69F00",
     "2:4 INT4": "#009E73",
+    "2:4+dense INT4": "#7FCBB3",
     "4:8 INT4": "#CC79A7",
     "1:4 INT4": "#D55E00",
 }
