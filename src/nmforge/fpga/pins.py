@@ -19,19 +19,22 @@ STREAMS = ("s_weight", "m_acc", "s_act")  # in this order along the edge
 CONFIGURATION_BANK = 8  # its pins load the bitstream
 
 
-def constraints(ports: Mapping[str, Mapping[str, Any]], clock: str, device: str, package: str) -> str:
+def constraints(design: str, ports: Mapping[str, Mapping[str, Any]], clock: str, device: str, package: str) -> str:
     """Lines of an LPF file that place every bit of the ports but the clock.
 
-    ports: those of the top module in Yosys' JSON. Raises NmforgeError where the database is missing or a design has
-    more pins than the package.
+    design: its name, for an error. ports: those of the top module in Yosys' JSON. Raises NmforgeError where the
+    database is missing or a design has more pins than the package.
     """
     order = sorted(name for name in ports if name != clock)
     streams = [port for prefix in STREAMS for port in order if port.startswith(prefix)]
     rest = [port for port in order if port not in streams]
     sites = _sites(device, package)
-    wanted = sum(len(ports[port]["bits"]) for port in order)
+    wanted = sum(len(port["bits"]) for port in ports.values())
     if wanted > len(sites):
-        raise NmforgeError(f"the design has {wanted} pins, and {device} in {package} has {len(sites)}; narrow a stream")
+        raise NmforgeError(
+            f"{design} needs {wanted} pins, and {device} in {package} has {len(sites)} beside those that configure it; "
+            "narrow a stream"
+        )
     nearest = sorted(sites, key=lambda site: abs(sites[site]))
     lines: list[str] = []
     for group in (streams, rest):  # the register port, which is not in a hurry, behind the streams

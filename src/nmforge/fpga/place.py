@@ -82,14 +82,14 @@ def place(
     """
     netlist = synthesize_netlist(top, sources, parameters, build_dir, synthesis, techmap)
     ports = json.loads(netlist.read_text())["modules"][top]["ports"]
-    located = constraints(ports, clock, DEVICE, PACKAGE)
+    name = f"{top} with {', '.join(f'{name}={value}' for name, value in parameters.items())}".removesuffix(" with ")
+    located = constraints(name, ports, clock, DEVICE, PACKAGE)
     key = _digest(
         [netlist], [netlist.name, located, TIMING_WEIGHT, seed, target_mhz, speed_grade, version(TOOLS["nextpnr"])]
     )
     folder = build_dir / f"route-{key}"
     if not folder.exists():
-        name = f"{top} with {', '.join(f'{name}={value}' for name, value in parameters.items())}"
-        _route(name.removesuffix(" with "), top, netlist, located, seed, target_mhz, speed_grade, folder)
+        _route(name, top, netlist, located, seed, target_mhz, speed_grade, folder)
     report = json.loads((folder / REPORT).read_text())
     used = {cell: int(count["used"]) for cell, count in report["utilization"].items()}
     return Placed(
