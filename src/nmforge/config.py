@@ -152,6 +152,13 @@ class RandomLayerConfig(Section):
     peer: bool = Field(False, description="Also count the cycles with SCALE-Sim, which `make scalesim` installs.")
 
 
+class ProofConfig(Section):
+    """PEs for some patterns, all with codes of as many bits."""
+
+    patterns: list[str] = Field(description="4:4 is dense on a PE for windows of 4.")
+    bits: int = Field(4, ge=2, le=8)
+
+
 class FpgaConfig(Section):
     """The simulated, synthesized and routed accelerator."""
 
@@ -165,9 +172,7 @@ class FpgaConfig(Section):
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
     random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")
-    proofs: list[str] = Field(
-        [], description="Patterns whose PE is proved equal to a dense one; seconds to minutes each."
-    )
+    proofs: list[ProofConfig] = Field([], description="PEs that are proved equal to a dense one; seconds to minutes.")
     netlists: list[str] = Field(
         [], description="Design points whose first attention layer runs through the routed netlist; minutes each."
     )

@@ -124,12 +124,13 @@ rule prove:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/formal-{keep}of{of}.json",
+        "results/points/fpga/formal-{keep}of{of}-int{bits}.json",
     log:
-        "logs/fpga/formal-{keep}of{of}.log",
+        "logs/fpga/formal-{keep}of{of}-int{bits}.log",
     wildcard_constraints:
         keep=r"\d+",
         of=r"\d+",
+        bits=r"\d",
     conda:
         "../../envs/fpga.yaml"
     threads: 1
@@ -140,6 +141,7 @@ rule prove:
         config=CONFIG,
     shell:
         "nmforge --config {params.config} hardware prove --pattern {wildcards.keep}:{wildcards.of}"
+        " --bits {wildcards.bits}"
         " --out {output} 2> >(tee {log} >&2)"
 
 
@@ -178,8 +180,9 @@ rule fpga_table:
         expand("results/points/fpga/route-{route}.json", route=ROUTES),
         expand("results/points/fpga/random-{layer}.json", layer=RANDOM_LAYERS),
         [
-            f"results/points/fpga/formal-{pattern.replace(':', 'of')}.json"
-            for pattern in SETTINGS.fpga.proofs
+            f"results/points/fpga/formal-{pattern.replace(':', 'of')}-int{proof.bits}.json"
+            for proof in SETTINGS.fpga.proofs
+            for pattern in proof.patterns
         ],
     output:
         parquet="results/tables/fpga.parquet",
