@@ -153,10 +153,13 @@ class RandomLayerConfig(Section):
 
 
 class ProofConfig(Section):
-    """PEs for some patterns, all with codes of as many bits."""
+    """PEs that are proved to sum what a dense PE sums, one for each pattern."""
 
-    patterns: list[str] = Field(description="4:4 is dense on a PE for windows of 4.")
+    patterns: list[str]
+    of: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
     bits: int = Field(4, ge=2, le=8)
+    lanes: int = Field(1, gt=0)
+    engine: Literal["gemm", "gemv"] = "gemm"
 
 
 class FpgaConfig(Section):
@@ -172,7 +175,7 @@ class FpgaConfig(Section):
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
     random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")
-    proofs: list[ProofConfig] = Field([], description="PEs that are proved equal to a dense one; seconds to minutes.")
+    proofs: list[ProofConfig] = Field([], description="PEs that are proved equal to a dense one, seconds each.")
     netlists: list[str] = Field(
         [], description="Design points whose first attention layer runs through the routed netlist; minutes each."
     )

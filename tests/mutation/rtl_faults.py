@@ -40,6 +40,7 @@ ENGINES = {
     "device": Engine(4, 4, 4, 2, 64, kind="device"),
     "one-word device": Engine(1, 8, 8, 2, 64, kind="device"),  # every row of every plane is one word
 }
+DEVICE_RATES = [DeviceStalls(), DeviceStalls(60, 30, 50), DeviceStalls(act=95), DeviceStalls(sink=97)]
 
 
 class Fault(NamedTuple):
@@ -148,10 +149,9 @@ def caught(engine: Engine, builds: Path) -> str | None:
                 linear.codes[linear.keep_mask & (rng.random(linear.codes.shape) < 0.1)] = lowest
                 xq = rng.integers(-127, 128, (m, k), dtype=np.int8)
                 if engine.kind == "device":
-                    for seed, stalls in enumerate([DeviceStalls(), DeviceStalls(60, 30, 50), DeviceStalls(sink=97)]):
-                        if (
-                            simulate_device(linear, xq, engine, builds, stalls, seed).acc != accumulate(linear, xq)
-                        ).any():
+                    for seed, stalls in enumerate(DEVICE_RATES):
+                        found = simulate_device(linear, xq, engine, builds, stalls, seed)
+                        if (found.acc != accumulate(linear, xq)).any():
                             return "sums"
                     continue
                 for seed, rates in enumerate([Stalls(), Stalls(60, 30, 50, 40, 50), Stalls(sink=95), Stalls(act=90)]):

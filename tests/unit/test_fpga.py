@@ -128,11 +128,12 @@ def test_a_slow_memory_is_used_to_the_full_by_the_gemv_engine(builds: Path) -> N
 @pytest.mark.parametrize(("of", "pattern"), [(1, "1:1"), (4, "2:4"), (4, "1:4"), (4, "1:1"), (8, "2:8"), (8, "2:4")])
 def test_the_device_loads_computes_and_sends_what_the_reference_says(builds: Path, of: int, pattern: str) -> None:
     engine = Engine(of, 4, 8, 2, 64, kind="device")
-    # (1, 80) with a slow sink fills both weight buffers and asks for a third
+    rates = [DeviceStalls(), DeviceStalls(60, 30, 50), DeviceStalls(act=95), DeviceStalls(sink=97)]
+    # (1, 80) with a slow sink fills both weight buffers and asks for a third; slow activations leave steps waiting
     for m, n, k in [(1, 1, 64), (1, 80, 64), (5, 17, 192), (4, 8, 640)]:
         linear, xq = problem(pattern, m, n, k, group=64)
         expected = accumulate(linear, xq)
-        for seed, stalls in enumerate([DeviceStalls(), DeviceStalls(60, 30, 50), DeviceStalls(sink=97)]):
+        for seed, stalls in enumerate(rates):
             assert (simulate_device(linear, xq, engine, builds, stalls, seed).acc == expected).all()
 
 

@@ -16,6 +16,14 @@ RANDOM_LAYERS = {  # and the options that `nmforge hardware random` takes for ea
     for layer in SETTINGS.fpga.random_layers
     for pattern in layer.patterns
 }
+PROOFS = {  # and the options that `nmforge hardware prove` takes for each
+    f"{proof.engine}-{pattern.replace(':', 'of')}-{proof.of or 'own'}-int{proof.bits}x{proof.lanes}": (
+        f"--engine {proof.engine} --pattern {pattern} --bits {proof.bits} --lanes {proof.lanes}"
+        + (f" --of {proof.of}" if proof.of else "")
+    )
+    for proof in SETTINGS.fpga.proofs
+    for pattern in proof.patterns
+}
 ENGINES = [pattern.replace(":", "of") for pattern in SETTINGS.fpga.patterns]
 ROUTES = [
     f"{build}-{route.rows}x{route.cols}x{route.lanes}-seed{seed}"
@@ -124,13 +132,11 @@ rule prove:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/formal-{keep}of{of}-int{bits}.json",
+        "results/points/fpga/formal-{proof}.json",
     log:
-        "logs/fpga/formal-{keep}of{of}-int{bits}.log",
+        "logs/fpga/formal-{proof}.log",
     wildcard_constraints:
-        keep=r"\d+",
-        of=r"\d+",
-        bits=r"\d",
+        proof="|".join(PROOFS) or "none",
     conda:
         "../../envs/fpga.yaml"
     threads: 1
@@ -138,10 +144,10 @@ rule prove:
         mem_mb=2000,
         runtime=60,
     params:
+        options=lambda wildcards: PROOFS[wildcards.proof],
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware prove --pattern {wildcards.keep}:{wildcards.of}"
-        " --bits {wildcards.bits}"
+        "nmforge --config {params.config} hardware prove {params.options}"
         " --out {output} 2> >(tee {log} >&2)"
 
 
@@ -179,11 +185,7 @@ rule fpga_table:
         ),
         expand("results/points/fpga/route-{route}.json", route=ROUTES),
         expand("results/points/fpga/random-{layer}.json", layer=RANDOM_LAYERS),
-        [
-            f"results/points/fpga/formal-{pattern.replace(':', 'of')}-int{proof.bits}.json"
-            for proof in SETTINGS.fpga.proofs
-            for pattern in proof.patterns
-        ],
+        expand("results/points/fpga/formal-{proof}.json", proof=PROOFS),
     output:
         parquet="results/tables/fpga.parquet",
         csv="results/tables/fpga.csv",

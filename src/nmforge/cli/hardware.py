@@ -133,12 +133,16 @@ def netlist(arguments: Arguments) -> None:
 
 def prove(arguments: Arguments) -> None:
     """prove, for every input and all time, that a PE sums what a dense one does on the unpacked weights"""
+    from nmforge.fpga.engine import Engine
     from nmforge.fpga.proofs import proof_point
     from nmforge.spec import Pattern
 
     read_config(arguments)
-    for proof in proof_point(Pattern.parse(arguments.pattern), arguments.bits, arguments.out):
-        how = f"by induction over {proof.depth} cycles" if proof.depth else "for every code and activation"
+    pattern = Pattern.parse(arguments.pattern)
+    of, group = arguments.of or pattern.of, arguments.group
+    engine = Engine(of, arguments.bits, 1, 1, group, arguments.lanes, arguments.engine)
+    for proof in proof_point(pattern, engine, arguments.out):
+        how = f"by induction over {proof.depth} cycles" if proof.depth else "for every input"
         print(f"{proof.name}: proved {how}, {proof.seconds:.1f} s")
 
 
@@ -200,10 +204,10 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_sizes(one, rows=4, cols=4, seed=1, tokens=24)
     add_paths(one, **BUILD, **OUT)
     one = add(prove)
-    one.add_argument(
-        "--pattern", default="2:4", help="pattern of the windows; 4:4 is dense on a PE for 4; default: 2:4"
-    )
-    add_sizes(one, bits=4)
+    one.add_argument("--pattern", default="2:4", help="default: 2:4")
+    one.add_argument("--of", type=int, help=f"{WINDOWS}; default: those of the pattern")
+    one.add_argument("--engine", choices=("gemm", "gemv"), default="gemm", help="whose PE; default: gemm")
+    add_sizes(one, bits=4, lanes=1, group=64)
     add_paths(one, **OUT)
     one = add(report)
     one.add_argument("points", type=Path, nargs="*", help="point files; default: the fpga table of the workflow")

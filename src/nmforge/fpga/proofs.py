@@ -1,8 +1,10 @@
 """Proofs about the RTL, by Yosys alone: no simulation, no bound on time, every input.
 
-Two statements make one: the parts of the recoded multiplier multiply (`product_ok`), and the zero-skipping PE sums up
-what a dense PE sums up on the unpacked weights (`sum_ok`, `left_ok`), both with that multiplier. The second is shown by
-k-induction from the state after reset: what held for k cycles holds in the next one.
+Three statements make one. The parts of the recoded multiplier multiply (`product_ok`). What leaves the zero-skipping PE
+and the row edge is the sum of those parts over the steps of a group, and the steps of a window ascend (`sum_ok`,
+`left_ok`, `free_ok`), by k-induction from the state after power-up: what held for k cycles holds in the next one. And
+each such step turns the dense sum of the window without its code into the dense sum with it (`step_ok`). So the sum of
+the steps is what a dense PE sums on the unpacked weights.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine
-from nmforge.fpga.run import GROUP, SEED, engine_columns
+from nmforge.fpga.run import SEED, engine_columns
 from nmforge.fpga.toolchain import FPGA, rtl_sources
 from nmforge.fpga.wasm import read_design, run_wasm
 from nmforge.records import write_point
@@ -24,11 +26,9 @@ from nmforge.spec import Pattern
 
 HARNESSES = FPGA / "formal"
 LONGEST = 8  # cycles an induction may reach back; the PE holds a step for four
-INVARIANTS = ("places_ok 1", "taken_ok 1")
-THEOREMS = {  # what is proved together, each a pair of signals
-    "sums": ("sum_ok 1", "window_ok 1", *INVARIANTS, "pe.accumulator sum_so_far"),
-    "missing ones": ("left_ok 1", *INVARIANTS, "missing_sum.running left_so_far"),
-}
+ORDER = ("free_ok 1", "filled_ok 1", "taken_ok 1")  # the steps of a window ascend
+SUMS = ("sum_ok 1", "window_ok 1", *ORDER, "pe.of_step step_wanted", "pe.accumulator sum_so_far")
+MISSING = ("left_ok 1", *ORDER, "missing_sum.running left_so_far")  # each a pair of signals
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,42 @@ def prove_product(bits: int, sources: Sequence[Path] | None = None) -> Proof:
     return Proof(name, 0, seconds)
 
 
-def prove_pe(pattern: Pattern, bits: int, sources: Sequence[Path] | None = None) -> list[Proof]:
-    """A PE for windows of `pattern.of` sums `pattern.keep` kept weights a window as a dense PE sums all of them.
+def prove_step(of: int, bits: int, sources: Sequence[Path] | None = None) -> Proof:
+    """A code put behind the others of a window of `of` places adds its product to the dense sum, at every place.
 
     Raises NmforgeError where that is not so. sources: RTL instead of the project's own.
     """
-    parameters = {"OF": pattern.of, "KEEP": pattern.keep, "BITS": bits}
+    name = f"INT{bits} step in a window of {of}"
+    _, seconds = _prove(name, "nmforge_step_proof", {"OF": of, "BITS": bits}, "-prove step_ok 1", sources)
+    return Proof(name, 0, seconds)
+
+
+def prove_pe(pattern: Pattern, engine: Engine, sources: Sequence[Path] | None = None) -> list[Proof]:
+    """A PE of `engine` sums up the products of `keep` ascending steps a window and lane, and no others.
+
+    engine: its windows, bits, lanes and kind; the PE of a gemv engine leaves nothing out, so there is one proof, not
+    two. Raises NmforgeError where a proof fails. sources: RTL instead of the project's own.
+    """
+    exact = engine.kind == "gemv"
+    parameters = {
+        "OF": engine.of, "KEEP": engine.keep(pattern), "BITS": engine.bits, "LANES": engine.lanes, "EXACT": int(exact),
+        "GROUP": engine.group,
+    }  # fmt: skip
+    operands = [f"pe.lane[{j}].act act_wanted[{8 * j + 7}:{8 * j}]" for j in range(engine.lanes)]
+    theorems = {"sums": (*SUMS, *operands)} | ({} if exact else {"missing ones": MISSING})
     found = []
-    for theorem, pairs in THEOREMS.items():
-        name = f"{pattern} INT{bits}, {theorem}"
+    for theorem, pairs in theorems.items():
+        name = f"{pattern} INT{engine.bits} {engine.kind} PE, {engine.lanes} lane(s), {theorem}"
         what = " ".join(f"-prove {pair}" for pair in pairs)
         options = f"-tempinduct -set-init-zero -maxsteps {LONGEST} {what}"
         found.append(Proof(name, *_prove(name, "nmforge_pe_proof", parameters, options, sources)))
     return found
 
 
-def proof_point(pattern: Pattern, bits: int, out: Path) -> list[Proof]:
-    """Prove the multiplier and a pattern, and write a row of the fpga table (stage `formal`) for each proof."""
-    proofs = [prove_product(bits), *prove_pe(pattern, bits)]
-    engine = Engine(pattern.of, bits, 1, 1, GROUP)
+def proof_point(pattern: Pattern, engine: Engine, out: Path) -> list[Proof]:
+    """Prove the multiplier, the step and the PE of a pattern, and write a row of the fpga table (stage `formal`) for
+    each proof."""
+    proofs = [prove_product(engine.bits), prove_step(engine.of, engine.bits), *prove_pe(pattern, engine)]
     rows = [
         engine_columns(engine, str(pattern), "yosys", "formal", SEED)
         | {"theorem": proof.name, "depth": proof.depth, "seconds": proof.seconds}

@@ -18,6 +18,22 @@ from nmforge.spec import GemmShape, Pattern
 
 FOLDER = Path(".venv-scalesim")  # below the project's root, where every verb runs
 VERSION = "3.0.0"
+COMMAND = [
+    "-m",
+    "scalesim.scale",
+    "-t",
+    "gemm.csv",
+    "-l",
+    "layout.csv",
+    "-c",
+    "array.cfg",
+    "-p",
+    "out",
+    "-i",
+    "gemm",
+    "-s",
+    "N",
+]
 LIMIT_S = 3600
 
 CONFIG = """[general]
@@ -69,24 +85,8 @@ def scale_sim_cycles(channels: int, tokens: int, pattern: Pattern, shape: GemmSh
         (work / "array.cfg").write_text(CONFIG.format(rows=tokens, cols=channels, sparse=sparse))
         (work / "gemm.csv").write_text(f"Layer,M,N,K,Sparsity,\ngemm,{shape.m},{shape.n},{shape.k},{pattern},\n")
         (work / "layout.csv").write_text("Layer,\n")
-        words = [
-            "-m",
-            "scalesim.scale",
-            "-t",
-            "gemm.csv",
-            "-l",
-            "layout.csv",
-            "-c",
-            "array.cfg",
-            "-p",
-            "out",
-            "-i",
-            "gemm",
-            "-s",
-            "N",
-        ]
         try:
-            done = subprocess.run([python, *words], cwd=work, capture_output=True, text=True, timeout=LIMIT_S)
+            done = subprocess.run([python, *COMMAND], cwd=work, capture_output=True, text=True, timeout=LIMIT_S)
         except subprocess.TimeoutExpired as error:
             raise NmforgeError(f"SCALE-Sim took more than {LIMIT_S} s for {shape}; choose a smaller one") from error
         report = work / "out" / "run" / "COMPUTE_REPORT.csv"
