@@ -1,4 +1,7 @@
-"""One arithmetic: the INT32 accumulators of reference, C++ kernel and RTL simulation, compared with `==`."""
+"""One arithmetic: the INT32 accumulators of reference, C++ kernel and RTL simulation, compared with `==`.
+
+Some layers of an artifact on random activations, or a text it generates, every linear layer of every token.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from nmforge.config import CoherenceConfig, FpgaConfig
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine, engine_group
 from nmforge.fpga.simulate import Stalls, simulate
+from nmforge.generation import Generated, generate
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
 from nmforge.linear import CompressedLinear, Int8
 from nmforge.records import write_point
@@ -70,3 +74,26 @@ def check_coherence(artifact: Path, settings: CoherenceConfig, fpga: FpgaConfig,
                 )
         rows += [{"design_id": header["design"]["id"], "layer": name, **row} for row in found]
     write_point(out, "coherence", rows)
+
+
+def check_text(artifact: Path, prompt: str, tokens: int, build_dir: Path, threads: int, out: Path) -> Generated:
+    """Generate up to `tokens` tokens with every linear layer in RTL simulation; writes the coherence row `rtl-text`.
+
+    Raises NmforgeError where a sum differs from the C++ kernel's, naming the layer, or a token
+    from what the kernels alone generate.
+    """
+    found = generate(artifact, prompt, tokens, "rtl", threads=threads, build_dir=build_dir, compare=True)
+    expected = generate(artifact, prompt, tokens, "cpu", threads=threads)
+    if found.token_ids != expected.token_ids:
+        raise NmforgeError(
+            f"{artifact}: the RTL goes on with tokens {found.token_ids}, the C++ kernels with {expected.token_ids}; "
+            "the sums are equal, so what is around them is not"
+        )
+    assert found.simulated is not None
+    note = f"every linear layer of {len(found.prompt_ids)} tokens of a prompt and {len(found.token_ids)} generated"
+    counts = {"compared": found.simulated.compared, "mismatches": 0}
+    design = read_header(artifact)["design"]["id"]
+    write_point(
+        out, "coherence", [{"design_id": design, "layer": "all", "backend": "rtl-text", "note": note, **counts}]
+    )
+    return found

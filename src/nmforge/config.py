@@ -192,12 +192,21 @@ class SampleConfig(Section):
     tokens: int = Field(48, gt=0, description="Most tokens that are generated.")
 
 
+class RtlTextConfig(Section):
+    """A text whose every linear layer, of every token, is computed in RTL simulation and compared."""
+
+    design: str | None = Field(None, description="Id of a compressed design point; without it, the last one.")
+    prompt: str = Field(min_length=1)
+    tokens: int = Field(8, gt=0, description="Tokens to generate.")
+
+
 class CoherenceConfig(Section):
-    """Which layers of every design point are compared bit for bit."""
+    """What is compared bit for bit: some layers of every design point, and whole texts of some."""
 
     layers: int = Field(2, gt=0, description="Layers per design point, spread over depth.")
     tokens: int = Field(8, gt=0)
     rtl_rows: int = Field(16, gt=0, description="Rows of each layer that the RTL simulation computes.")
+    texts: list[RtlTextConfig] = Field([], description="A minute or two for eight tokens of a small model.")
 
 
 class Config(Section):
@@ -236,6 +245,16 @@ class Config(Section):
             raise ValueError(
                 f"designs has {dense} points of 16 bits among {len(ids)}; it needs one, and one compressed"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _named_designs_are_compressed(self) -> Config:
+        named = [("fpga.netlists", name) for name in self.fpga.netlists]
+        named += [("coherence.texts", text.design) for text in self.coherence.texts if text.design]
+        compressed = {design.id for design in self.designs if design.bits != 16}
+        for key, name in named:
+            if name not in compressed:
+                raise ValueError(f"{key} names {name}, which is no compressed point of designs; add it or remove it")
         return self
 
     def decoded_designs(self) -> list[str]:

@@ -96,6 +96,16 @@ def test_studies_are_valid_once_merged_with_the_default() -> None:
             check_design(design.point())
 
 
+@pytest.mark.parametrize("name", ["nowhere", "d"])
+@pytest.mark.parametrize("key", ["fpga.netlists", "coherence.texts"])
+def test_designs_named_elsewhere_are_compressed_ones(key: str, name: str) -> None:
+    block, field = key.split(".")
+    found = [name] if field == "netlists" else [{"design": name, "prompt": "a"}]
+    designs = [{"id": "d"}, {"id": "a", "quantizer": "rtn", "bits": 4}]
+    with pytest.raises(NmforgeError, match=f"{key} names {name}, which is no compressed point of designs"):
+        parse_config(GOOD | {"designs": designs, block: {field: found}}, "config.yaml")
+
+
 def test_the_config_knows_every_pruner_and_quantizer() -> None:
     fields = DesignConfig.model_fields
     pruners, quantizers = (set(get_args(fields[name].annotation)) for name in ("pruner", "quantizer"))

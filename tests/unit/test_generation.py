@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 import torch
 from toy_artifacts import artifact_of
 
-from nmforge import generation, rtl_backend
+from nmforge import coherence, generation, rtl_backend
 from nmforge.artifact import load_linears
+from nmforge.coherence import check_text
 from nmforge.errors import NmforgeError
 from nmforge.generation import (
     HOSTED,
@@ -95,6 +98,25 @@ def test_what_the_simulator_counted(artifact: Path, builds: Path) -> None:
     assert ideal <= found.simulated.cycles <= 2 * ideal
     assert found.token_ids == generate(artifact, PROMPT, 2).token_ids
     assert generate(artifact, PROMPT, 2).simulated is None
+
+
+def test_a_text_in_simulation_is_a_row_of_the_coherence_table(
+    artifact: Path, builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = check_text(artifact, PROMPT, 3, builds, 1, tmp_path / "point.json")
+    (row,) = json.loads((tmp_path / "point.json").read_text())["rows"]
+    channels = sum(linear.n for linear in load_linears(artifact).values())
+    assert row["compared"] == channels * (len(made.prompt_ids) + 2)
+    assert (row["backend"], row["layer"], row["mismatches"]) == ("rtl-text", "all", 0)
+
+    def other_tokens(*given: object, **options: object) -> object:
+        found = generate(*given, **options)  # type: ignore[arg-type]
+        return found if found.simulated else replace(found, token_ids=[*found.token_ids, 1])
+
+    monkeypatch.setattr(coherence, "generate", other_tokens)
+    with pytest.raises(NmforgeError, match="the RTL goes on with tokens"):
+        check_text(artifact, PROMPT, 3, builds, 1, tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

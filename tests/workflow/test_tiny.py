@@ -67,7 +67,7 @@ def test_storage_is_the_formula(finished: Path) -> None:
 
 def test_every_backend_agrees(finished: Path) -> None:
     rows = table(finished, "coherence")
-    assert set(rows["backend"]) == {"cpu", "rtl"}
+    assert set(rows["backend"]) == {"cpu", "rtl", "rtl-text"}
     assert (rows["compared"] > 0).all()
     assert (rows["mismatches"] == 0).all()
 
@@ -78,6 +78,7 @@ def test_fpga_has_cycles_and_resources(finished: Path) -> None:
     assert rtl.loc["1:1", "ideal_cycles"] == 2 * rtl.loc["2:4", "ideal_cycles"]
     assert (rtl["model_error"] == 0).all()
     assert (rows[rows["stage"] == "synthesis"]["lut"] > 100).all()
+    assert len(rows[rows["stage"] == "formal"]) == 4
 
 
 def test_claims_and_figures_are_there(finished: Path) -> None:

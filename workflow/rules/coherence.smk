@@ -1,6 +1,11 @@
 # One arithmetic: reference, C++ and RTL compared with ==. A single mismatch fails the run.
 
 
+def text_of(wildcards):
+    """The text a number stands for, as plain data."""
+    return section("coherence")["texts"][int(wildcards.number)]
+
+
 rule coherence:
     input:
         sources("coherence.py", "reference.py", "kernels/cpu", "fpga"),
@@ -26,9 +31,41 @@ rule coherence:
         " 2> >(tee {log} >&2)"
 
 
+rule rtl_text:
+    input:
+        sources(
+            "coherence.py", "generation.py", "rtl_backend.py", "kernels/cpu", "fpga"
+        ),
+        artifact=lambda wildcards: ARTIFACT.format(
+            design=text_of(wildcards)["design"] or COMPRESSED[-1]
+        ),
+    output:
+        "results/points/rtl_text/{number}.json",
+    log:
+        "logs/rtl_text/{number}.log",
+    wildcard_constraints:
+        number=r"\d+",
+    conda:
+        "../../envs/fpga.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        text=text_of,
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} rtl-text {input.artifact} --prompt {params.text[prompt]:q}"
+        " --tokens {params.text[tokens]} --threads {threads} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+
+
 rule coherence_table:
     input:
         expand("results/points/coherence/{design}.json", design=COMPRESSED),
+        expand(
+            "results/points/rtl_text/{number}.json",
+            number=range(len(SETTINGS.coherence.texts)),
+        ),
         expand("results/points/netlist/{design}.json", design=SETTINGS.fpga.netlists),
     output:
         parquet="results/tables/coherence.parquet",

@@ -193,6 +193,19 @@ def decode(arguments: Arguments) -> None:
     )
 
 
+def rtl_text(arguments: Arguments) -> None:
+    """generate a text with every linear layer in RTL simulation and compare sums and tokens with the kernels'"""
+    from nmforge.coherence import check_text
+
+    _one_torch_thread()
+    read_config(arguments)
+    made = check_text(
+        arguments.artifact, arguments.prompt, arguments.tokens, arguments.build, arguments.threads, arguments.out
+    )
+    assert made.simulated is not None
+    print(f"{made.text!r}: {made.simulated.compared:,} sums of the RTL equal the CPU kernel's, and so do the tokens")
+
+
 def generate(arguments: Arguments) -> None:
     """continue a text with the model of one artifact"""
     from nmforge.generation import generate as continue_text
@@ -292,7 +305,8 @@ def _build_parser() -> argparse.ArgumentParser:
     inputs: dict[str, tuple[Path | None, str]] = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
 
     def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
-        one = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
+        name = verb.__name__.replace("_", "-")
+        one = verbs.add_parser(name, help=verb.__doc__, description=verb.__doc__)
         one.set_defaults(run=verb)
         return one
 
@@ -352,6 +366,12 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=0, help="of the samples")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of kernels and simulations")
     add_paths(one, **BUILD)
+    one = add(rtl_text)
+    one.add_argument("artifact", type=Path, help="an *.nmf.safetensors file")
+    one.add_argument("--prompt", required=True, help="text to continue")
+    one.add_argument("--tokens", type=int, default=8, help="most tokens to generate; default: 8")
+    one.add_argument("--threads", type=int, default=1, help="simulations at once; default: 1")
+    add_paths(one, **BUILD, **OUT)
     hardware.add_verbs(verbs)
     one = add(table)
     one.add_argument("points", type=Path, nargs="+", help="point files")

@@ -1,0 +1,30 @@
+"""The command at the head of every study is one that Snakemake can plan."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
+COMMAND = re.compile(r"^#\s+snakemake (.*)$", re.MULTILINE)
+STUDIES = [study for study in sorted((ROOT / "workflow/studies").glob("*.yaml")) if COMMAND.search(study.read_text())]
+
+
+def test_there_are_studies() -> None:
+    assert {"accuracy", "fpga", "kernels", "llama7b"} <= {study.stem for study in STUDIES}
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.stem)
+def test_the_command_of_a_study_can_be_planned(study: Path, tmp_path: Path) -> None:
+    tree = shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns(*GENERATED))
+    (arguments,) = COMMAND.findall(study.read_text())
+    command = [sys.executable, "-m", "snakemake", "--dry-run", *shlex.split(arguments)]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
