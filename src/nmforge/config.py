@@ -133,6 +133,7 @@ class RouteConfig(Section):
     cols: int = Field(4, gt=0)
     lanes: int = Field(1, gt=0, description="Multipliers a PE.")
     builds: list[PositiveInt] = [1, 4]
+    bits: int = Field(4, ge=2, le=8)
     seeds: int = Field(1, gt=0, description="Seeds of the placer; the clock quoted is their median.")
 
 
@@ -172,6 +173,9 @@ class FpgaConfig(Section):
     )
     builds: list[PositiveInt] = Field(
         [1, 4, 8], description="Windows of the builds that are synthesized: 1 is dense only, 8 runs any N:8 and below."
+    )
+    rival_bits: list[int] = Field(
+        [3], description="Bits of dense-only builds that are synthesized beside those of INT4."
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
     random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")

@@ -41,12 +41,12 @@ Row = dict[str, Any]
 def engine(of: int, lut: int, **more: object) -> Row:
     """A synthesized 8x4 GEMM engine of 32 multipliers."""
     return {
-        "engine": "gemm", "pattern": "dense", "of": of, "lanes": 1, "rows": 8, "cols": 4, "target": "xcup",
-        "stage": "synthesis", "lut": lut, "ff": lut // 2, "dsp": 0, **more,
+        "engine": "gemm", "pattern": "dense", "of": of, "bits": 4, "lanes": 1, "rows": 8, "cols": 4,
+        "target": "xcup", "stage": "synthesis", "lut": lut, "ff": lut // 2, "dsp": 0, **more,
     }  # fmt: skip
 
 
-FPGA = pd.DataFrame([engine(1, 2000), engine(4, 2500), engine(8, 3200)])
+FPGA = pd.DataFrame([engine(1, 2000), engine(1, 1600, bits=3), engine(4, 2500), engine(8, 3200)])
 
 
 def ideal(shape: GemmShape, pattern: Pattern, build: Build) -> int:
@@ -144,7 +144,7 @@ def test_the_copy_with_the_most_channels_sets_the_time() -> None:
 
 
 def test_copies_share_a_weight_stream_only_for_tokens_there_are_and_ram_there_is() -> None:
-    placed = Placed(Build("gemm", 1, 1, 8, 4, 2000, 1000, 0), 35, 225.0, 0.6)
+    placed = Placed(Build("gemm", 1, 4, 1, 8, 4, 2000, 1000, 0), 35, 225.0, 0.6)
     assert list(token_copies(placed, 1, 1e12, 11008)) == [1]
     assert list(token_copies(placed, 16, 1e12, 11008)) == [1, 2, 4]
     assert list(token_copies(placed, 512, 1e12, 11008)) == [1, 2, 4, 8, 16, 32]
@@ -180,6 +180,7 @@ def test_no_engine_and_no_clock_give_no_value() -> None:
         }
     rows = board_rows(FPGA[FPGA["of"] == 4], ideal, only("U280"), LLAMA)
     assert "reason" in row(rows, phase="decode", context=0, pattern="4:8")
+    assert "reason" in row(rows, phase="decode", context=0, pattern="dense", bits=3)
     assert row(rows, phase="decode", context=0, pattern="dense", bits=4)["of"] == 4
 
 

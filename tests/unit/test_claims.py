@@ -239,13 +239,14 @@ def test_the_routed_gain_is_cycles_times_median_clock_and_per_lut() -> None:
     def run(pattern: str, of: int, cycles: int) -> dict[str, object]:
         return {**fpga_rows(0)[0], "pattern": pattern, "of": of, "cycles": cycles}
 
-    def routed(of: int, mhz: float, lut: int, rows: int = 8) -> dict[str, object]:
+    def routed(of: int, mhz: float, lut: int, rows: int = 8, bits: int = 4) -> dict[str, object]:
         stage = {"engine": "device", "stage": "route", "lanes": 1, "rows": rows, "cols": 8, "pattern": "-"}
-        return {**stage, "of": of, "fmax_mhz": mhz, "lut": lut, **WHERE}
+        return {**stage, "bits": bits, "of": of, "fmax_mhz": mhz, "lut": lut, **WHERE}
 
     rtl = [run("1:1", 1, 800), run("2:4", 4, 400)]
     clocks = [routed(1, mhz, 1000) for mhz in (100, 160, 200)] + [routed(4, mhz, 1100) for mhz in (90, 120, 150)]
     small = [routed(1, 500, 10, rows=4), routed(4, 1, 900, rows=4)]
+    small.append(routed(1, 999, 1, bits=3))
     rows = rows_of({"fpga": [*rtl, *clocks, *small]}, "routed array")
     assert rows["ours_value"].iloc[0] == 2 * 120 / 160
     assert rows["ours"].iloc[0] == "1.50x faster, 1.36x per LUT (+10 % LUTs)"

@@ -230,7 +230,7 @@ def scaling_rows() -> pd.DataFrame:
 
 def fpga_table() -> pd.DataFrame:
     rows = []
-    base = {"lanes": 1, "rows": 8, "cols": 8, "m": 16, "n": 16, "k": 512, **WHERE}
+    base = {"bits": 4, "lanes": 1, "rows": 8, "cols": 8, "m": 16, "n": 16, "k": 512, **WHERE}
     for pattern, of, cycles in [("1:1", 1, 4210), ("2:4", 4, 2130), ("4:8", 8, 2140), ("1:4", 4, 1120)]:
         for seed in (0, 1):
             rows.append(
@@ -471,6 +471,15 @@ def test_fpga_compares_every_build_with_dense_of_its_own_target_and_array() -> N
     assert dict(luts["value"]) == {1: 9100, 4: 10010, 8: 11830}
     assert dict(luts["over_dense"].round(3)) == {1: 1.0, 4: 1.1, 8: 1.3}
     assert list(rows[rows["quantity"] == "lut xcup"]["value"]) == [4550, 5005, 5915]
+
+
+def test_a_dense_int3_build_stands_beside_the_int4_ones() -> None:
+    table = fpga_table()
+    dense = table[(table["stage"] == "synthesis") & (table["of"] == 1)]
+    rows = FIGURES["fpga"].data({"fpga": pd.concat([table, dense.assign(bits=3, lut=7280)], ignore_index=True)})
+    luts = rows[rows["quantity"] == "lut ecp5"]
+    assert list(luts["series"]) == ["dense", "dense INT3", "any N:4", "any N:8"]
+    assert list(luts["over_dense"].round(2)) == [1, 0.8, 1.1, 1.3]
 
 
 def test_a_pattern_run_on_two_builds_is_drawn_on_its_own() -> None:

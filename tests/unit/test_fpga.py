@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga.cycle_model import engine_cycles
-from nmforge.fpga.device import DeviceStalls, simulate_device
+from nmforge.fpga.device import DeviceStalls, build_device, simulate_device, simulate_jobs
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, read_activation_image, read_weight_image, weight_image
 from nmforge.fpga.simulate import Memory, Stalls, simulate
@@ -137,6 +139,28 @@ def test_the_device_loads_computes_and_sends_what_the_reference_says(builds: Pat
             assert (simulate_device(linear, xq, engine, builds, stalls, seed).acc == expected).all()
 
 
+@pytest.mark.parametrize("stalls", [DeviceStalls(), DeviceStalls(30, 30, 30)])
+def test_one_device_runs_pattern_after_pattern(builds: Path, stalls: DeviceStalls) -> None:
+    """Each job leaves nothing behind: sums and cycles are those of the job alone."""
+    engine = Engine(4, 4, 8, 2, 64, kind="device")
+    order = [("2:4", 5, 17, 192), ("1:4", 3, 8, 64), ("1:1", 1, 9, 128), ("1:2", 4, 8, 640), ("2:4", 5, 17, 192)]
+    problems = [problem(pattern, m, n, k, group=64) for pattern, m, n, k in order]
+    jobs = [(kept_weights(linear, engine), xq) for linear, xq in problems]
+    found = simulate_jobs(jobs, engine, build_device(engine, builds), stalls)
+    for (linear, xq), result in zip(problems, found, strict=True):
+        assert (result.acc == accumulate(linear, xq)).all()
+        alone = simulate_device(linear, xq, engine, builds, stalls)
+        assert (result.cycles, result.counted) == (alone.cycles, alone.counted)
+
+
+def test_the_cycles_register_counts_from_the_first_word_to_the_last_sum(builds: Path) -> None:
+    engine = Engine(4, 4, 8, 2, 64, kind="device")
+    for m, n, k in [(1, 1, 64), (5, 17, 192)]:
+        found = simulate_device(*problem("2:4", m, n, k, group=64), engine, builds)
+        assert found.counted is not None
+        assert 0 <= found.cycles - found.counted <= 8
+
+
 def test_the_device_reuses_what_it_has_loaded(builds: Path) -> None:
     """Once a row tile takes longer to multiply than to load, loading costs nothing but the first tile."""
     engine = Engine(4, 4, 8, 2, 64, kind="device", depth=2048)
@@ -207,3 +231,25 @@ def test_the_widest_engine_is_the_last_one_that_keeps_the_no_stall_rule() -> Non
         Engine(16, 4, 4, 3, 64).keep(Pattern(1, 16))
     with pytest.raises(NmforgeError, match="cols = 1 breaks the no-stall rule"):
         Engine.widest(Pattern(1, 16), 4, 4, 4, 16)
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ({"cols": 33}, "cols = 33 breaks the no-stall rule .* for every pattern: .* use at most 32 columns"),
+        ({"cols": 17, "lanes": 2}, "use at most 16 columns or a larger group"),
+        ({"group": 512}, "group 512 is not one an engine is built for; cut it to 1..256"),
+        ({"kind": "device", "depth": 65536}, "banks of 65536 rows are too deep; the registers count 32768"),
+    ],
+)
+def test_what_no_engine_is_built_for(engine: dict[str, Any], message: str) -> None:
+    with pytest.raises(NmforgeError, match=message):
+        Engine(**{"of": 4, "bits": 4, "rows": 8, "cols": 2, "group": 64} | engine)
+
+
+def test_a_token_longer_than_the_bank_of_the_gemv_engine(builds: Path) -> None:
+    linear, xq = problem("1:1", 1, 2, 8192, group=64)
+    engine = Engine(1, 4, 2, 1, 64, kind="gemv")
+    with pytest.raises(NmforgeError, match="holds 4096 windows of a token, not 8192; build one with 2 lanes"):
+        simulate(linear, xq, engine, builds)
+    assert (simulate(linear, xq, replace(engine, lanes=2), builds).acc == accumulate(linear, xq)).all()

@@ -9,42 +9,53 @@ import numpy as np
 import pytest
 
 from nmforge.errors import NmforgeError
+from nmforge.fpga.device import DeviceStalls, build_device, simulate_jobs
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, weight_image
 from nmforge.fpga.simulate import Job, Stalls, build_simulator, run_simulator
 from nmforge.linear import random_linear
 from nmforge.spec import Pattern
 
-ENGINE = Engine(4, 4, 2, 2, 32)
-WINDOWS = 16  # K = 64
+ENGINES = {
+    "gemm": Engine(4, 4, 2, 2, 32),
+    "gemv": Engine(4, 4, 2, 1, 32, kind="gemv"),
+    "device": Engine(4, 4, 8, 2, 64, kind="device"),
+}
+WINDOWS = 32  # K = 128
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_simulator(ENGINE, tmp_path_factory.mktemp("loader"))
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("loader")
 
 
-def run_with_offsets(program: Path, window: int, pair: tuple[int, int], stall_percent: int) -> None:
-    """Two channels, two tokens; channel 1 carries `pair` as the offsets of `window`."""
+def run_with_offsets(engine: Engine, builds: Path, window: int, pair: tuple[int, int], stall_percent: int) -> None:
+    """Two tokens, channels of one tile; channel 1 carries `pair` as the offsets of `window`."""
     rng = np.random.default_rng(3)
-    kept = kept_weights(random_linear(rng, 2, 4 * WINDOWS, Pattern(2, 4), 4, 32), ENGINE)
+    linear = random_linear(rng, engine.channels, 4 * WINDOWS, Pattern(2, 4), 4, engine.group)
+    kept = kept_weights(linear, engine)
     offsets = kept.offsets.copy()
     offsets[1, window] = pair
-    image = weight_image(replace(kept, offsets=offsets), ENGINE)
+    kept = replace(kept, offsets=offsets)
     xq = rng.integers(-127, 128, (2, 4 * WINDOWS), dtype=np.int8)
-    header = Job.of(ENGINE, kept, 2).header(Stalls(*[stall_percent] * 5), seed=1)
-    run_simulator(program, header + image.tobytes() + activation_image(xq, ENGINE).tobytes())
+    if engine.kind == "device":
+        simulate_jobs([(kept, xq)], engine, build_device(engine, builds), DeviceStalls(*[stall_percent] * 3), 1)
+        return
+    header = Job.of(engine, kept, 2).header(Stalls(*[stall_percent] * 5), seed=1)
+    images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
+    run_simulator(build_simulator(engine, builds), header + images)
 
 
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("stall_percent", [0, 40])
 @pytest.mark.parametrize("window", [0, 7, WINDOWS - 1])
 @pytest.mark.parametrize("first", range(4))
 @pytest.mark.parametrize("second", range(4))
 def test_exactly_the_ascending_pairs_pass(
-    program: Path, first: int, second: int, window: int, stall_percent: int
+    builds: Path, kind: str, first: int, second: int, window: int, stall_percent: int
 ) -> None:
     if first < second:
-        run_with_offsets(program, window, (first, second), stall_percent)
+        run_with_offsets(ENGINES[kind], builds, window, (first, second), stall_percent)
     else:
         with pytest.raises(NmforgeError, match=r"rejected the weight stream before step \d+: .* do not ascend"):
-            run_with_offsets(program, window, (first, second), stall_percent)
+            run_with_offsets(ENGINES[kind], builds, window, (first, second), stall_percent)

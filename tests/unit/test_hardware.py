@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -216,7 +217,17 @@ def test_bitstream_is_packed_from_what_place_left(
 
 def fpga_table() -> pd.DataFrame:
     """Four patterns on a 4x4 array; builds synthesized, two of them routed with three seeds; a GEMV build."""
-    base = {"rows": 4, "cols": 4, "lanes": 1, "m": 8, "n": 64, "k": 1536, "host": "bench-1", "date": "2026-01-02T03"}
+    base = {
+        "bits": 4,
+        "rows": 4,
+        "cols": 4,
+        "lanes": 1,
+        "m": 8,
+        "n": 64,
+        "k": 1536,
+        "host": "bench-1",
+        "date": "2026-01-02T03",
+    }
     rows: list[dict[str, object]] = [
         base | {"stage": "rtl", "engine": "gemm", "target": "verilator", "seed": 0, "pattern": p, "of": of, "cycles": c,
                 "efficiency": e}
@@ -229,6 +240,8 @@ def fpga_table() -> pd.DataFrame:
     ]:  # fmt: skip
         cost = {"stage": "synthesis", "engine": engine, "of": of, "target": target, "lut": lut, "ff": ff, "seed": 0}
         rows.append(base | cost | {"pattern": "x"})
+    int3 = {"stage": "synthesis", "engine": "gemm", "of": 1, "bits": 3, "target": "ecp5", "lut": 1700, "ff": 1300}
+    rows.append(base | int3 | {"pattern": "x"})
     for of, clocks in [(1, (160.0, 150.0, 155.0)), (4, (150.0, 124.0, 140.0))]:
         for seed, clock in enumerate(clocks):
             routed = {"stage": "route", "engine": "device", "of": of, "target": "ecp5", "seed": seed, "pattern": "x"}
@@ -239,14 +252,16 @@ def fpga_table() -> pd.DataFrame:
 def test_report_joins_cycles_costs_and_clock_of_a_build() -> None:
     rows = report_rows(fpga_table()).set_index(["engine", "pattern"])
     assert list(rows.index) == [
-        ("gemm", "dense"), ("gemm", "2:4"), ("gemm", "1:4"), ("gemm", "4:8"), ("gemv", "N:4"),
+        ("gemm", "dense"), ("gemm", "2:4"), ("gemm", "1:4"), ("gemm", "4:8"), ("gemm", "dense INT3"),
+        ("gemv", "N:4"),
     ]  # fmt: skip
     costs = ["ecp5_lut", "ecp5_ff", "xcup_lut", "xcup_ff", "comb", "routed_ff", "fmax_mhz", "seeds"]
     assert list(rows.loc[("gemm", "2:4"), costs]) == [2200, 1600, 1400, 1601, 5004, 3004, 140, 3]
     assert rows.loc[("gemm", "2:4"), "cycle_gain"] == 2
     assert rows.loc[("gemm", "2:4"), "wall_clock_gain"] == 2 * 140 / 155
     assert rows.loc[("gemm", "1:4"), "wall_clock_gain"] == 4 * 140 / 155
-    assert list(rows.loc["gemm"]["cycle_gain"].round(3)) == [1, 2, 4, 2]
+    assert np.allclose(rows.loc["gemm"]["cycle_gain"], [1, 2, 4, 2, math.nan], rtol=1e-3, equal_nan=True)
+    assert rows.loc[("gemm", "dense INT3"), "ecp5_lut"] == 1700
     assert rows.loc[("gemm", "4:8"), ["ecp5_lut", "fmax_mhz", "wall_clock_gain"]].isna().all()
     assert rows.loc[("gemv", "N:4"), "ecp5_lut"] == 2300
     assert rows.loc[("gemv", "N:4"), ["cycles", "fmax_mhz", "cycle_gain"]].isna().all()

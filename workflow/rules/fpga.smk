@@ -16,6 +16,9 @@ RANDOM_LAYERS = {  # and the options that `nmforge hardware random` takes for ea
     for layer in SETTINGS.fpga.random_layers
     for pattern in layer.patterns
 }
+BUILDS = [f"{of}-int4" for of in SETTINGS.fpga.builds] + [
+    f"1-int{bits}" for bits in SETTINGS.fpga.rival_bits
+]
 PROOFS = {  # and the options that `nmforge hardware prove` takes for each
     f"{proof.engine}-{pattern.replace(':', 'of')}-{proof.of or 'own'}-int{proof.bits}x{proof.lanes}": (
         f"--engine {proof.engine} --pattern {pattern} --bits {proof.bits} --lanes {proof.lanes}"
@@ -26,7 +29,7 @@ PROOFS = {  # and the options that `nmforge hardware prove` takes for each
 }
 ENGINES = [pattern.replace(":", "of") for pattern in SETTINGS.fpga.patterns]
 ROUTES = [
-    f"{build}-{route.rows}x{route.cols}x{route.lanes}-seed{seed}"
+    f"{build}-int{route.bits}-{route.rows}x{route.cols}x{route.lanes}-seed{seed}"
     for route in SETTINGS.fpga.routes
     for build in route.builds
     for seed in range(1, route.seeds + 1)
@@ -82,12 +85,13 @@ rule synthesize:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/synthesis-{kind}-{of}-{target}.json",
+        "results/points/fpga/synthesis-{kind}-{of}-int{bits}-{target}.json",
     log:
-        "logs/fpga/synthesis-{kind}-{of}-{target}.log",
+        "logs/fpga/synthesis-{kind}-{of}-int{bits}-{target}.log",
     wildcard_constraints:
         kind="gemm|gemv",
         of=r"\d+",
+        bits=r"\d",
     conda:
         "../../envs/fpga.yaml"
     threads: 1
@@ -98,19 +102,20 @@ rule synthesize:
         fpga=section("fpga"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware synthesize --engine {wildcards.kind} --of {wildcards.of} --target {wildcards.target}"
-        " --build build/fpga --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {params.config} hardware synthesize --engine {wildcards.kind} --of {wildcards.of} --bits {wildcards.bits}"
+        " --target {wildcards.target} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
 rule place:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/route-{of}-{rows}x{cols}x{lanes}-seed{seed}.json",
+        "results/points/fpga/route-{of}-int{bits}-{rows}x{cols}x{lanes}-seed{seed}.json",
     log:
-        "logs/fpga/route-{of}-{rows}x{cols}x{lanes}-seed{seed}.log",
+        "logs/fpga/route-{of}-int{bits}-{rows}x{cols}x{lanes}-seed{seed}.log",
     wildcard_constraints:
         of=r"\d+",
+        bits=r"\d",
         rows=r"\d+",
         cols=r"\d+",
         lanes=r"\d+",
@@ -124,8 +129,8 @@ rule place:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware place --of {wildcards.of} --rows {wildcards.rows} --cols {wildcards.cols}"
-        " --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {params.config} hardware place --of {wildcards.of} --bits {wildcards.bits}"
+        " --rows {wildcards.rows} --cols {wildcards.cols} --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
 rule prove:
@@ -178,9 +183,9 @@ rule fpga_table:
     input:
         expand("results/points/fpga/rtl-{engine}.json", engine=ENGINES),
         expand(
-            "results/points/fpga/synthesis-{kind}-{of}-{target}.json",
+            "results/points/fpga/synthesis-{kind}-{build}-{target}.json",
             kind=["gemm", "gemv"],
-            of=SETTINGS.fpga.builds,
+            build=BUILDS,
             target=SETTINGS.fpga.targets,
         ),
         expand("results/points/fpga/route-{route}.json", route=ROUTES),

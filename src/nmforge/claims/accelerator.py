@@ -123,7 +123,7 @@ def _routed(fpga: pd.DataFrame, pattern: str) -> tuple[float, float, pd.DataFram
     rtl = at(fpga, stage="rtl")
     named = rtl["pattern"].map(pattern_name)
     sparse, dense = rtl[named == pattern], rtl[(named == "dense") & (rtl["of"] == 1)]
-    routed = at(fpga, stage="route", lanes=1)
+    routed = at(fpga, stage="route", lanes=1, bits=4)
     if sparse.empty or dense.empty or routed.empty:
         return None
     window = int(sparse["of"].min())

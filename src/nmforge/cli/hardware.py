@@ -85,7 +85,7 @@ def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
 
     pattern = Pattern.parse(arguments.pattern)
     of, lanes = arguments.of or pattern.of, arguments.lanes
-    engine = Engine(of, 4, arguments.rows, arguments.cols, arguments.group, lanes, arguments.engine)
+    engine = Engine(of, arguments.bits, arguments.rows, arguments.cols, arguments.group, lanes, arguments.engine)
     return engine, pattern, GemmShape(arguments.m, arguments.n, arguments.k)
 
 
@@ -95,7 +95,14 @@ def synthesize(arguments: Arguments) -> None:
 
     fpga = read_config(arguments).fpga
     synthesize_point(
-        arguments.engine, arguments.of, fpga.rows, fpga.cols, arguments.target, arguments.build, arguments.out
+        arguments.engine,
+        arguments.of,
+        arguments.bits,
+        fpga.rows,
+        fpga.cols,
+        arguments.target,
+        arguments.build,
+        arguments.out,
     )
 
 
@@ -105,7 +112,14 @@ def place(arguments: Arguments) -> None:
 
     read_config(arguments)
     place_point(
-        arguments.of, arguments.rows, arguments.cols, arguments.lanes, arguments.seed, arguments.build, arguments.out
+        arguments.of,
+        arguments.bits,
+        arguments.rows,
+        arguments.cols,
+        arguments.lanes,
+        arguments.seed,
+        arguments.build,
+        arguments.out,
     )
 
 
@@ -115,7 +129,14 @@ def bitstream(arguments: Arguments) -> None:
 
     read_config(arguments)
     placed, size = pack_bitstream(
-        arguments.of, arguments.rows, arguments.cols, arguments.lanes, arguments.seed, arguments.build, arguments.out
+        arguments.of,
+        arguments.bits,
+        arguments.rows,
+        arguments.cols,
+        arguments.lanes,
+        arguments.seed,
+        arguments.build,
+        arguments.out,
     )
     print(f"{arguments.out}: {size:,} bytes for a {placed.device}, {placed.fmax_mhz:.1f} MHz after routing")
 
@@ -186,17 +207,18 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
     one.add_argument("--activity", action="store_true", help="also count the toggles of every signal, not with device")
     one.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
-    add_sizes(one, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
+    add_sizes(one, bits=4, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
     add_paths(one, **BUILD, **OUT)
     one = add(synthesize)
     one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
     one.add_argument("--of", type=int, required=True, help=WINDOWS)
     one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
+    add_sizes(one, bits=4)
     add_paths(one, **BUILD, **OUT)
     for verb, out in ((place, "file to write"), (bitstream, "bitstream to write")):
         one = add(verb)
         one.add_argument("--of", type=int, required=True, help=WINDOWS)
-        add_sizes(one, rows=4, cols=4, lanes=1, seed=1)
+        add_sizes(one, bits=4, rows=4, cols=4, lanes=1, seed=1)
         add_paths(one, **BUILD, out=(None, out))
     one = add(netlist)
     add_artifact(one)

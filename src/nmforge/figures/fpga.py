@@ -86,17 +86,19 @@ def _builds(rows: pd.DataFrame, column: str, quantity: str) -> pd.DataFrame:
     if rows.empty:
         return rows
     rows = rows.assign(multipliers=rows.apply(multipliers, axis=1))
-    grouped = rows.groupby("of")[column]
-    out = rows.drop_duplicates("of").set_index("of")
+    build = ["of", "bits"]
+    grouped = rows.groupby(build)[column]
+    out = rows.drop_duplicates(build).set_index(build)
     out = out.assign(value=grouped.median(), low=grouped.min(), high=grouped.max(), quantity=quantity).reset_index()
-    out = out.assign(series=[build_series(of) for of in out["of"]], order=out["of"]).sort_values("order")
-    dense = out.loc[out["of"] == 1, "value"]
+    names = [build_series(of, bits) for of, bits in zip(out["of"], out["bits"], strict=True)]
+    out = out.assign(series=names, order=out["of"] - out["bits"] / 100).sort_values("order")
+    dense = out.loc[(out["of"] == 1) & (out["bits"] == 4), "value"]
     return out.assign(over_dense=out["value"] / (dense.iloc[0] if len(dense) else float("nan")))
 
 
-def build_series(of: float) -> str:
-    """`dense`, or `any N:4`: what a build with windows of `of` runs."""
-    return "dense" if of == 1 else f"any N:{of:.0f}"
+def build_series(of: float, bits: float) -> str:
+    """`dense`, `dense INT3` or `any N:4`: what a build with windows of `of` runs, INT4 where nothing is said."""
+    return ("dense" if of == 1 else f"any N:{of:.0f}") + ("" if bits == 4 else f" INT{bits:.0f}")
 
 
 def plot(rows: pd.DataFrame) -> Figure:

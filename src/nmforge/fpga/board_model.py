@@ -35,8 +35,8 @@ COLUMNS = [
     "reason", "name", "source", "engine", "of", "lanes", "rows", "cols", "arrays", "multipliers", "clock_mhz",
     "clock_source", "memory", "bandwidth_gb_s", "efficiency", "share", "note", "stage", "scope",
 ]  # fmt: skip
-FPGA_COLUMNS = ["engine", "of", "lanes", "rows", "cols", "target", "stage", "lut", "ff", "dsp", "fmax_mhz"]
-BUILD_KEYS = ["engine", "of", "lanes", "rows", "cols"]
+FPGA_COLUMNS = ["engine", "of", "bits", "lanes", "rows", "cols", "target", "stage", "lut", "ff", "dsp", "fmax_mhz"]
+BUILD_KEYS = ["engine", "of", "bits", "lanes", "rows", "cols"]
 
 Phase = Literal["decode", "prefill"]
 Row = dict[str, object]
@@ -116,6 +116,7 @@ class Build:
 
     engine: Kind
     of: int
+    bits: int
     lanes: int
     rows: int
     cols: int
@@ -133,9 +134,10 @@ class Build:
         """Tokens that share one weight stream."""
         return 1 if self.engine == "gemv" else self.cols
 
-    def runs(self, pattern: Pattern) -> bool:
-        """Dense runs on every engine; a sparse pattern on the one whose window it has, as its offsets are stored."""
-        return pattern.is_dense or pattern.of == self.of
+    def runs(self, layout: Format) -> bool:
+        """Codes have the engine's bits. Dense runs on every such engine; a sparse pattern on the one whose window it
+        has, as its offsets are stored."""
+        return layout.bits == self.bits and (layout.pattern.is_dense or layout.pattern.of == self.of)
 
     def copies(self, board: Board, share: float) -> int:
         """Copies that fit in `share` of the board's LUTs, flip-flops and DSP blocks."""
@@ -152,10 +154,7 @@ def synthesized(fpga: pd.DataFrame, target: str) -> list[Build]:
     rows = fpga.reindex(columns=FPGA_COLUMNS)
     rows = rows[(rows["stage"] == "synthesis") & (rows["target"] == target)].dropna(subset=[*BUILD_KEYS, "lut", "ff"])
     made = rows.fillna({"dsp": 0}).drop_duplicates(BUILD_KEYS).to_dict("records")
-    return [
-        Build(row["engine"], *(int(row[key]) for key in ("of", "lanes", "rows", "cols", "lut", "ff", "dsp")))
-        for row in made
-    ]
+    return [Build(row["engine"], *(int(row[key]) for key in (*BUILD_KEYS[1:], "lut", "ff", "dsp"))) for row in made]
 
 
 @dataclass(frozen=True)
@@ -169,14 +168,20 @@ class Placed:
 
 
 def clock_of(build: Build, board: Board, fpga: pd.DataFrame) -> float:
-    """Clock in MHz: the board's, or the median one of the routed device with this array; NaN where neither is known."""
+    """Clock in MHz: the board's, or the median one of the routed device with this array; NaN where neither is known.
+
+    A build whose bits were not routed takes the clock of the INT4 one, which has the longer adders.
+    """
     if board.clock_mhz is not None:
         return board.clock_mhz.value
     rows = fpga.reindex(columns=FPGA_COLUMNS)
     rows = rows[(rows["stage"] == "route") & (rows["target"] == board.target)]
     rows = rows[rows["engine"] == "device"]
     for key in BUILD_KEYS[1:]:
-        rows = rows[rows[key] == getattr(build, key)]
+        if key != "bits":
+            rows = rows[rows[key] == getattr(build, key)]
+    same = rows[rows["bits"] == build.bits]
+    rows = rows[rows["bits"] == 4] if same.empty else same
     return float(rows["fmax_mhz"].median())
 
 
@@ -271,7 +276,7 @@ def fastest_run(
     runs: list[Run] = []
     longest = max(k for _, k in workload.shapes)
     for placed in candidates:
-        if not placed.build.runs(layout.pattern):
+        if not placed.build.runs(layout):
             continue
         for along in token_copies(placed, case.m, board.ram_bits.value, longest):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine
-from nmforge.fpga.generate import activation_image, kept_weights, tiles, weight_image
-from nmforge.fpga.simulate import SimulationResult, build_key, compile_simulator, run_simulator
+from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
+from nmforge.fpga.simulate import OUTCOME, SimulationResult, build_key, check_outcome, compile_simulator, run_program
 from nmforge.fpga.toolchain import DEVICE_HARNESS, rtl_sources
 from nmforge.linear import CompressedLinear, Int8
 
@@ -26,6 +27,7 @@ class DeviceStalls(NamedTuple):
 
 
 CALM = DeviceStalls()
+RESET_CYCLES = 8  # and one a row: how long CONTROL holds the engine in reset (nmforge_registers)
 
 
 def build_device(engine: Engine, build_dir: Path) -> Path:
@@ -46,26 +48,67 @@ def simulate_device(
     `program` names a simulator of the same device that was built from something else than its sources: a netlist.
     Raises NmforgeError where the layer is deeper than the banks, or the tokens are more than they hold.
     """
-    kept = kept_weights(linear, engine)
-    m, n = xq.shape[0], linear.n
-    row_tiles, column_tiles = tiles(n, engine.rows), tiles(m, engine.cols)
-    steps = linear.k // (engine.of * engine.lanes) * kept.keep
-    windows = linear.k // (engine.of * engine.lanes) * column_tiles
-    if max(steps, windows) > engine.depth:
-        raise NmforgeError(
-            f"banks of {engine.depth} rows do not hold {steps} steps and {windows} windows; build a device with depth "
-            f"{1 << (max(steps, windows) - 1).bit_length()} or send fewer tokens at a time"
-        )
+    program = program or build_device(engine, build_dir)
+    return simulate_jobs([(kept_weights(linear, engine), xq)], engine, program, stalls, seed)[0]
+
+
+def simulate_jobs(
+    jobs: Sequence[tuple[Kept, Int8]], engine: Engine, program: Path, stalls: DeviceStalls = CALM, seed: int = 0
+) -> list[SimulationResult]:
+    """Run layers of any patterns the build takes, each with its int8[M, K], one after the other in one simulation.
+
+    Between two jobs the device is reset by its CONTROL register, as long as the register map asks for, and set up anew.
+    """
+    shapes = [_Shape.of(kept, xq, engine) for kept, xq in jobs]
+    stimuli = [_stimulus(*job, shape, engine, stalls, seed) for job, shape in zip(jobs, shapes, strict=True)]
+    data, offset, found = run_program(program, b"".join(stimuli)), 0, []
+    for (kept, xq), shape in zip(jobs, shapes, strict=True):
+        cycles, counted = check_outcome(data, offset)
+        count = shape.tiles * engine.multipliers // engine.lanes
+        sums = np.frombuffer(data, "<i4", count, offset + OUTCOME.size).astype(np.int32)
+        acc = _outputs(sums, engine, shape.row_tiles, shape.column_tiles)[: len(xq), : kept.n]
+        image = weight_image(kept, engine).nbytes
+        found.append(SimulationResult(acc, cycles, shape.tiles * shape.steps, image, counted))
+        offset += OUTCOME.size + sums.nbytes
+    return found
+
+
+class _Shape(NamedTuple):
+    """A job in tiles: rows of the array, columns of it, steps of a tile, windows of all column tiles."""
+
+    row_tiles: int
+    column_tiles: int
+    steps: int
+    windows: int
+
+    @classmethod
+    def of(cls, kept: Kept, xq: Int8, engine: Engine) -> _Shape:
+        """Of a layer and its activations; NmforgeError where the banks do not hold them."""
+        column_tiles, deep = tiles(xq.shape[0], engine.cols), xq.shape[1] // (engine.of * engine.lanes)
+        shape = cls(tiles(kept.n, engine.rows), column_tiles, deep * kept.keep, deep * column_tiles)
+        if max(shape.steps, shape.windows) > engine.depth:
+            raise NmforgeError(
+                f"banks of {engine.depth} rows do not hold {shape.steps} steps and {shape.windows} windows; build a "
+                f"device with depth {1 << (max(shape.steps, shape.windows) - 1).bit_length()} or send fewer tokens at "
+                "a time"
+            )
+        return shape
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of sums."""
+        return self.row_tiles * self.column_tiles
+
+
+def _stimulus(kept: Kept, xq: Int8, shape: _Shape, engine: Engine, stalls: DeviceStalls, seed: int) -> bytes:
+    """One job as the testbench reads it: header, weight image, activation image."""
     images = weight_image(kept, engine).tobytes(), activation_image(xq, engine).tobytes()
     header = struct.pack(
-        "<13I", kept.keep, linear.k // engine.group, column_tiles, row_tiles, windows, engine.word_bits // 8,
-        engine.act_bits // 8, len(images[0]), len(images[1]), seed, *stalls,
+        "<14I", kept.keep, xq.shape[1] // engine.group, shape.column_tiles, shape.row_tiles, shape.windows,
+        engine.word_bits // 8, engine.act_bits // 8, len(images[0]), len(images[1]), seed, *stalls,
+        engine.rows + RESET_CYCLES,
     )  # fmt: skip
-    run = run_simulator(program or build_device(engine, build_dir), header + b"".join(images))
-    return SimulationResult(
-        _outputs(run.sums, engine, row_tiles, column_tiles)[:m, :n], run.cycles, row_tiles * column_tiles * steps,
-        len(images[0]),
-    )  # fmt: skip
+    return header + b"".join(images)
 
 
 def _outputs(sums: NDArray[np.int32], engine: Engine, row_tiles: int, column_tiles: int) -> NDArray[np.int32]:

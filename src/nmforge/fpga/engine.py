@@ -13,6 +13,9 @@ Kind = Literal["gemm", "gemv", "device"]
 TOPS: dict[Kind, str] = {"gemm": "nmforge_gemm", "gemv": "nmforge_gemv", "device": "nmforge_engine"}
 PREFERRED_GROUP = 64
 LARGEST_GROUP = 128
+LARGEST_GROUP_BUILT = 256  # what the row edge leaves out of a sum is counted in as many bits
+LARGEST_DEPTH = 1 << 15  # rows of a device's banks; its registers have 16 bits
+GEMV_DEPTH = 4096  # windows of a token in the GEMV engine's bank
 BLOCK_INPUTS = 512  # inputs (dense K) in one block of the weight image
 
 
@@ -47,11 +50,23 @@ class Engine:
             raise NmforgeError(f"the engine takes weight codes of 2 to 8 bits, not {self.bits}; choose bits in 2..8")
         if min(self.rows, self.cols, self.lanes) < 1:
             raise NmforgeError(f"an array of {self.rows}x{self.cols}x{self.lanes} is empty; sizes start at 1")
+        if not 1 <= self.group <= LARGEST_GROUP_BUILT:
+            raise NmforgeError(
+                f"group {self.group} is not one an engine is built for; cut it to 1..{LARGEST_GROUP_BUILT} inputs"
+            )
         if self.group % (self.of * self.lanes):
             raise NmforgeError(
                 f"group_size {self.group} does not hold whole windows of {self.of} for {self.lanes} lane(s); "
                 f"use a multiple of {self.of * self.lanes}"
             )
+        if 2 * self.cols * self.lanes > self.group:
+            raise NmforgeError(
+                f"cols = {self.cols} breaks the no-stall rule 2 * cols <= steps of a group for every pattern: a dense "
+                f"group of {self.group} has {self.group // self.lanes}; use at most {self.group // self.lanes // 2} "
+                "columns or a larger group"
+            )
+        if self.depth > LARGEST_DEPTH:
+            raise NmforgeError(f"banks of {self.depth} rows are too deep; the registers count {LARGEST_DEPTH}")
         if self.kind == "device" and self.word_bits < 8:
             raise NmforgeError(
                 f"{self.rows} rows of {self.bits}-bit codes and {self.index_bits}-bit offsets do not fill whole bytes; "
@@ -149,8 +164,10 @@ class Engine:
             "OF": self.of, "BITS": self.bits, "LANES": self.lanes, "ROWS": self.rows, "COLS": self.cols,
             "GROUP": self.group,
         }  # fmt: skip
-        if self.kind != "device":
+        if self.kind == "gemm":
             return array
+        if self.kind == "gemv":
+            return array | {"DEPTH": GEMV_DEPTH}
         banks = {"STEPS": self.depth, "GROUPS": self.groups_deep, "WINDOWS": self.depth}
         return array | {"WORD": self.word_bits, "ACT": self.act_bits} | banks
 

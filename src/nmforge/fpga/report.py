@@ -23,9 +23,10 @@ GROUPS = {"": 6, "synthesis": 4, "place and route": 4, "over dense": 2}  # colum
 NOTES = (
     "cycles: RTL simulation of one tile; synthesis: Yosys, of the engine alone; place and route: nextpnr on an\n"
     "ECP5-85k, of the device around the gemm array, median of its seeds; speed-up: over the dense build of the same\n"
-    "array, by cycles alone and by cycles x Fmax. A dash: not measured."
+    "array, by cycles alone and by cycles x Fmax. Codes are INT4 where nothing else is said. A dash: not measured."
 )
-Costs = dict[tuple[str, str, int], dict[str, Any]]  # of a build by engine, array and windows
+Build = tuple[str, str, int, int]  # engine, array, windows, bits
+Costs = dict[Build, dict[str, Any]]
 
 
 def report_rows(fpga: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +40,7 @@ def report_rows(fpga: pd.DataFrame) -> pd.DataFrame:
     builds = _builds(fpga)
     rtl = fpga[fpga["stage"] == "rtl"]
     rows = [_simulated(row, builds) for row in _medians(rtl)]
-    used = {(row["engine"], row["array"], row["windows"]) for row in rows}
+    used = {(row["engine"], row["array"], row["windows"], 4) for row in rows}
     rest = [row for key, row in builds.items() if key not in used]
     order = list(HEADINGS)
     return pd.DataFrame([*rows, *rest]).reindex(columns=order)
@@ -76,14 +77,14 @@ def _array(row: Any) -> str:
 
 
 def _builds(fpga: pd.DataFrame) -> Costs:
-    """Costs of every build by engine, array and windows; what is routed as a device counts for the gemm engine."""
+    """Costs of every build; what is routed as a device counts for the gemm engine."""
     found: Costs = {}
     for stage, names in (("synthesis", ("lut", "ff")), ("route", ("lut", "ff", "fmax_mhz"))):
         rows = fpga[fpga["stage"] == stage]
-        for (engine, *_, target), same in rows.groupby(["engine", *ARRAY, "of", "target"]):
+        for (engine, *_, target), same in rows.groupby(["engine", *ARRAY, "of", "bits", "target"]):
             kind, first = "gemm" if engine == "device" else str(engine), same.iloc[0]
-            array, of = _array(first), int(first["of"])
-            line = found.setdefault((kind, array, of), _blank(kind, array, of))
+            build = kind, _array(first), int(first["of"]), int(first["bits"])
+            line = found.setdefault(build, _blank(*build))
             middle = same[list(names)].median()
             if stage == "synthesis":
                 line |= {f"{target}_lut": middle["lut"], f"{target}_ff": middle["ff"]}
@@ -93,14 +94,15 @@ def _builds(fpga: pd.DataFrame) -> Costs:
     return found
 
 
-def _blank(engine: str, array: str, of: int) -> dict[str, Any]:
-    return {"engine": engine, "array": array, "windows": of, "pattern": "dense" if of == 1 else f"N:{of}"}
+def _blank(engine: str, array: str, of: int, bits: int) -> dict[str, Any]:
+    pattern = ("dense" if of == 1 else f"N:{of}") + ("" if bits == 4 else f" INT{bits}")
+    return {"engine": engine, "array": array, "windows": of, "pattern": pattern}
 
 
 def _simulated(row: Mapping[Any, Any], builds: Costs) -> dict[str, Any]:
     """The line of one simulated pattern: its cycles, its build's costs and its gains."""
     engine, array, of = row["engine"], _array(row), int(row["of"])
-    costs, dense = builds.get((engine, array, of), {}), builds.get((engine, array, 1), {})
+    costs, dense = builds.get((engine, array, of, 4), {}), builds.get((engine, array, 1, 4), {})
     gain = row["dense_cycles"] / row["cycles"]
     pattern = "dense" if Pattern.parse(str(row["pattern"])).is_dense else row["pattern"]
     return costs | {

@@ -56,16 +56,18 @@ def simulate_point(
     write_point(out, "fpga", [row])
 
 
-def synthesize_point(kind: Kind, of: int, rows: int, cols: int, target: str, build_dir: Path, out: Path) -> None:
-    """Count the resources of one INT4 engine; no clock is claimed."""
-    engine = Engine(of, 4, rows, cols, GROUP, kind=kind)
+def synthesize_point(
+    kind: Kind, of: int, bits: int, rows: int, cols: int, target: str, build_dir: Path, out: Path
+) -> None:
+    """Count the resources of one engine; no clock is claimed."""
+    engine = Engine(of, bits, rows, cols, GROUP, kind=kind)
     counts = synthesize(engine, target, build_dir)
     write_point(out, "fpga", [engine_columns(engine, build_name(of), target, "synthesis", SEED) | counts])
 
 
-def place_point(of: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path) -> None:
-    """Place and route one INT4 engine with its banks and registers on an ECP5-85k; the clock is the post-route one."""
-    engine = Engine(of, 4, rows, cols, GROUP, lanes, "device")
+def place_point(of: int, bits: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path) -> None:
+    """Place and route one engine with its banks and registers on an ECP5-85k; the clock is the post-route one."""
+    engine = Engine(of, bits, rows, cols, GROUP, lanes, "device")
     placed = _place(engine, seed, build_dir)
     counts: dict[str, Any] = {
         "lut": placed.comb, "ff": placed.ff, "ram": placed.ram, "dsp": placed.dsp, "fmax_mhz": placed.fmax_mhz,
@@ -75,13 +77,13 @@ def place_point(of: int, rows: int, cols: int, lanes: int, seed: int, build_dir:
 
 
 def pack_bitstream(
-    of: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path
+    of: int, bits: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path
 ) -> tuple[Placed, int]:
     """Write the bitstream of the device that `place_point` places, and place it if that was not done yet.
 
     Returns the placed design and the bytes of the bitstream.
     """
-    placed = _place(Engine(of, 4, rows, cols, GROUP, lanes, "device"), seed, build_dir)
+    placed = _place(Engine(of, bits, rows, cols, GROUP, lanes, "device"), seed, build_dir)
     return placed, bitstream(placed, out)
 
 
@@ -97,7 +99,9 @@ def check_netlist(
     Writes a row of the coherence table, backend `ecp5-route`. Raises NmforgeError where a sum differs.
     """
     linear = load_linear(artifact, layer)
-    engine = Engine(linear.pattern.of, 4, rows, cols, engine_group(linear.group_size, linear.pattern), kind="device")
+    engine = Engine(
+        linear.pattern.of, linear.bits, rows, cols, engine_group(linear.group_size, linear.pattern), kind="device"
+    )
     placed = _place(engine, seed, build_dir)
     verilog = write_netlist("route", placed.routed, engine.top, build_dir / f"{placed.routed.parent.name}.v")
     program = netlist_simulator(verilog, engine.top, build_dir, harness=DEVICE_HARNESS)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmforge.errors import NmforgeError
-from nmforge.fpga.engine import Engine, engine_group
+from nmforge.fpga.engine import GEMV_DEPTH, Engine, engine_group
 from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
 from nmforge.fpga.toolchain import HARNESS, TRACE_CODECS, rtl_sources, run_make, run_verilator, verilator_root
 from nmforge.linear import CompressedLinear, Int8
@@ -29,6 +29,7 @@ from nmforge.spec import Pattern
 # Nothing of the system is linked: the codecs of a trace are headers of our own.
 BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]
 DONE, INDEX_ERROR, NO_PROGRESS = range(3)
+OUTCOME = struct.Struct("<4Q")  # in front of the sums: cycles, status, steps or words taken, bytes or CYCLES register
 
 
 class Stalls(NamedTuple):
@@ -76,6 +77,7 @@ class SimulationResult:
     cycles: int
     ideal_cycles: int  # tiles * steps: every PE takes one step each cycle, no fill, no drain
     weight_bytes: int
+    counted: int | None = None  # what a device's CYCLES register says
 
     @property
     def efficiency(self) -> float:
@@ -134,6 +136,12 @@ class Job:
     def of(cls, engine: Engine, kept: Kept, tokens: int) -> Job:
         """The job of a layer's weight image and `tokens` tokens."""
         k = kept.codes.shape[1] * engine.of
+        windows = k // (engine.of * engine.lanes)
+        if engine.kind == "gemv" and windows > GEMV_DEPTH:
+            raise NmforgeError(
+                f"the GEMV engine's bank holds {GEMV_DEPTH} windows of a token, not {windows}; build one with "
+                f"{tiles(windows, GEMV_DEPTH) * engine.lanes} lanes or wider windows"
+            )
         return cls(engine, kept.keep, k, tiles(kept.n, engine.channels), tiles(tokens, engine.tokens))
 
     def header(self, stalls: Stalls = CALM, memory: Memory = UNLIMITED, seed: int = 0) -> bytes:
@@ -215,14 +223,27 @@ class Run(NamedTuple):
 
 def run_simulator(program: Path, stimulus: bytes, *arguments: Path) -> Run:
     """Run one stimulus, `arguments` behind it; raises NmforgeError where the loader rejects it or the engine stalls."""
+    data = run_program(program, stimulus, *arguments)
+    cycles, weight_bytes = check_outcome(data)
+    return Run(np.frombuffer(data, dtype="<i4", offset=OUTCOME.size).astype(np.int32), cycles, weight_bytes)
+
+
+def run_program(program: Path, stimulus: bytes, *arguments: Path) -> bytes:
+    """What a simulator writes for a stimulus; raises NmforgeError where it does not end as it should."""
     with tempfile.TemporaryDirectory(prefix="nmforge-sim-") as folder:
         source, result = Path(folder) / "stimulus.bin", Path(folder) / "result.bin"
         source.write_bytes(stimulus)
         done = subprocess.run([program.resolve(), source, result, *arguments], capture_output=True, text=True)
+        if done.returncode < 0:
+            raise NmforgeError(f"the simulation {program} was killed by signal {-done.returncode}; run it again")
         if done.returncode:
             raise NmforgeError(f"the simulation {program} ended with status {done.returncode}; delete it and run again")
-        data = result.read_bytes()
-    cycles, status, launched, weight_bytes = struct.unpack_from("<4Q", data)
+        return result.read_bytes()
+
+
+def check_outcome(data: bytes, offset: int = 0) -> tuple[int, int]:
+    """(cycles, the fourth number) of the outcome at `offset`; raises NmforgeError where the job was not done."""
+    cycles, status, launched, last = OUTCOME.unpack_from(data, offset)
     if status == INDEX_ERROR:
         raise NmforgeError(
             f"the loader rejected the weight stream before step {launched}: its indices do not ascend; "
@@ -230,7 +251,7 @@ def run_simulator(program: Path, stimulus: bytes, *arguments: Path) -> Run:
         )
     if status == NO_PROGRESS:
         raise NmforgeError(f"the simulation stood still after {launched} steps; the image does not fit the engine")
-    return Run(np.frombuffer(data, dtype="<i4", offset=32).astype(np.int32), int(cycles), int(weight_bytes))
+    return int(cycles), int(last)
 
 
 def build_key(engine: Engine, harness: Path, watch: Watch = Watch.NOTHING) -> str:

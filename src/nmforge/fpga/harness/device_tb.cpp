@@ -2,9 +2,12 @@
 //
 //   Vengine STIMULUS RESULT
 //
-// STIMULUS  13 x u32 (struct Header), then the weight image, then the activation image
-// RESULT     4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress), words of weights
-//            taken, the CYCLES register; then the int32 sums in the order of arrival
+// STIMULUS  jobs, one behind the other: 14 x u32 (struct Header), the weight image, the activation image
+// RESULT    of every job 4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress), words of
+//           weights taken, the CYCLES register; then its int32 sums in the order of arrival
+//
+// Between two jobs the engine is reset by its CONTROL register for `reset_cycles`, with new settings. A job
+// that is not done is the last.
 #include "Vengine.h"
 #include "verilated.h"
 #include "bench.hpp"
@@ -20,6 +23,9 @@ namespace {
 struct Header {
     uint32_t keep, groups_per_tile, column_tiles, row_tiles, windows, word_bytes, act_word_bytes, weight_bytes, act_bytes, seed;
     uint32_t stall_weight, stall_act, stall_sink;  // percent
+    uint32_t reset_cycles;
+
+    uint64_t images() const { return uint64_t(weight_bytes) + act_bytes; }
 };
 
 enum Register : uint8_t {
@@ -44,8 +50,16 @@ struct Source {
 
 struct Device {
     VerilatedContext context;
-    std::unique_ptr<Vengine> top = std::make_unique<Vengine>(&context);
+    std::unique_ptr<Vengine> top;
 
+    Device() {
+        context.randReset(2);  // registers start as anything: what is not reset shows
+        context.randSeed(1);
+        top = std::make_unique<Vengine>(&context);
+        top->aresetn = 0;
+        for (int i = 0; i < 80; ++i) tick();  // reset travels along the rows
+        top->aresetn = 1;
+    }
     void tick() { top->aclk = 1; top->eval(); top->aclk = 0; top->eval(); }
     void write(Register address, uint32_t value) {
         top->s_axi_awaddr = address;
@@ -76,36 +90,31 @@ struct Device {
     }
 };
 
-}  // namespace
+// What one job leaves, beside its sums.
+struct Outcome {
+    uint64_t cycles = 0, status = 0, weight_words = 0, counted = 0;
+};
 
-int main(int argc, char** argv) {
-    if (argc != 3) return 64;
-    std::vector<uint8_t> stimulus = read_all(argv[1]);
-    Header h;
-    if (stimulus.size() < sizeof h) return 65;
-    std::memcpy(&h, stimulus.data(), sizeof h);
-    if (stimulus.size() != sizeof h + uint64_t(h.weight_bytes) + h.act_bytes) return 66;
-    const uint8_t* image = stimulus.data() + sizeof h;
-    Source weights{image, h.weight_bytes, h.word_bytes, 0, {h.seed * 4ull + 1}, h.stall_weight};
-    Source acts{image + h.weight_bytes, h.act_bytes, h.act_word_bytes, 0, {h.seed * 4ull + 2}, h.stall_act};
-    Random sink{h.seed * 4ull + 3};
-
-    Device device;
-    Vengine& top = *device.top;
-    top.aresetn = 0;
-    for (int i = 0; i < 80; ++i) device.tick();  // reset travels along the rows
-    top.aresetn = 1;
+void set_up(Device& device, const Header& h) {
+    device.write(CONTROL, 1);
+    for (uint32_t i = 0; i < h.reset_cycles; ++i) device.tick();
     device.write(KEEP, h.keep);
     device.write(GROUPS, h.groups_per_tile);
     device.write(COLUMN_TILES, h.column_tiles);
     device.write(ROW_TILES, h.row_tiles);
     device.write(WINDOWS, h.windows);
     device.write(CONTROL, 0);
+}
 
-    std::vector<int32_t> sums;
+Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<int32_t>& sums) {
+    Source weights{image, h.weight_bytes, h.word_bytes, 0, {h.seed * 4ull + 1}, h.stall_weight};
+    Source acts{image + h.weight_bytes, h.act_bytes, h.act_word_bytes, 0, {h.seed * 4ull + 2}, h.stall_act};
+    Random sink{h.seed * 4ull + 3};
+    Vengine& top = *device.top;
+    Outcome found;
     const uint64_t tiles = uint64_t(h.row_tiles) * h.column_tiles;
-    uint64_t tiles_out = 0, cycles = 0, quiet = 0, status = 0;
-    while (tiles_out < tiles && !status) {
+    uint64_t tiles_out = 0, quiet = 0;
+    while (tiles_out < tiles && !found.status) {
         if ((top.s_weight_tvalid = weights.offer())) set(top.s_weight_tdata, weights.data + weights.at, h.word_bytes);
         if ((top.s_act_tvalid = acts.offer())) set(top.s_act_tdata, acts.data + acts.at, h.act_word_bytes);
         top.m_acc_tready = !sink.percent(h.stall_sink);
@@ -118,21 +127,43 @@ int main(int argc, char** argv) {
             tiles_out += top.m_acc_tlast;
         }
         device.tick();
-        ++cycles;
+        ++found.cycles;
         if (took_weight) weights.taken();
         if (took_act) acts.taken();
         quiet = took_weight || took_act || gave ? 0 : quiet + 1;
-        if (quiet > 1000000) status = 2;
+        if (quiet > 1000000) found.status = 2;
     }
-    top.s_weight_tvalid = top.s_act_tvalid = 0;
-    const uint64_t counted = device.read(CYCLES);
-    if (device.read(STATUS) & 1) status = 1;
-    top.final();
+    top.s_weight_tvalid = top.s_act_tvalid = top.m_acc_tready = 0;
+    found.weight_words = weights.at / h.word_bytes;
+    found.counted = device.read(CYCLES);
+    if (device.read(STATUS) & 1) found.status = 1;
+    return found;
+}
 
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) return 64;
+    const std::vector<uint8_t> stimulus = read_all(argv[1]);
     FILE* file = std::fopen(argv[2], "wb");
     if (!file) return 67;
-    const uint64_t head[4] = {cycles, status, weights.at / h.word_bytes, counted};
-    bool written = std::fwrite(head, sizeof head, 1, file) == 1;
-    written = written && std::fwrite(sums.data(), sizeof(int32_t), sums.size(), file) == sums.size();
+    Device device;
+    bool written = true;
+    uint64_t status = 0;
+    for (size_t at = 0; at < stimulus.size() && !status && written;) {
+        Header h;
+        if (stimulus.size() - at < sizeof h) return 65;
+        std::memcpy(&h, stimulus.data() + at, sizeof h);
+        at += sizeof h;
+        if (stimulus.size() - at < h.images()) return 66;
+        set_up(device, h);
+        std::vector<int32_t> sums;
+        const Outcome found = run(device, h, stimulus.data() + at, sums);
+        at += h.images();
+        status = found.status;
+        written = std::fwrite(&found, sizeof found, 1, file) == 1;
+        written = written && std::fwrite(sums.data(), sizeof(int32_t), sums.size(), file) == sums.size();
+    }
+    device.top->final();
     return std::fclose(file) == 0 && written ? 0 : 68;
 }

@@ -127,6 +127,8 @@ int main(int argc, char** argv) {
     Memory memory{h, 2 * map.bytes(h.groups_per_block) + Memory::BURST, image * h.column_tiles};
 
     VerilatedContext context;
+    context.randReset(2);  // registers start as anything: what is not reset shows
+    context.randSeed(static_cast<int>(h.seed) + 1);
     auto top = std::make_unique<Vengine>(&context);
 #ifdef TRACE
     context.traceEverOn(true);

@@ -72,6 +72,9 @@ module nmforge_engine #(
     if (WINDOW_B % ACT != 0) begin : wrong_act
         $error("ACT must divide COLS*LANES*OF*8");
     end
+    if (2 * COLS * LANES > GROUP) begin : stalls
+        $error("2*COLS must not exceed the steps of a dense group, GROUP / LANES");
+    end
 
     // ---- settings ----
     logic             rst_n, every_place, busy, index_error;

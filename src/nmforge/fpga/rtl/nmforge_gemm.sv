@@ -13,7 +13,7 @@
 //   s_act    a beat a window   COLS x LANES x OF x int8 in -127..127
 //   m_acc    ROWS x int32, COLS beats a tile, tlast on the last one
 // tready of an input waits for tvalid of the others, as AXI4-Stream allows: a step is taken whole.
-// `keep` and `groups_per_tile` (K / GROUP, at least 1) may change only while no tile is under way.
+// `keep` and `groups_per_tile` (K / GROUP, at least 1) may change only under reset.
 // `index_error` rises with an offset that does not ascend and stays up until reset.
 module nmforge_gemm #(
     parameter  int OF     = 4,
@@ -53,6 +53,9 @@ module nmforge_gemm #(
 );
     if (GROUP % (OF * LANES) != 0) begin : wrong_group
         $error("GROUP must hold whole windows of OF for every lane");
+    end
+    if (2 * COLS * LANES > GROUP) begin : stalls
+        $error("2*COLS must not exceed the steps of a dense group, GROUP / LANES");
     end
 
     // ---- launch: one step a cycle, when everything that it needs is there ----

@@ -53,6 +53,10 @@ module nmforge_gemv #(
     localparam int ACCW  = BITS + 7 + $clog2(GROUP);
     localparam int WORDW = LANES * (BITS + IDXW);
 
+    if (2 * COLS * LANES > GROUP) begin : stalls
+        $error("2*COLS must not exceed the steps of a dense group, GROUP / LANES");
+    end
+
     // ---- launch ----
     nmforge_types::control_t launch;
     logic                    every_place, awake, window_ready, tile_end, tile_sent;

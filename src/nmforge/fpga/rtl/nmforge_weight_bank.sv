@@ -34,7 +34,8 @@ module nmforge_weight_bank #(
     output logic [INDEX_WORDS*WORD-1:0] index,
     output logic [MULT_WORDS*WORD-1:0]  mult
 );
-    localparam int MOST   = (CODE_WORDS > MULT_WORDS) ? CODE_WORDS : MULT_WORDS;
+    localparam int WIDER  = (CODE_WORDS > MULT_WORDS) ? CODE_WORDS : MULT_WORDS;
+    localparam int MOST   = (INDEX_WORDS > WIDER) ? INDEX_WORDS : WIDER;
     localparam int SLICEW = (MOST > 1) ? $clog2(MOST) : 1;
     localparam int CODEW  = (CODE_WORDS > 1) ? $clog2(CODE_WORDS) : 1;
     localparam int INDEXW = (INDEX_WORDS > 1) ? $clog2(INDEX_WORDS) : 1;

@@ -12,7 +12,8 @@ module nmforge_weight_loader #(
     parameter  int MULT_WORDS   = 4,
     parameter  int BLOCK_GROUPS = 8,
     parameter  int ROWW         = 11,
-    localparam int MOST         = (CODE_WORDS > MULT_WORDS) ? CODE_WORDS : MULT_WORDS,
+    localparam int WIDER        = (CODE_WORDS > MULT_WORDS) ? CODE_WORDS : MULT_WORDS,
+    localparam int MOST         = (INDEX_WORDS > WIDER) ? INDEX_WORDS : WIDER,
     localparam int SLICEW       = (MOST > 1) ? $clog2(MOST) : 1,
     localparam int BLOCKW       = $clog2(BLOCK_GROUPS + 1)
 ) (
