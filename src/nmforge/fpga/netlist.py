@@ -17,7 +17,7 @@ from typing import Any
 from nmforge.errors import NmforgeError
 from nmforge.fpga.netlist_cells import CONVERTERS, Bit, Cell, Converter, Stage, expression
 from nmforge.fpga.simulate import compile_simulator
-from nmforge.fpga.toolchain import FPGA, HARNESS, verilator_root
+from nmforge.fpga.toolchain import FPGA, HARNESS, verilator_version
 
 CELLS = FPGA / "cells"
 # A gate netlist leaves outputs open, and port vectors come and go as single bits.
@@ -50,7 +50,7 @@ def netlist_simulator(
     `harness` and `options` are those that the source's own simulator is built with.
     """
     sources = [netlist, *cell_models()]
-    digest = hashlib.sha256(f"{top} {FLAGS} {list(options)} {verilator_root()}".encode())
+    digest = hashlib.sha256(f"{top} {FLAGS} {list(options)} {verilator_version()}".encode())
     for path in (*sources, harness, *harness.parent.glob("*.hpp")):
         digest.update(path.read_bytes())
     program = build_dir / f"netlist-{digest.hexdigest()[:20]}"

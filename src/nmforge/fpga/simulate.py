@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import GEMV_DEPTH, Engine, engine_group
 from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
-from nmforge.fpga.toolchain import HARNESS, TRACE_CODECS, rtl_sources, run_make, run_verilator, verilator_root
+from nmforge.fpga.toolchain import HARNESS, TRACE_CODECS, rtl_sources, run_make, run_verilator, verilator_version
 from nmforge.linear import CompressedLinear, Int8
 from nmforge.records import write_atomically
 from nmforge.spec import Pattern
 
 # Nothing of the system is linked: the codecs of a trace are headers of our own.
 BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]
+FLAGS = ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique"]
 DONE, INDEX_ERROR, NO_PROGRESS = range(3)
 OUTCOME = struct.Struct("<4Q")  # in front of the sums: cycles, status, steps or words taken, bytes or CYCLES register
 
@@ -112,8 +113,7 @@ def compile_simulator(
     with tempfile.TemporaryDirectory(prefix="verilate-", dir=program.parent) as folder:
         work = Path(folder)
         run_verilator(
-            ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vengine",
-             "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}", *options, *map(str, sources),
+            [*FLAGS, "--prefix", "Vengine", "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}", *options, *map(str, sources),
              str(harness)],
             work,
         )  # fmt: skip
@@ -256,7 +256,9 @@ def check_outcome(data: bytes, offset: int = 0) -> tuple[int, int]:
 
 def build_key(engine: Engine, harness: Path, watch: Watch = Watch.NOTHING) -> str:
     """Hash of everything a build depends on."""
-    digest = hashlib.sha256(f"{engine.top} {engine.parameters} {watch.name} {BUILD_FLAGS} {verilator_root()}".encode())
+    digest = hashlib.sha256(
+        f"{engine.top} {engine.parameters} {watch.name} {FLAGS} {BUILD_FLAGS} {verilator_version()}".encode()
+    )
     codecs = sorted(TRACE_CODECS.glob("*.h")) if watch is Watch.WAVEFORM else []
     for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp"), *codecs):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

