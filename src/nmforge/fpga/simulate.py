@@ -113,8 +113,8 @@ def compile_simulator(
     with tempfile.TemporaryDirectory(prefix="verilate-", dir=program.parent) as folder:
         work = Path(folder)
         run_verilator(
-            [*FLAGS, "--prefix", "Vengine", "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}", *options, *map(str, sources),
-             str(harness)],
+            [*FLAGS, "--prefix", "Vengine", "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}",
+             *options, *map(str, sources), str(harness)],
             work,
         )  # fmt: skip
         run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *BUILD_FLAGS, "Vengine"], work)
@@ -256,9 +256,8 @@ def check_outcome(data: bytes, offset: int = 0) -> tuple[int, int]:
 
 def build_key(engine: Engine, harness: Path, watch: Watch = Watch.NOTHING) -> str:
     """Hash of everything a build depends on."""
-    digest = hashlib.sha256(
-        f"{engine.top} {engine.parameters} {watch.name} {FLAGS} {BUILD_FLAGS} {verilator_version()}".encode()
-    )
+    tools = f"{FLAGS} {BUILD_FLAGS} {verilator_version()}"
+    digest = hashlib.sha256(f"{engine.top} {engine.parameters} {watch.name} {tools}".encode())
     codecs = sorted(TRACE_CODECS.glob("*.h")) if watch is Watch.WAVEFORM else []
     for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp"), *codecs):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
