@@ -3,8 +3,8 @@
     python tests/mutation/rtl_faults.py [--jobs 2]
 
 A fault is caught where a sum differs from the reference, the cycles differ from the closed form, the engine stands
-still, or offsets that do not ascend go unnoticed; Verilator's warnings may refuse it before, which is counted apart. The
-comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 % caught.
+still, or offsets that do not ascend go unnoticed; Verilator's warnings may refuse it before, which is counted apart.
+The comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 % caught.
 """
 
 from __future__ import annotations
