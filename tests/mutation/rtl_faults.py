@@ -3,8 +3,8 @@
     python tests/mutation/rtl_faults.py [--jobs 2]
 
 A fault is caught where a sum differs from the reference, the cycles differ from the closed form, the engine stands
-still, or offsets that do not ascend go unnoticed; Verilator's warnings may refuse it before, which is counted apart.
-The comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 % caught.
+still, or offsets that do not ascend go unnoticed. Verilator's warnings stop no build here, so they catch nothing. The
+comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 % caught.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nmforge.fpga.cycle_model import engine_cycles
 from nmforge.fpga.device import DeviceStalls, simulate_device
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, weight_image
-from nmforge.fpga.simulate import Job, Stalls, build_simulator, run_simulator, simulate
+from nmforge.fpga.simulate import FLAGS, Job, Stalls, build_simulator, run_simulator, simulate
 from nmforge.linear import random_linear
 from nmforge.reference import accumulate
 from nmforge.spec import GemmShape, Pattern
@@ -40,7 +40,6 @@ ENGINES = {
     "device": Engine(4, 4, 4, 2, 64, kind="device"),
     "one-word device": Engine(1, 8, 8, 2, 64, kind="device"),  # every row of every plane is one word
 }
-REFUSED = "Verilator's warnings"
 DEVICE_RATES = [DeviceStalls(), DeviceStalls(60, 30, 50), DeviceStalls(act=95), DeviceStalls(sink=97)]
 
 
@@ -163,8 +162,7 @@ def caught(engine: Engine, builds: Path) -> str | None:
                         return "cycles"
         return None if engine.kind == "device" or refuses_offsets(engine, builds) else "offsets"
     except NmforgeError as error:
-        text = str(error)
-        return REFUSED if text.startswith("verilator failed") else text.split(":")[0][:60]
+        return str(error).split(":")[0][:60]
 
 
 def refuses_offsets(engine: Engine, builds: Path) -> bool:
@@ -185,6 +183,13 @@ def refuses_offsets(engine: Engine, builds: Path) -> bool:
                 continue
             return False
     return True
+
+
+def find_nothing(root: Path) -> None:
+    """Stop where the comparisons find something wrong with the RTL as it is: then they would catch any fault."""
+    for name, engine in ENGINES.items():
+        if how := caught(engine, root / "builds"):
+            raise SystemExit(f"{name}: {how}, without a fault; mend that first")
 
 
 def run_fault(number: int, root: Path) -> str | None:
@@ -215,14 +220,16 @@ def main() -> int:
     arguments = parser.parse_args()
     jobs, chosen = arguments.jobs, [n for n, fault in enumerate(FAULTS) if arguments.file in fault.file]
     found: list[str | None] = []
+    FLAGS.append("-Wno-fatal")
     with tempfile.TemporaryDirectory(prefix="nmforge-faults-") as root, ProcessPoolExecutor(jobs) as pool:
+        find_nothing(Path(root))
         for number, how in zip(chosen, pool.map(partial(run_fault, root=Path(root)), chosen), strict=True):
             fault = FAULTS[number]
             found.append(how)
             what = f"caught ({how})" if how else "NOT CAUGHT"
             print(f"{what:45s} {fault.file}: {fault.right} -> {fault.wrong}", flush=True)
     share = sum(how is not None for how in found) / len(found)
-    print(f"{share:.1%} of {len(found)} faults caught, {found.count(REFUSED)} of them by {REFUSED}")
+    print(f"{share:.1%} of {len(found)} faults caught")
     return 0 if share >= ENOUGH else 1
 
 

@@ -10,13 +10,17 @@ from subprocess import run
 import numpy as np
 import pytest
 
+from nmforge.artifact import write_artifact
 from nmforge.errors import NmforgeError
 from nmforge.fpga import place as placing
+from nmforge.fpga import run as fpga_run
 from nmforge.fpga import wasm
+from nmforge.fpga.device import simulate_device
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import activation_image, kept_weights, weight_image
 from nmforge.fpga.netlist import Stage, cell_models, netlist_simulator, write_netlist
 from nmforge.fpga.place import Placed, bitstream, clock_mhz, place
+from nmforge.fpga.run import check_netlist
 from nmforge.fpga.simulate import Job, Stalls, run_job
 from nmforge.fpga.toolchain import TECHMAP, rtl_sources, run_make, run_verilator
 from nmforge.linear import random_linear
@@ -265,3 +269,22 @@ def test_sentences(placed: Placed, builds: Path, monkeypatch: pytest.MonkeyPatch
         NmforgeError, match=re.escape("ecppack is missing; install it with: pip install yowasp-nextpnr")
     ):
         wasm.run_wasm("ecppack", [], builds)
+
+
+def test_a_layer_through_the_netlists_of_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linear = random_linear(np.random.default_rng(2), 9, 128, Pattern(2, 4), 4, 64)
+    artifact, out = tmp_path / "a.nmf.safetensors", tmp_path / "netlist.json"
+    write_artifact(artifact, {"design": {"id": "d"}}, {"up": linear}, {}, "offset")
+    check_netlist(artifact, "up", 8, 1, 1, 3, tmp_path / "builds", out)
+    rows = json.loads(out.read_text())["rows"]
+    found = [(row["backend"], row["compared"], row["mismatches"]) for row in rows]
+    assert found == [("ecp5-synthesis", 27, 0), ("ecp5-route", 27, 0)]
+
+    def off_by_one(*given: object, **more: object) -> object:
+        result = simulate_device(*given, **more)  # type: ignore[arg-type]
+        result.acc[2, 8] += 1
+        return result
+
+    monkeypatch.setattr(fpga_run, "simulate_device", off_by_one)
+    with pytest.raises(NmforgeError, match="layer up: 1 of 27 sums of the netlist after synthesis differ"):
+        check_netlist(artifact, "up", 8, 1, 1, 3, tmp_path / "builds", tmp_path / "other.json")

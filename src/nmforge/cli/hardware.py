@@ -142,7 +142,7 @@ def bitstream(arguments: Arguments) -> None:
 
 
 def netlist(arguments: Arguments) -> None:
-    """run a layer through the placed-and-routed netlist of a device and compare every sum"""
+    """run a layer through the synthesized and the routed netlist of a device and compare every sum"""
     from nmforge.fpga.run import check_netlist
 
     read_config(arguments)

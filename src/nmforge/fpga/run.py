@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from nmforge.errors import NmforgeError
 from nmforge.fpga.cycle_model import engine_cycles
 from nmforge.fpga.device import simulate_device
 from nmforge.fpga.engine import Engine, Kind, engine_group
-from nmforge.fpga.netlist import netlist_simulator, write_netlist
+from nmforge.fpga.netlist import Stage, netlist_simulator, write_netlist
 from nmforge.fpga.place import Placed, bitstream, place
 from nmforge.fpga.simulate import Watch, engine_for, simulate
 from nmforge.fpga.synthesize import synthesize
@@ -23,6 +24,7 @@ from nmforge.spec import GemmShape
 
 SEED = 0
 GROUP = 64
+NETLISTS: dict[Stage, Callable[[Placed], Path]] = {"synthesis": lambda p: p.synthesized, "route": lambda p: p.routed}
 
 
 def simulate_point(
@@ -94,31 +96,34 @@ def _place(engine: Engine, seed: int, build_dir: Path) -> Placed:
 def check_netlist(
     artifact: Path, layer: str, rows: int, cols: int, seed: int, tokens: int, build_dir: Path, out: Path
 ) -> None:
-    """Run a whole layer through the placed-and-routed netlist of a device and compare every sum with the reference.
+    """Run a whole layer through the netlists of a device, synthesized and routed, and compare every sum with the
+    reference.
 
-    Writes a row of the coherence table, backend `ecp5-route`. Raises NmforgeError where a sum differs.
+    Writes two rows of the coherence table, backends `ecp5-synthesis` and `ecp5-route`. Raises NmforgeError where a sum
+    differs.
     """
     linear = load_linear(artifact, layer)
-    engine = Engine(
-        linear.pattern.of, linear.bits, rows, cols, engine_group(linear.group_size, linear.pattern), kind="device"
-    )
+    group = engine_group(linear.group_size, linear.pattern)
+    engine = Engine(linear.pattern.of, linear.bits, rows, cols, group, kind="device")
     placed = _place(engine, seed, build_dir)
-    verilog = write_netlist("route", placed.routed, engine.top, build_dir / f"{placed.routed.parent.name}.v")
-    program = netlist_simulator(verilog, engine.top, build_dir, harness=DEVICE_HARNESS)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
-    found = simulate_device(linear, xq, engine, build_dir, program=program)
-    mismatches = int((found.acc != accumulate(linear, xq)).sum())
-    if mismatches:
-        raise NmforgeError(
-            f"{artifact} layer {layer}: {mismatches} of {found.acc.size} sums of the routed netlist differ from the "
-            "reference; the tools or their cell models are wrong"
+    expected, found = accumulate(linear, xq), []
+    common = {"design_id": read_header(artifact)["design"]["id"], "layer": layer, "mismatches": 0}
+    for stage, netlist in NETLISTS.items():
+        verilog = write_netlist(
+            stage, netlist(placed), engine.top, build_dir / f"{placed.routed.parent.name}-{stage}.v"
         )
-    note = f"{rows}x{cols} device after place and route, seed {seed}, all {linear.n} rows"
-    design = read_header(artifact)["design"]["id"]
-    compared = {"compared": found.acc.size, "mismatches": mismatches}
-    write_point(
-        out, "coherence", [{"design_id": design, "layer": layer, "backend": "ecp5-route", "note": note, **compared}]
-    )
+        program = netlist_simulator(verilog, engine.top, build_dir, harness=DEVICE_HARNESS)
+        acc = simulate_device(linear, xq, engine, build_dir, program=program).acc
+        mismatches = int((acc != expected).sum())
+        if mismatches:
+            raise NmforgeError(
+                f"{artifact} layer {layer}: {mismatches} of {acc.size} sums of the netlist after {stage} differ from "
+                "the reference; the tools or their cell models are wrong"
+            )
+        note = f"{rows}x{cols} device after {stage}, seed {seed}, all {linear.n} rows"
+        found.append({**common, "backend": f"ecp5-{stage}", "note": note, "compared": acc.size})
+    write_point(out, "coherence", found)
 
 
 def build_name(of: int) -> str:
