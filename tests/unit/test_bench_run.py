@@ -115,6 +115,8 @@ def test_copies_exceed_the_cache_and_keep_to_the_cap() -> None:
     assert caches.copies_for("streamed", 10 * mib, 32 * mib) == 20
     assert caches.copies_for("streamed", 64 * mib, 8 * mib) == 2
     assert caches.copies_for("streamed", 400 * mib, 32 * mib) is None
+    assert caches.why_not_streamed(100 * mib) is None
+    assert "a last-level cache of 480 MiB holds a part" in str(caches.why_not_streamed(480 * mib))
 
 
 def test_llama_shapes_are_planned_once() -> None:

@@ -31,6 +31,17 @@ def copies_for(cache: Cache, weight_bytes: int, cache_bytes: int) -> int | None:
     return copies if copies <= MAX_COPIES and copies * weight_bytes <= MEMORY_CAP else None
 
 
+def why_not_streamed(cache_bytes: int) -> str | None:
+    """A sentence where no weights can be streamed past a cache of this size, as on a virtual machine that shows its
+    host's; else None."""
+    if MARGIN * cache_bytes <= MEMORY_CAP:
+        return None
+    return (
+        f"a last-level cache of {cache_bytes >> 20:,} MiB holds a part of any copies of weights up to "
+        f"{MEMORY_CAP >> 20} MiB; no kernel is timed with weights streamed from memory on this machine"
+    )
+
+
 def _bytes(text: str) -> int:
     """`32768K` -> 33,554,432."""
     units = {"K": 2**10, "M": 2**20, "G": 2**30}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nmforge import records, reference
-from nmforge.bench.caches import CACHES, Cache, copies_for, last_level_cache
+from nmforge.bench.caches import CACHES, Cache, copies_for, last_level_cache, why_not_streamed
 from nmforge.bench.shapes import LLAMA7B, LLAMA7B_KERNELS, bench_group_size, distinct
 from nmforge.bench.timer import Timing, time_alternating
 from nmforge.errors import NmforgeError
@@ -62,6 +63,9 @@ def run_bench(
     if missing and any(KERNELS[name].elsewhere for name in kernels):
         raise NmforgeError(missing)
     points = plan(shapes, m_values, kernels, caches, llama7b)
+    reason = why_not_streamed(last_level_cache()) if any(point.cache == "streamed" for point in points) else None
+    if reason:
+        print(f"nmforge bench: {reason}", file=sys.stderr)
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
     layers: dict[tuple[int, int], Layers] = {}
     for point in tqdm(points, desc="bench", unit="point", disable=None):
