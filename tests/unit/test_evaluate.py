@@ -35,7 +35,8 @@ def test_blockwise_likelihood_is_cross_entropy_in_float64() -> None:
 def test_a_stride_shorter_than_the_window_scores_its_last_tokens_only(model: Any, stride: int) -> None:
     scores = Scores()
     score_window(model, TOKENS, None, EvaluationConfig(seqlen=64, stride=stride), scores)
-    logits = model(TOKENS[None]).logits[0].double()
+    hidden = model.model(TOKENS[None]).last_hidden_state[0].bfloat16()  # what the head reads
+    logits = hidden.double() @ model.lm_head.weight.double().T
     scored = min(stride, 63)
     wanted = cross_entropy(logits[:-1][-scored:], TOKENS[1:][-scored:], reduction="sum")
     assert scores.tokens == scored
