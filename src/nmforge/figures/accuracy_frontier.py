@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,7 +35,7 @@ ANCHORS = [
     ("2:4 SparseGPT + OPTQ", 3.125, 12.07, "SLiM, table 10"),
     ("2:4 MaskLLM", 3.125, 7.6, "SLiM, table 3"),
 ]
-CEILING = 1000.0  # the right panel ends here; what lies above is named over it
+CEILING = 10  # times dense: points beyond are named over the panel, and the rest has the room
 LINE = 0.13  # inches a name needs
 # Columns of names in the right panel: points from .. to b/w, where their names stand, and how they are aligned.
 NAMES = [(0, 2.3, 2.35, "left"), (2.3, 3.15, 2.6, "right"), (3.15, 8, 4.45, "left")]
@@ -194,8 +196,7 @@ def _frontier(axes: Axes, rows: pd.DataFrame) -> None:
     tidy(axes, "both")
     if len(beyond):
         note = ", ".join(f"{r['design_id']} {_times(r['ratio_to_dense'])}" for _, r in beyond.iterrows())
-        words = note.split(", ")
-        axes.set_title("above: " + ", ".join(words), fontsize=7, fontweight="normal", color=QUIET)
+        axes.set_title(fill(f"above: {note}", 52), fontsize=7, fontweight="normal", color=QUIET)
 
 
 def _times(ratio: float) -> str:
