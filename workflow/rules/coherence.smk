@@ -1,11 +1,6 @@
 # One arithmetic: reference, C++ and RTL compared with ==. A single mismatch fails the run.
 
 
-def text_of(wildcards):
-    """The text a number stands for, as plain data."""
-    return section("coherence")["texts"][int(wildcards.number)]
-
-
 rule coherence:
     input:
         sources("coherence.py", "reference.py", "kernels/cpu", "fpga"),

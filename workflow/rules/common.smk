@@ -82,3 +82,8 @@ def engine_artifact(wildcards):
             f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
         )
     return ARTIFACT.format(design=fitting[-1])
+
+
+def text_of(wildcards):
+    """The text a number stands for, as plain data."""
+    return section("coherence")["texts"][int(wildcards.number)]
