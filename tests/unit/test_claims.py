@@ -318,10 +318,12 @@ def test_coherence_sums_every_comparison() -> None:
         {"design_id": "a", "backend": "cpu", "compared": 100, "mismatches": 0, **WHERE},
         {"design_id": "b", "backend": "cpu", "compared": 50, "mismatches": 0, **WHERE},
         {"design_id": "a", "backend": "rtl", "compared": 10, "mismatches": 1, **WHERE},
+        {"design_id": "a", "backend": "rtl-text", "compared": 70, "mismatches": 0, **WHERE},
     ]
     rows = rows_of({"coherence": coherence}, "one arithmetic")
-    assert list(rows["ours"]) == ["0 of 150 INT32 differ", "1 of 10 INT32 differ"]
-    assert list(rows["verdict"]) == ["reproduced", "not reached"]
+    assert list(rows["ours"]) == ["0 of 150 INT32 differ", "1 of 10 INT32 differ", "0 of 70 INT32 differ"]
+    assert list(rows["verdict"]) == ["reproduced", "not reached", "reproduced"]
+    assert [text.split(",")[0] for text in rows["baseline"]] == ["reference", "reference", "C++ kernel"]
     nothing = [{**row, "compared": 0} for row in coherence]
     assert set(rows_of({"coherence": nothing}, "one arithmetic")["verdict"]) == {"not measurable here"}
 

@@ -57,7 +57,7 @@ def test_a_sparse_pe_sums_what_a_dense_one_does(tmp_path: Path, capsys: pytest.C
     ],
 )  # fmt: skip
 def test_every_pattern(pattern: str, engine: Engine) -> None:
-    assert prove_step(engine.of, engine.bits).depth == 0
+    assert prove_step(engine).depth == 0
     found = prove_pe(Pattern.parse(pattern), engine)
     assert len(found) == (1 if engine.kind == "gemv" else 2)
     assert all(1 <= proof.depth <= 8 for proof in found)
@@ -89,4 +89,4 @@ def test_a_fault_in_the_recoding_stops_the_proof_of_the_multiplier(tmp_path: Pat
 def test_an_empty_place_that_adds_something_stops_the_proof_of_the_step(tmp_path: Path) -> None:
     wrong = altered(tmp_path, "nmforge_recode", "(negative ? BITS'(magnitude) : '0)", "BITS'(!negative)")
     with pytest.raises(NmforgeError, match="the proof of INT4 step in a window of 4 failed"):
-        prove_step(4, 4, wrong)
+        prove_step(pe(4), wrong)

@@ -111,7 +111,7 @@ def coherence_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
             claimed,
             f"{wrong} of {compared:,} INT32 differ",
             f"{name}, {designs} design point{'s' * (designs != 1)}",
-            "reference, compared with ==",
+            f"{'C++ kernel' if backend == 'rtl-text' else 'reference'}, compared with ==",
             REPRODUCED if wrong == 0 else NOT_REACHED,
             origin(rows, here),
             0.0,

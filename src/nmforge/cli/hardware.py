@@ -95,15 +95,9 @@ def synthesize(arguments: Arguments) -> None:
 
     fpga = read_config(arguments).fpga
     synthesize_point(
-        arguments.engine,
-        arguments.of,
-        arguments.bits,
-        fpga.rows,
-        fpga.cols,
-        arguments.target,
-        arguments.build,
-        arguments.out,
-    )
+        arguments.engine, arguments.of, arguments.bits, fpga.rows, fpga.cols, arguments.target,
+        arguments.build, arguments.out,
+    )  # fmt: skip
 
 
 def place(arguments: Arguments) -> None:
@@ -111,16 +105,7 @@ def place(arguments: Arguments) -> None:
     from nmforge.fpga.run import place_point
 
     read_config(arguments)
-    place_point(
-        arguments.of,
-        arguments.bits,
-        arguments.rows,
-        arguments.cols,
-        arguments.lanes,
-        arguments.seed,
-        arguments.build,
-        arguments.out,
-    )
+    place_point(*_device(arguments))
 
 
 def bitstream(arguments: Arguments) -> None:
@@ -128,17 +113,14 @@ def bitstream(arguments: Arguments) -> None:
     from nmforge.fpga.run import pack_bitstream
 
     read_config(arguments)
-    placed, size = pack_bitstream(
-        arguments.of,
-        arguments.bits,
-        arguments.rows,
-        arguments.cols,
-        arguments.lanes,
-        arguments.seed,
-        arguments.build,
-        arguments.out,
-    )
+    placed, size = pack_bitstream(*_device(arguments))
     print(f"{arguments.out}: {size:,} bytes for a {placed.device}, {placed.fmax_mhz:.1f} MHz after routing")
+
+
+def _device(arguments: Arguments) -> tuple[Any, ...]:
+    """The design that `place` and `bitstream` are asked for, and where it goes."""
+    sizes = arguments.of, arguments.bits, arguments.rows, arguments.cols, arguments.lanes, arguments.seed
+    return *sizes, arguments.build, arguments.out
 
 
 def netlist(arguments: Arguments) -> None:

@@ -50,13 +50,15 @@ def prove_product(bits: int, sources: Sequence[Path] | None = None) -> Proof:
     return Proof(name, 0, seconds)
 
 
-def prove_step(of: int, bits: int, sources: Sequence[Path] | None = None) -> Proof:
-    """A code put behind the others of a window of `of` places adds its product to the dense sum, at every place.
+def prove_step(engine: Engine, sources: Sequence[Path] | None = None) -> Proof:
+    """A code put behind the others of a window adds its product to the dense sum, at every place of the window.
 
-    Raises NmforgeError where that is not so. sources: RTL instead of the project's own.
+    engine: its windows, bits and group. Raises NmforgeError where that is not so. sources: RTL instead of the
+    project's own.
     """
-    name = f"INT{bits} step in a window of {of}"
-    _, seconds = _prove(name, "nmforge_step_proof", {"OF": of, "BITS": bits}, "-prove step_ok 1", sources)
+    name = f"INT{engine.bits} step in a window of {engine.of}"
+    parameters = {"OF": engine.of, "BITS": engine.bits, "GROUP": engine.group}
+    _, seconds = _prove(name, "nmforge_step_proof", parameters, "-prove step_ok 1", sources)
     return Proof(name, 0, seconds)
 
 
@@ -85,7 +87,7 @@ def prove_pe(pattern: Pattern, engine: Engine, sources: Sequence[Path] | None = 
 def proof_point(pattern: Pattern, engine: Engine, out: Path) -> list[Proof]:
     """Prove the multiplier, the step and the PE of a pattern, and write a row of the fpga table (stage `formal`) for
     each proof."""
-    proofs = [prove_product(engine.bits), prove_step(engine.of, engine.bits), *prove_pe(pattern, engine)]
+    proofs = [prove_product(engine.bits), prove_step(engine), *prove_pe(pattern, engine)]
     rows = [
         engine_columns(engine, str(pattern), "yosys", "formal", SEED)
         | {"theorem": proof.name, "depth": proof.depth, "seconds": proof.seconds}
