@@ -3,7 +3,7 @@
     python tests/mutation/rtl_faults.py [--jobs 2]
 
 A fault is caught where a sum differs from the reference, the cycles differ from the closed form, the engine stands
-still, or offsets that do not ascend go unnoticed. Verilator's warnings stop no build here, so they catch nothing. The
+still, breaks AXI, or sends a sum of offsets that do not ascend. Verilator's warnings stop no build here, so they catch nothing. The
 comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 % caught.
 """
 
@@ -119,7 +119,8 @@ FAULTS = [
     Fault("activation_bank", "window_ready <= !all_passed & (pass_end", "window_ready <= (pass_end", ("gemv",)),
     Fault("activation_bank", "take ? read_second < written : read_after < written", "1'b1", ("device",)),
     Fault("engine", "take_window ? second_ready : window_ready", "window_ready", ("device",)),
-    Fault("engine", "tile_ready & !turning", "tile_ready", ("device",)),
+    Fault("datapath", "row_done[ROWS-1] & !index_error", "row_done[ROWS-1]", ("gemm", "device")),
+    Fault("gemv", "tile_done[ROWS-1] & !index_error", "tile_done[ROWS-1]", ("gemv",)),
     Fault("activation_bank", "if (pass_end) begin", "if (all_passed) begin", ("gemv", "device")),
     Fault(
         "weight_bank",

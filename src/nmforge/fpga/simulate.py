@@ -29,7 +29,7 @@ from nmforge.spec import Pattern
 # Nothing of the system is linked: the codecs of a trace are headers of our own.
 BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]
 FLAGS = ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique"]
-DONE, INDEX_ERROR, NO_PROGRESS = range(3)
+DONE, INDEX_ERROR, NO_PROGRESS, BROKEN_OFFER = range(4)
 OUTCOME = struct.Struct("<4Q")  # in front of the sums: cycles, status, steps or words taken, bytes or CYCLES register
 
 
@@ -245,12 +245,15 @@ def check_outcome(data: bytes, offset: int = 0) -> tuple[int, int]:
     """(cycles, the fourth number) of the outcome at `offset`; raises NmforgeError where the job was not done."""
     cycles, status, launched, last = OUTCOME.unpack_from(data, offset)
     if status == INDEX_ERROR:
+        sent = (len(data) - offset - OUTCOME.size) // np.dtype(np.int32).itemsize
         raise NmforgeError(
-            f"the loader rejected the weight stream before step {launched}: its indices do not ascend; "
-            "make the weight image again from the artifact"
+            f"the loader rejected the weight stream within its first {launched} beats, {sent} sums sent: its indices "
+            "do not ascend; make the weight image again from the artifact"
         )
     if status == NO_PROGRESS:
-        raise NmforgeError(f"the simulation stood still after {launched} steps; the image does not fit the engine")
+        raise NmforgeError(f"the simulation stood still after {launched} beats; the image does not fit the engine")
+    if status == BROKEN_OFFER:
+        raise NmforgeError("the engine took back what it had offered before it was taken; its RTL breaks AXI")
     return int(cycles), int(last)
 
 

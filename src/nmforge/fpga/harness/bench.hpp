@@ -1,12 +1,16 @@
 // What the testbenches share: random stalls, ports as bytes, files.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 namespace {
+
+// Cycles in which nothing moves, after which nothing will: more than the steps of any tile.
+constexpr uint64_t QUIET = 100000;
 
 // Small generator (splitmix64), one per stream, so that one stream's stalls never shift another's.
 struct Random {
@@ -16,6 +20,20 @@ struct Random {
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
         return (z ^ (z >> 31)) % 100 < chance;
+    }
+};
+
+// What AXI4-Stream asks of a sender: a beat that is offered stays as it is until it is taken.
+struct Offer {
+    bool waiting = false, last = false;
+    std::vector<uint8_t> data;
+
+    bool kept(bool valid, bool ready, const void* beat, size_t bytes, bool tlast) {
+        const auto* from = static_cast<const uint8_t*>(beat);
+        const bool same = !waiting || (valid && tlast == last && std::equal(data.begin(), data.end(), from));
+        waiting = valid && !ready;
+        if (waiting) { data.assign(from, from + bytes); last = tlast; }
+        return same;
     }
 };
 

@@ -3,9 +3,12 @@
 //   Vengine STIMULUS RESULT
 //
 // STIMULUS  jobs, one behind the other: 14 x u32 (struct Header), the weight image, the activation image
-// RESULT    of every job 4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress), words of
-//           weights taken, the CYCLES register; then its int32 sums in the order of arrival
+// RESULT    of every job 4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress, 3 a beat or an
+//           answer was withdrawn or changed before it was taken), words of weights taken, the CYCLES register; then
+//           its int32 sums in the order of arrival
 //
+// Behind an error the bench runs on until nothing moves any more, and records what still comes. Addresses come before
+// their data, and answers are taken late, as AXI4-Lite allows.
 // Between two jobs the engine is reset by its CONTROL register for `reset_cycles`, with new settings. A job
 // that is not done is the last.
 #include "Vengine.h"
@@ -51,11 +54,14 @@ struct Source {
 struct Device {
     VerilatedContext context;
     std::unique_ptr<Vengine> top;
+    bool answers_stay = true;
 
     Device() {
         context.randReset(2);  // registers start as anything: what is not reset shows
         context.randSeed(1);
         top = std::make_unique<Vengine>(&context);
+        top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_bready = top->s_axi_arvalid = top->s_axi_rready = 0;
+        top->s_weight_tvalid = top->s_act_tvalid = top->m_acc_tready = 0;
         top->aresetn = 0;
         for (int i = 0; i < 80; ++i) tick();  // reset travels along the rows
         top->aresetn = 1;
@@ -64,19 +70,25 @@ struct Device {
     void write(Register address, uint32_t value) {
         top->s_axi_awaddr = address;
         top->s_axi_wdata = value;
-        top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_bready = 1;
+        top->s_axi_awvalid = 1;
+        top->eval();
+        for (int i = 0; i < 3; ++i) tick();
+        top->s_axi_wvalid = 1;
         top->eval();
         while (!top->s_axi_awready) tick();
         tick();
         top->s_axi_awvalid = top->s_axi_wvalid = 0;
         top->eval();
         while (!top->s_axi_bvalid) tick();
+        for (int i = 0; i < 3; ++i) { tick(); answers_stay &= top->s_axi_bvalid; }
+        top->s_axi_bready = 1;
         tick();
         top->s_axi_bready = 0;
+        top->eval();
     }
     uint32_t read(Register address) {
         top->s_axi_araddr = address;
-        top->s_axi_arvalid = top->s_axi_rready = 1;
+        top->s_axi_arvalid = 1;
         top->eval();
         while (!top->s_axi_arready) tick();
         tick();
@@ -84,8 +96,11 @@ struct Device {
         top->eval();
         while (!top->s_axi_rvalid) tick();
         const uint32_t value = top->s_axi_rdata;
+        for (int i = 0; i < 3; ++i) { tick(); answers_stay &= top->s_axi_rvalid && top->s_axi_rdata == value; }
+        top->s_axi_rready = 1;
         tick();
         top->s_axi_rready = 0;
+        top->eval();
         return value;
     }
 };
@@ -114,6 +129,7 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
     Outcome found;
     const uint64_t tiles = uint64_t(h.row_tiles) * h.column_tiles;
     uint64_t tiles_out = 0, quiet = 0;
+    Offer offer;
     while (tiles_out < tiles && !found.status) {
         if ((top.s_weight_tvalid = weights.offer())) set(top.s_weight_tdata, weights.data + weights.at, h.word_bytes);
         if ((top.s_act_tvalid = acts.offer())) set(top.s_act_tdata, acts.data + acts.at, h.act_word_bytes);
@@ -122,6 +138,8 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
         const bool took_weight = top.s_weight_tvalid && top.s_weight_tready;
         const bool took_act = top.s_act_tvalid && top.s_act_tready;
         const bool gave = top.m_acc_tvalid && top.m_acc_tready;
+        if (!offer.kept(top.m_acc_tvalid, top.m_acc_tready, &top.m_acc_tdata, sizeof top.m_acc_tdata, top.m_acc_tlast))
+            found.status = 3;
         if (gave) {
             sums.push_back(static_cast<int32_t>(top.m_acc_tdata));
             tiles_out += top.m_acc_tlast;
@@ -131,12 +149,13 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
         if (took_weight) weights.taken();
         if (took_act) acts.taken();
         quiet = took_weight || took_act || gave ? 0 : quiet + 1;
-        if (quiet > 1000000) found.status = 2;
+        if (quiet > QUIET) found.status = 2;
     }
     top.s_weight_tvalid = top.s_act_tvalid = top.m_acc_tready = 0;
     found.weight_words = weights.at / h.word_bytes;
     found.counted = device.read(CYCLES);
     if (device.read(STATUS) & 1) found.status = 1;
+    if (!device.answers_stay) found.status = 3;
     return found;
 }
 

@@ -20,7 +20,7 @@ module nmforge_datapath
     input  logic [ROWS*LANES*IDXW-1:0] index,
     input  logic [ROWS*8-1:0]          mult,         // looked at with the last step of a group
     input  logic [COLS*LANES*OF*8-1:0] act,          // looked at with the first step of a window
-    output logic                       index_error,  // an offset did not ascend; stays up until reset
+    output logic                       index_error,  // an offset did not ascend: no tile is done until reset
     output logic [ROWS-1:0][31:0]      oldest,       // finished sums of one column
     output logic                       tile_done,
     input  logic                       shift         // on to the next column
@@ -119,7 +119,8 @@ module nmforge_datapath
             .shift, .oldest(oldest[r]), .tile_done(row_done[r])
         );
     end
-    // The last row runs ROWS-1 cycles behind the first one: when it is done, all rows are.
-    assign tile_done   = row_done[ROWS-1];
+    // The last row runs ROWS-1 cycles behind the first one: when it is done, all rows are. An error
+    // is known long before its tile is done, and from then on no tile ever is.
+    assign tile_done   = row_done[ROWS-1] & !index_error;
     assign unused_done = ^row_done;
 endmodule

@@ -11,8 +11,9 @@
 // activations stay. A launch is a register before it reaches the banks, which are spread over the
 // device: everything that a step needs is addressed one cycle after its launch and read from block
 // RAM two cycles later, together with the delayed control of the step. What the banks offer is
-// therefore one launch old: `window_offered` looks one window further behind a take, and no step
-// is launched behind the last one of a buffer, a cycle for each row tile.
+// therefore one launch old, and `window_offered` looks one window further behind a take. That also
+// keeps a step from being launched right behind the last one of a row tile, whose buffer may be the
+// last one filled: all windows are taken by then, and the next pass over them begins a cycle later.
 module nmforge_engine #(
     parameter  int OF      = 4,
     parameter  int BITS    = 4,
@@ -124,12 +125,12 @@ module nmforge_engine #(
     // ---- launch ----
     nmforge_types::control_t launch, launched, fetching, control;
     logic [IDXW-1:0]         step, step_launched, step_fetching, step_read;
-    logic                    tile_ready, window_ready, second_ready, last_column, buffer_end, tile_sent;
-    logic                    take, take_mult, take_window, tile_end, turning;   // of the step in `launched`
+    logic                    tile_ready, window_ready, second_ready, buffer_end, tile_sent;
+    logic                    take, take_mult, take_window, tile_end;   // of the step in `launched`
 
     nmforge_sequencer #(.OF(OF), .WINDOWS(PER_GROUP)) sequencer (
         .clk(aclk), .rst_n, .keep, .groups_per_tile,
-        .step_offered(tile_ready & !turning), .window_offered(take_window ? second_ready : window_ready),
+        .step_offered(tile_ready), .window_offered(take_window ? second_ready : window_ready),
         .mult_offered(1'b1), .tile_sent, .control(launch), .step
     );
     always_ff @(posedge aclk) begin
@@ -138,7 +139,6 @@ module nmforge_engine #(
         take_mult   <= rst_n & launch.valid & launch.group_end;
         take_window <= rst_n & launch.valid & launch.window_start;
         tile_end    <= rst_n & launch.valid & launch.group_end & launch.last_group;
-        turning     <= rst_n & launch.valid & launch.group_end & launch.last_group & last_column;
     end
 
     // ---- banks; control waits two cycles for them ----
@@ -154,7 +154,7 @@ module nmforge_engine #(
     ) weights (
         .clk(aclk), .rst_n, .every_place, .groups_per_tile, .steps_per_group, .column_tiles,
         .tdata(weight_data), .tvalid(weight_valid), .tready(weight_ready),
-        .tile_ready, .take, .take_mult, .tile_end, .last_column, .buffer_end,
+        .tile_ready, .take, .take_mult, .tile_end, .buffer_end,
         .code, .index(index_row), .mult
     );
     nmforge_activation_bank #(.WORD(ACT), .SLICES(WINDOW_B / ACT), .DEPTH(WINDOWS)) activations (

@@ -14,7 +14,8 @@
 //   m_acc    ROWS x int32, COLS beats a tile, tlast on the last one
 // tready of an input waits for tvalid of the others, as AXI4-Stream allows: a step is taken whole.
 // `keep` and `groups_per_tile` (K / GROUP, at least 1) may change only under reset.
-// `index_error` rises with an offset that does not ascend and stays up until reset.
+// `index_error` rises with an offset that does not ascend and stays up until reset; no tile that was
+// not sent yet is sent.
 module nmforge_gemm #(
     parameter  int OF     = 4,
     parameter  int BITS   = 4,

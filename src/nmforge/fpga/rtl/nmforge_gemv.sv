@@ -167,7 +167,7 @@ module nmforge_gemv #(
     end
 
     nmforge_output #(.COLS(COLS)) sender (
-        .clk(aclk), .rst_n(aresetn), .tile_done(tile_done[ROWS-1]), .shift, .tile_sent,
+        .clk(aclk), .rst_n(aresetn), .tile_done(tile_done[ROWS-1] & !index_error), .shift, .tile_sent,
         .tvalid(m_acc_tvalid), .tlast(m_acc_tlast), .tready(m_acc_tready)
     );
 endmodule

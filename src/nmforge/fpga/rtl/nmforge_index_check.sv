@@ -1,8 +1,8 @@
 // Offsets of one row (or lane): inside a window they must ascend and stay below OF.
 //
 // Kept weights come one a step, so the check is one comparison with the offset before. `bad` tells,
-// one cycle after a step, that it broke the rule; its sum then means nothing, and the top reports
-// the error instead of pretending that it does.
+// one cycle after a step, that it broke the rule. The engine then rejects what it was sent: it raises
+// its error, and no sum of that tile or of a later one leaves it until reset.
 module nmforge_index_check #(
     parameter  int OF   = 4,
     localparam int IDXW = (OF > 1) ? $clog2(OF) : 1

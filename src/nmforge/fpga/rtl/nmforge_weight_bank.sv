@@ -28,8 +28,7 @@ module nmforge_weight_bank #(
     input  logic                        take,
     input  logic                        take_mult,
     input  logic                        tile_end,
-    output logic                        last_column,  // the tile_end to come frees the buffer
-    output logic                        buffer_end,   // this one does
+    output logic                        buffer_end,   // this tile_end frees the buffer
     output logic [CODE_WORDS*WORD-1:0]  code,
     output logic [INDEX_WORDS*WORD-1:0] index,
     output logic [MULT_WORDS*WORD-1:0]  mult
@@ -62,6 +61,7 @@ module nmforge_weight_bank #(
     // ---- read side ----
     logic [ROWW-1:0]   step;
     logic [GROUPW-1:0] group;
+    logic              last_column;   // the tile_end to come frees the buffer
 
     nmforge_counter #(.WIDTH(16)) columns (.clk, .rst_n, .total(column_tiles), .count(tile_end), .last(last_column));
     assign buffer_end = tile_end & last_column;
