@@ -143,7 +143,7 @@ def _row(engine: Engine, pattern: Pattern, shape: GemmShape, memory: Memory, fou
         "bytes_per_cycle": used if limited else None,
         "memory_share": used / memory.sustained if limited else None,
     }  # fmt: skip
-    if not limited and engine.kind != "device":
+    if not limited:
         model = engine_cycles(shape, engine, pattern)
         row |= {"model_cycles": model, "model_error": model / found.cycles - 1}
     return row
