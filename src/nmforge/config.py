@@ -149,6 +149,8 @@ class RandomLayerConfig(Section):
     cols: int = Field(4, gt=0)
     lanes: int = Field(1, gt=0)
     rates: list[float] = Field([], description="Also behind memories of these bytes a cycle; not with device.")
+    boards: list[str] = Field([], description="Also behind a memory channel of these boards; not with device.")
+    clock_mhz: float | None = Field(None, gt=0, description="Of the engine on a board; without it, the board's.")
     activity: bool = Field(False, description="Also count the toggles of every signal; not with device.")
     peer: bool = Field(False, description="Also count the cycles with SCALE-Sim, which `make scalesim` installs.")
 

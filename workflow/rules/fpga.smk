@@ -10,6 +10,8 @@ RANDOM_LAYERS = {  # and the options that `nmforge hardware random` takes for ea
             if layer.rates
             else ""
         )
+        + (f" --board {' '.join(layer.boards)}" if layer.boards else "")
+        + (f" --clock {layer.clock_mhz:g}" if layer.clock_mhz else "")
         + (" --activity" if layer.activity else "")
         + (" --peer" if layer.peer else "")
     )

@@ -52,12 +52,14 @@ def simulate(arguments: Arguments) -> None:
 
 def random(arguments: Arguments) -> None:
     """simulate a random layer of any size, without and with a limit of bandwidth, and compare every sum"""
-    from nmforge.fpga.random_layer import random_point
+    from nmforge.fpga.random_layer import memory_of, memory_of_board, random_point
 
     read_config(arguments)
     engine, pattern, shape = _random_layer(arguments)
+    memories = [memory_of(rate) for rate in arguments.rates]
+    memories += [memory_of_board(name, arguments.clock) for name in arguments.board]
     rows = random_point(
-        engine, pattern, shape, arguments.rates, arguments.build, arguments.out,
+        engine, pattern, shape, memories, arguments.build, arguments.out,
         peer=arguments.peer, activity=arguments.activity,
     )  # fmt: skip
     for row in rows:
@@ -74,8 +76,13 @@ def _random_line(row: dict[str, Any], cycles: int) -> str:
     took = f"{row['cycles']:,} cycles, {row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s"
     if row["stage"] == "peer":
         return f"{row['target']}: {took}; the RTL takes {1 - cycles / row['cycles']:.2%} fewer"
-    memory = f"memory of {row['memory_rate']:g} bytes a cycle" if row["memory_rate"] else "streams never short"
-    return f"{memory}: {row['outputs_compared']:,} sums equal the reference, {took}"
+    if not row["memory_rate"]:
+        return f"streams never short: {row['outputs_compared']:,} sums equal the reference, {took}"
+    memory = f"{row['board'] or 'memory'}, {row['memory_rate']:.4g} bytes a cycle"
+    return (
+        f"{memory}: {row['outputs_compared']:,} sums equal the reference, {took}, {row['memory_share']:.1%} of what the "
+        "memory sustains"
+    )
 
 
 def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
@@ -187,6 +194,8 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
     one.add_argument("--of", type=int, help="windows of the build; default: the pattern's own")
     one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
+    one.add_argument("--board", nargs="+", default=[], help="also behind one channel of these boards (fpga/boards.yaml)")
+    one.add_argument("--clock", type=float, metavar="MHZ", help="of the engine, for --board; default: the board's")
     one.add_argument("--activity", action="store_true", help="also count the toggles of every signal, not with device")
     one.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
     add_sizes(one, bits=4, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)

@@ -29,6 +29,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Rows of the random layer with the most points: one engine, several patterns, memories and none (no rate)."""
     fpga = tables["fpga"]
     rows = fpga[fpga["stage"] == "random"] if len(fpga) else fpga
+    rows = rows[rows["board"].isna()] if "board" in rows else rows
     if rows.empty or rows["memory_rate"].isna().all():
         return pd.DataFrame(columns=COLUMNS)
     limited = rows[rows["memory_rate"].notna()]

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from nmforge.config import Section
 from nmforge.errors import NmforgeError
+from nmforge.fpga.simulate import Memory
 
 BOARDS = Path(__file__).with_name("boards.yaml")
 
@@ -41,6 +42,10 @@ class Board(Section):
     bandwidth: Sourced
     capacity: Sourced
     efficiency: Share
+    channels: Sourced
+    latency_ns: Sourced
+    refresh_interval_ns: Sourced
+    refresh_ns: Sourced
     clock_mhz: Sourced | None = None
     note: str = ""
 
@@ -48,6 +53,13 @@ class Board(Section):
     def bytes_per_s(self) -> float:
         """Bandwidth that long bursts reach."""
         return self.bandwidth.value * self.efficiency.value
+
+    def channel(self, clock_mhz: float) -> Memory:
+        """One channel of the memory as an engine with this clock sees it, in its cycles."""
+        in_cycles = clock_mhz / 1000
+        rate = self.bandwidth.value / self.channels.value / (clock_mhz * 1e6)
+        times = (self.latency_ns, self.refresh_interval_ns, self.refresh_ns)
+        return Memory(rate, *(round(time.value * in_cycles) for time in times))
 
 
 class Published(Section):

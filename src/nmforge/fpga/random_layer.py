@@ -12,12 +12,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nmforge.errors import NmforgeError
 from nmforge.fpga.activity import read_toggles
+from nmforge.fpga.boards import load_boards
 from nmforge.fpga.cycle_model import engine_cycles, ideal_cycles, steps_per_tile
 from nmforge.fpga.device import build_device, simulate_device
 from nmforge.fpga.engine import Engine
@@ -31,27 +32,53 @@ from nmforge.reference import accumulate
 from nmforge.spec import GemmShape, Pattern
 
 Row = dict[str, Any]
-# A DDR4 channel as an engine of 150 MHz sees it: 60 cycles (400 ns) from request to burst, refreshed for 350 ns of
-# every 7.8 us.
+# A DDR4 channel behind a slow controller, as an engine of 150 MHz sees it: 60 cycles (400 ns) from request to burst,
+# refreshed for 350 ns of every 7.8 us.
 LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES = 60, 1170, 53
 
 
+class Source(NamedTuple):
+    """Where weights come from: a memory, and the board whose it is."""
+
+    memory: Memory = UNLIMITED
+    board: str | None = None
+
+
+def memory_of(rate: float) -> Source:
+    """A DDR4 channel of this many bytes a cycle."""
+    return Source(Memory(rate, LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES))
+
+
+def memory_of_board(name: str, clock_mhz: float | None) -> Source:
+    """A channel of a board's memory, in cycles of an engine with the board's clock or the one given.
+
+    Raises NmforgeError for an unknown board, or one without a clock where none is given.
+    """
+    boards = load_boards().boards
+    if name not in boards:
+        raise NmforgeError(f"board {name} is unknown; choose one of {', '.join(boards)}")
+    known = boards[name].clock_mhz
+    if clock_mhz is None and known is None:
+        raise NmforgeError(f"board {name} has no clock of its own; name that of the engine with --clock")
+    return Source(boards[name].channel(clock_mhz or known.value), name)  # type: ignore[union-attr]
+
+
 def random_point(
-    engine: Engine, pattern: Pattern, shape: GemmShape, rates: Sequence[float], build_dir: Path, out: Path,
+    engine: Engine, pattern: Pattern, shape: GemmShape, memories: Sequence[Source], build_dir: Path, out: Path,
     *, peer: bool = False, activity: bool = False,
 ) -> list[Row]:  # fmt: skip
-    """Simulate a seeded random layer without a limit of bandwidth, then behind a memory of each of `rates`.
+    """Simulate a seeded random layer without a limit of bandwidth, then behind each of the memories.
 
-    rates: bytes a cycle. activity: also count toggles. peer: also ask SCALE-Sim. A device is built with banks that
-    hold the layer; its cycles count from the first word loaded to the last sum taken, those of a streaming engine from
-    the first beat. `seconds` is what writing the images, simulating and reading the sums took; the simulator is built
-    before, or found again. Writes and returns the rows. Raises NmforgeError where a sum differs from the reference, or
-    a device is asked for more than its cycles.
+    activity: also count toggles. peer: also ask SCALE-Sim. A device is built with banks that hold the layer; its cycles
+    count from the first word loaded to the last sum taken, those of a streaming engine from the first beat. `seconds`
+    is what writing the images, simulating and reading the sums took; the simulator is built before, or found again.
+    Writes and returns the rows. Raises NmforgeError where a sum differs from the reference, or a device is asked for
+    more than its cycles.
     """
     if engine.kind == "device":
-        if rates or activity or peer:
+        if memories or activity or peer:
             raise NmforgeError(
-                "a device loads its banks before it works; take --engine gemm for --rates, --activity, --peer"
+                "a device loads its banks before it works; take --engine gemm for --rates, --board, --activity, --peer"
             )
         engine = deep_enough(engine, shape, pattern)
         build_device(engine, build_dir)
@@ -59,9 +86,9 @@ def random_point(
         build_simulator(engine, build_dir)
     linear, xq = random_problem(shape, pattern, engine)
     expected, rows = accumulate(linear, xq), []
-    for memory in [UNLIMITED, *(Memory(rate, LATENCY, REFRESH_INTERVAL, REFRESH_CYCLES) for rate in rates)]:
+    for source in [Source(), *memories]:
         start = time.perf_counter()
-        found = _simulated(engine, linear, xq, memory, build_dir)
+        found = _simulated(engine, linear, xq, source.memory, build_dir)
         seconds = time.perf_counter() - start
         mismatches = int((found.acc != expected).sum())
         if mismatches:
@@ -69,7 +96,7 @@ def random_point(
                 f"{mismatches} of {found.acc.size} sums of a random {pattern} layer {shape} differ from the reference; "
                 "the RTL or its image is wrong"
             )
-        rows.append(_row(engine, pattern, shape, memory, found) | {"seconds": seconds})
+        rows.append(_row(engine, pattern, shape, source, found) | {"seconds": seconds})
     if activity:
         rows.append(_activity_row(engine, pattern, shape, linear, xq, build_dir))
     if peer:
@@ -127,18 +154,20 @@ def _simulated(engine: Engine, linear: CompressedLinear, xq: Int8, memory: Memor
     return simulate(linear, xq, engine, build_dir, memory=memory)
 
 
-def _row(engine: Engine, pattern: Pattern, shape: GemmShape, memory: Memory, found: SimulationResult) -> Row:
+def _row(engine: Engine, pattern: Pattern, shape: GemmShape, source: Source, found: SimulationResult) -> Row:
     """Columns of one simulation whose sums were all right.
 
     memory_rate: bytes a cycle of the memory, empty where streams are never short. bytes_per_cycle: what was read of
     the weights. memory_share: that over what the memory sustains with its refresh.
     """
+    memory = source.memory
     limited = memory != UNLIMITED
     used = found.weight_bytes / found.cycles
     row = engine_columns(engine, str(pattern), "verilator", "random", SEED) | {
         "m": shape.m, "n": shape.n, "k": shape.k,
         "cycles": found.cycles, "ideal_cycles": found.ideal_cycles, "efficiency": found.efficiency,
         "outputs_compared": found.acc.size, "mismatches": 0,
+        "board": source.board,
         "memory_rate": memory.bytes_per_cycle if limited else None,
         "bytes_per_cycle": used if limited else None,
         "memory_share": used / memory.sustained if limited else None,

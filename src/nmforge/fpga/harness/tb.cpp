@@ -76,9 +76,9 @@ struct WeightMap {
     }
 };
 
-// External memory that is read from front to back into a buffer of two blocks: a token bucket with the latency of
-// a burst and with refresh gaps. Rates are in 1/256 byte a cycle. A burst is asked for as soon as the buffer has room
-// for it, so latency costs only what the buffer cannot hide.
+// External memory that is read from front to back into a buffer of two blocks and of what arrives within the latency:
+// a token bucket with the latency of a burst and with refresh gaps. Rates are in 1/256 byte a cycle. A burst is asked
+// for as soon as the buffer has room for it, so latency costs only what the buffer cannot hide.
 struct Memory {
     static constexpr uint64_t BURST = 64;
     Header h;
@@ -126,7 +126,8 @@ int main(int argc, char** argv) {
     mult.random.state = h.seed * 8ull + 3;
     act.random.state = h.seed * 8ull + 4;
     Random sink{h.seed * 8ull + 5};
-    Memory memory{h, 2 * map.bytes(h.groups_per_block) + Memory::BURST, image * h.column_tiles};
+    const uint64_t under_way = uint64_t(h.memory_rate) * h.memory_latency / 256;
+    Memory memory{h, 2 * map.bytes(h.groups_per_block) + under_way + Memory::BURST, image * h.column_tiles};
 
     VerilatedContext context;
     context.randReset(2);  // registers start as anything: what is not reset shows
