@@ -96,29 +96,22 @@ module nmforge_engine #(
     always_ff @(posedge aclk) every_place <= keep == KEEPW'(OF);
     assign steps_per_group = (STEPW+1)'(32'(keep) * PER_GROUP);
 
-    // ---- streams, each behind a buffer that keeps the pins out of the timing ----
+    // ---- streams, which cross half the device ----
     logic [WORD-1:0] weight_data;
     logic [ACT-1:0]  act_data;
     logic [31:0]     sum_data;
     logic            weight_valid, weight_ready, act_valid, act_ready, sum_valid, sum_last, sum_ready;
 
-    nmforge_skid #(.WIDTH(WORD)) weight_in (
+    nmforge_crossing #(.WIDTH(WORD)) weight_in (
         .clk(aclk), .rst_n, .in_data(s_weight_tdata), .in_valid(s_weight_tvalid), .in_ready(s_weight_tready),
         .out_data(weight_data), .out_valid(weight_valid), .out_ready(weight_ready)
     );
-    nmforge_skid #(.WIDTH(ACT)) act_in (
+    nmforge_crossing #(.WIDTH(ACT)) act_in (
         .clk(aclk), .rst_n, .in_data(s_act_tdata), .in_valid(s_act_tvalid), .in_ready(s_act_tready),
         .out_data(act_data), .out_valid(act_valid), .out_ready(act_ready)
     );
-    // Sums leave through two of them: one stays with the sender, the other with the pins.
-    logic [32:0] leaving_data;
-    logic        leaving_valid, leaving_ready;
-    nmforge_skid #(.WIDTH(33)) sum_out (
+    nmforge_crossing #(.WIDTH(33)) sum_out (
         .clk(aclk), .rst_n, .in_data({sum_last, sum_data}), .in_valid(sum_valid), .in_ready(sum_ready),
-        .out_data(leaving_data), .out_valid(leaving_valid), .out_ready(leaving_ready)
-    );
-    nmforge_skid #(.WIDTH(33)) sum_pins (
-        .clk(aclk), .rst_n, .in_data(leaving_data), .in_valid(leaving_valid), .in_ready(leaving_ready),
         .out_data({m_acc_tlast, m_acc_tdata}), .out_valid(m_acc_tvalid), .out_ready(m_acc_tready)
     );
 
