@@ -29,6 +29,8 @@ from nmforge.fpga.board_model import (
     token_copies,
 )
 from nmforge.fpga.boards import BOARDS, BoardTable, load_boards, parse_boards
+from nmforge.fpga.random_layer import memory_of_board
+from nmforge.fpga.simulate import Memory
 from nmforge.scaling import HIDDEN, LAYERS, SHAPES, WEIGHTS
 from nmforge.spec import DENSE, GemmShape, Pattern
 
@@ -315,3 +317,23 @@ def test_nothing_to_model_is_said() -> None:
     for rows in (pd.DataFrame(), board_table(pd.DataFrame(), ideal, load_boards(), LLAMA)):
         _, text = drawn(figure.data({"boards": rows}))
         assert text == "FPGA boards: not measured here, no synthesized engine"
+
+
+def test_a_channel_of_a_board_in_cycles_of_an_engine() -> None:
+    board = only(
+        "U280", bandwidth=400e9, channels=32, latency_ns=120, refresh_interval_ns=3900, refresh_ns=260
+    ).boards["U280"]
+    assert board.channel(250) == Memory(50, 30, 975, 65)
+    assert board.channel(250).sustained == 50 * (1 - 65 / 975)
+
+
+def test_every_board_names_its_memory() -> None:
+    for name in DOCUMENT["boards"]:
+        memory = memory_of_board(name, 160).memory
+        assert memory.bytes_per_cycle > 1 and 0 < memory.latency < memory.refresh_interval
+        assert 0.9 < memory.sustained / memory.bytes_per_cycle < 1
+    assert memory_of_board("KV260", None).memory == load_boards().boards["KV260"].channel(225)
+    with pytest.raises(NmforgeError, match="board U250 is unknown; choose one of U280, VCK190, KV260, ButterStick"):
+        memory_of_board("U250", None)
+    with pytest.raises(NmforgeError, match="ButterStick has no clock of its own; name that of the engine with --clock"):
+        memory_of_board("ButterStick", None)

@@ -331,6 +331,18 @@ def test_a_random_layer_is_compared_and_a_slow_memory_slows_it(
     assert capsys.readouterr().out.count("18 sums equal the reference") == 3
 
 
+def test_a_random_layer_behind_the_memory_of_a_board(
+    tmp_path: Path, builds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = ["--m", "1", "--n", "6", "--k", "512", "--rows", "2", "--cols", "1", "--group", "32", "--engine", "gemv"]
+    out = ["--build", str(builds), "--out", str(tmp_path / "r.json")]
+    assert main(["hardware", "random", *sizes, "--board", "ButterStick", "--clock", "1600", *out]) == 0
+    free, limited = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert (free["board"], limited["board"], limited["memory_rate"]) == (None, "ButterStick", 1)
+    assert limited["cycles"] > free["cycles"]
+    assert "ButterStick, 1 bytes a cycle: 6 sums equal the reference" in capsys.readouterr().out
+
+
 def test_a_random_layer_with_a_wrong_sum_is_one_sentence(
     tmp_path: Path, builds: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -339,6 +351,9 @@ def test_a_random_layer_with_a_wrong_sum_is_one_sentence(
     assert main(["hardware", "random", *sizes, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
     assert "2 of 2 sums of a random 2:4 layer" in capsys.readouterr().err
     assert not (tmp_path / "r.json").exists()
+    board = ["hardware", "random", "--engine", "gemv", *sizes, "--board", "U250"]
+    assert main([*board, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
+    assert "board U250 is unknown; choose one of" in capsys.readouterr().err
     device = ["hardware", "random", "--engine", "device", "--rates", "2", "--rows", "8", "--out", str(tmp_path / "r")]
     assert main(device) == 2
     assert "a device loads its banks before it works" in capsys.readouterr().err

@@ -39,11 +39,12 @@ module nmforge_datapath
 
     // Reset travels with the rows, as the steps do: one register a row instead of one net to all of
     // them. It has to be held for ROWS + 8 cycles.
-    logic [ROWS-1:0] row_rst_n;
+    logic [ROWS-1:0] row_rst, row_rst_n;
 
+    assign row_rst_n = ~row_rst;
     always_ff @(posedge clk) begin
-        row_rst_n[0] <= rst_n;
-        for (int r = 1; r < ROWS; r++) row_rst_n[r] <= row_rst_n[r-1];
+        row_rst[0] <= !rst_n;
+        for (int r = 1; r < ROWS; r++) row_rst[r] <= row_rst[r-1];
         control[0] <= control_in;
         for (int r = 1; r < ROWS; r++) control[r] <= row_rst_n[r] ? control[r-1] : '0;
         window_edge <= act;

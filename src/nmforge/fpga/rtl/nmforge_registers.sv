@@ -72,7 +72,11 @@ module nmforge_registers #(
         rvalid        <= rst_n & (answer | (rvalid & !rready));
         if (answer) rdata <= value;
     end
-    always_ff @(posedge clk) engine_rst_n <= rst_n & !hold_reset;
+    // Flip-flops are reset by a high level: from a register that holds just that, no inverter, and no way to
+    // one, stands between it and all of them.
+    logic engine_rst;
+    always_ff @(posedge clk) engine_rst <= !rst_n | hold_reset;
+    assign engine_rst_n = !engine_rst;
     always_ff @(posedge clk) begin
         if (!rst_n) begin
             hold_reset      <= 1'b1;

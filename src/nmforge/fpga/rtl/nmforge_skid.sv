@@ -17,13 +17,14 @@ module nmforge_skid #(
     input  logic             out_ready
 );
     logic             held, taken, moved;   // held: a second beat waits behind the one offered
-    logic             closed, empty;
+    logic             closed, empty, rst;     // rst: near the buffer, however far the reset comes from
     logic [WIDTH-1:0] second;
 
     assign taken = in_valid & !closed;
     assign moved = out_ready | empty;
     always_ff @(posedge clk) begin
-        if (!rst_n) begin
+        rst <= !rst_n;
+        if (rst) begin
             out_valid <= 1'b0;
             empty     <= 1'b1;
             held      <= 1'b0;
