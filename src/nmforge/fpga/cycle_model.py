@@ -20,7 +20,7 @@ from the first word taken, at
                     words of c + 1 column tiles of activations + keep + 1, where r = 0)
     loaded(r) = max(loaded(r - 1), end(r - 2, last) + 1) + L
 
-and its last sum leaves X + R + 2 cycles behind the last end. L is a cycle a word and one more for each group of codes,
+and its last sum leaves X + R + 7 cycles behind the last end. L is a cycle a word and one more for each group of codes,
 each group of offsets and each scale plane (nmforge_weight_loader).
 """
 
@@ -81,4 +81,4 @@ def _device_cycles(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
             arrived = (column + 1) * column_words + engine.keep(pattern) + 1 if row == 0 else 0
             end = max(end + steps + int(column == 0), end + sending, ready + steps, arrived)
         freed[row % 2] = end + 1
-    return end + sending + engine.rows + 2
+    return end + sending + engine.rows + 7
