@@ -3,8 +3,9 @@
     python tests/mutation/rtl_faults.py [--jobs 2]
 
 A fault is caught where a sum differs from the reference, the cycles differ from the closed form, the engine stands
-still, breaks AXI, or sends a sum of offsets that do not ascend. Verilator's warnings stop no build here, so they catch nothing. The
-comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 % caught.
+still, breaks AXI, or sends a sum of offsets that do not ascend. Verilator's warnings stop no build here, so they catch
+nothing. The comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 %
+caught.
 """
 
 from __future__ import annotations

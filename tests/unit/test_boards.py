@@ -320,9 +320,9 @@ def test_nothing_to_model_is_said() -> None:
 
 
 def test_a_channel_of_a_board_in_cycles_of_an_engine() -> None:
-    board = only(
-        "U280", bandwidth=400e9, channels=32, latency_ns=120, refresh_interval_ns=3900, refresh_ns=260
-    ).boards["U280"]
+    board = only("U280", bandwidth=400e9, channels=32, latency_ns=120, refresh_interval_ns=3900, refresh_ns=260).boards[
+        "U280"
+    ]
     assert board.channel(250) == Memory(50, 30, 975, 65)
     assert board.channel(250).sustained == 50 * (1 - 65 / 975)
 

@@ -158,7 +158,7 @@ def test_the_cycles_register_counts_from_the_first_word_to_the_last_sum(builds: 
     for m, n, k in [(1, 1, 64), (5, 17, 192)]:
         found = simulate_device(*problem("2:4", m, n, k, group=64), engine, builds)
         assert found.counted is not None
-        assert 0 <= found.cycles - found.counted <= 8
+        assert 0 <= found.cycles - found.counted <= 12  # what the words and the sums need across the chip
 
 
 def test_the_device_reuses_what_it_has_loaded(builds: Path) -> None:

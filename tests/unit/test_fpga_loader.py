@@ -1,4 +1,4 @@
-"""The loader refuses weight streams whose offsets do not ascend inside a window: nothing multiplied with them is sent."""
+"""The loader refuses weight streams whose offsets do not ascend inside a window, and sends none of their sums."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_exactly_the_ascending_pairs_pass(
     if first < second:
         run_with_offsets(ENGINES[kind], builds, window, (first, second), stall_percent)
         return
-    with pytest.raises(NmforgeError, match=r"rejected the weight stream within its first \d+ beats, .* do not ascend") as e:
+    with pytest.raises(NmforgeError, match=r"rejected the weight stream within its .* do not ascend") as error:
         run_with_offsets(ENGINES[kind], builds, window, (first, second), stall_percent)
-    sent = int(re.search(r"(\d+) sums sent", str(e.value))[1])
+    sent = int(re.findall(r"(\d+) sums sent", str(error.value))[0])
     assert sent in (0, ENGINES[kind].channels * ENGINES[kind].tokens)  # the tile before, or none
     if window == WINDOWS - 1:
         assert sent

@@ -79,10 +79,8 @@ def _random_line(row: dict[str, Any], cycles: int) -> str:
     if not row["memory_rate"]:
         return f"streams never short: {row['outputs_compared']:,} sums equal the reference, {took}"
     memory = f"{row['board'] or 'memory'}, {row['memory_rate']:.4g} bytes a cycle"
-    return (
-        f"{memory}: {row['outputs_compared']:,} sums equal the reference, {took}, {row['memory_share']:.1%} of what the "
-        "memory sustains"
-    )
+    share = f"{row['memory_share']:.1%} of what the memory sustains"
+    return f"{memory}: {row['outputs_compared']:,} sums equal the reference, {took}, {share}"
 
 
 def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
@@ -194,7 +192,7 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
     one.add_argument("--of", type=int, help="windows of the build; default: the pattern's own")
     one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
-    one.add_argument("--board", nargs="+", default=[], help="also behind one channel of these boards (fpga/boards.yaml)")
+    one.add_argument("--board", nargs="+", default=[], help="also behind a memory channel of these boards")
     one.add_argument("--clock", type=float, metavar="MHZ", help="of the engine, for --board; default: the board's")
     one.add_argument("--activity", action="store_true", help="also count the toggles of every signal, not with device")
     one.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")

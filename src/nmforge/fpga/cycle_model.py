@@ -10,9 +10,8 @@ been sent, two cycles more than the tail after that tile's last launch; a tile o
 The GEMV engine pauses two cycles in front of its first token and three in front of every other one, until the first
 window is in its bank, and has one more edge register in its tail.
 
-The device loads its operands from narrow streams, and sends one sum a cycle. It has a row tile of weights for every
-row tile of channels, loaded in L cycles each into one of two buffers, and launches the last step of its tiles, in cycles
-from the first word taken, at
+The device loads its operands from narrow streams, and sends one sum a cycle. Each row tile of weights is loaded in L
+cycles into one of two buffers, and the last step of a tile is launched, in cycles from the first word taken, at
 
     end(r, c) = max(end before + S, one more where c = 0: a buffer is turned,
                     end before + X,                       the sums before have left: X = C(R + 4) + 11,
