@@ -134,7 +134,9 @@ FAULTS = [
     Fault("weight_loader", "group + 1'b1 == last_in_block", "group == last_in_block", ("one-word device",)),
     Fault("weight_loader", "left <= last_block ? groups_per_tile", "left <= 1'b0 ? groups_per_tile", ("device",)),
     Fault("serial_output", "taking ? oldest : {held[ROWS-1], held[ROWS-1:1]}", "taking ? oldest : held", ("device",)),
-    Fault("skid", "if (moved) out_data <= held ? second : in_data;", "if (moved) out_data <= in_data;", ("device",)),
+    Fault("crossing", "room      <= used[DEPTHW:DEPTHW-1] == '0;", "room      <= 1'b1;", ("device",)),
+    Fault("crossing", "(read ? read_after != write_place : read_place", "(read_place", ("device",)),
+    Fault("crossing", "if (read) out_data", "if (some) out_data", ("device",)),
     Fault("registers", "4'd6: column_tiles    <= write_data[15:0];", "4'd6: column_tiles    <= 16'd1;", ("device",)),
 ]
 
