@@ -271,6 +271,23 @@ def test_sentences(placed: Placed, builds: Path, monkeypatch: pytest.MonkeyPatch
         wasm.run_wasm("ecppack", [], builds)
 
 
+def test_a_design_that_does_not_fit_is_refused_with_what_would(builds: Path) -> None:
+    (builds / "big.sv").write_text(
+        "module big #(parameter int N = 9) (input logic aclk, input logic [17:0] d, output logic q);\n"
+        "    logic [17:0] x [N+1];\n    logic [35:0] product [N];\n    logic [N-1:0] folded;\n"
+        "    always_ff @(posedge aclk) begin\n        x[0] <= d;\n        q <= ^folded;\n"
+        "        for (int i = 0; i < N; i++) begin\n            x[i+1] <= x[i];\n"
+        "            product[i] <= x[i] * x[i+1];\n            folded[i] <= ^product[i];\n        end\n    end\n"
+        "endmodule\n"
+    )
+    with pytest.raises(
+        NmforgeError,
+        match=r"big with N=160 needs 160 18x18 multipliers, and LFE5U-85F in CABGA756 has 156; build a smaller array, "
+        "one that takes at most 156",
+    ):
+        place("big", [builds / "big.sv"], {"N": 160}, 1, builds, synthesis=())
+
+
 def test_a_layer_through_the_netlists_of_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linear = random_linear(np.random.default_rng(2), 9, 128, Pattern(2, 4), 4, 64)
     artifact, out = tmp_path / "a.nmf.safetensors", tmp_path / "netlist.json"
