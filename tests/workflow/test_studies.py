@@ -1,4 +1,4 @@
-"""The command at the head of every study is one that Snakemake can plan."""
+"""The command at the head of every study is one that Snakemake can plan, and its arrays are ones that can be built."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from nmforge.config import RandomLayerConfig
+from nmforge.fpga.engine import Engine
+from nmforge.spec import Pattern
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
@@ -28,3 +33,13 @@ def test_the_command_of_a_study_can_be_planned(study: Path, tmp_path: Path) -> N
     command = [sys.executable, "-m", "snakemake", "--dry-run", *shlex.split(arguments)]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("settings", [ROOT / "config.yaml", *STUDIES], ids=lambda settings: settings.stem)
+def test_every_random_layer_fits_its_array(settings: Path) -> None:
+    group = 64  # of `nmforge hardware random`, where none is named
+    for document in yaml.safe_load(settings.read_text()).get("fpga", {}).get("random_layers", []):
+        layer = RandomLayerConfig(**document)
+        for pattern in map(Pattern.parse, layer.patterns):
+            engine = Engine(pattern.of, 4, layer.rows, layer.cols, group, layer.lanes, layer.engine)
+            assert engine.keep(pattern) <= engine.of
