@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
-from nmforge.fpga.simulate import OUTCOME, SimulationResult, build_key, check_outcome, compile_simulator, run_program
+from nmforge.fpga.simulate import (
+    OUTCOME,
+    SimulationResult,
+    build_flags,
+    build_key,
+    check_outcome,
+    compile_simulator,
+    run_program,
+)
 from nmforge.fpga.toolchain import DEVICE_HARNESS, rtl_sources
 from nmforge.linear import CompressedLinear, Int8
 
@@ -35,7 +43,8 @@ def build_device(engine: Engine, build_dir: Path) -> Path:
     program = build_dir / f"device-{build_key(engine, DEVICE_HARNESS)}"
     if not program.exists():
         parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
-        compile_simulator(engine.top, rtl_sources(), ["-Wall", *parameters], program, DEVICE_HARNESS)
+        options = ["-Wall", *parameters]
+        compile_simulator(engine.top, rtl_sources(), options, program, DEVICE_HARNESS, build_flags(engine))
     return program
 
 

@@ -28,6 +28,7 @@ from nmforge.spec import Pattern
 
 # Nothing of the system is linked: the codecs of a trace are headers of our own.
 BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]
+LARGE, LARGE_FLAGS = 128, ["OPT_FAST=-O2"]  # from so many multipliers on: twice the build, a sixth off every run
 FLAGS = ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique"]
 DONE, INDEX_ERROR, NO_PROGRESS, BROKEN_OFFER = range(4)
 OUTCOME = struct.Struct("<4Q")  # in front of the sums: cycles, status, steps or words taken, bytes or CYCLES register
@@ -101,13 +102,20 @@ def build_simulator(engine: Engine, build_dir: Path, watch: Watch = Watch.NOTHIN
         return program
     parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
     options = ["-CFLAGS", "-DGEMV"] if engine.kind == "gemv" else []
-    compile_simulator(engine.top, rtl_sources(), ["-Wall", *parameters, *options, *watch.value], program)
+    options = ["-Wall", *parameters, *options, *watch.value]
+    compile_simulator(engine.top, rtl_sources(), options, program, flags=build_flags(engine))
     return program
 
 
+def build_flags(engine: Engine) -> list[str]:
+    """What the C++ of an engine's simulator is compiled with."""
+    return [*BUILD_FLAGS, *(LARGE_FLAGS if engine.multipliers >= LARGE else [])]
+
+
 def compile_simulator(
-    top: str, sources: Sequence[Path], options: Sequence[str], program: Path, harness: Path = HARNESS
-) -> None:
+    top: str, sources: Sequence[Path], options: Sequence[str], program: Path, harness: Path = HARNESS,
+    flags: Sequence[str] = BUILD_FLAGS,
+) -> None:  # fmt: skip
     """Compile a top module with a testbench into `program`, which appears only once it is complete."""
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="verilate-", dir=program.parent) as folder:
@@ -117,7 +125,7 @@ def compile_simulator(
              *options, *map(str, sources), str(harness)],
             work,
         )  # fmt: skip
-        run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *BUILD_FLAGS, "Vengine"], work)
+        run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *flags, "Vengine"], work)
         shutil.move(work / "Vengine", work.with_suffix(".program"))
         work.with_suffix(".program").replace(program)
 
@@ -259,7 +267,7 @@ def check_outcome(data: bytes, offset: int = 0) -> tuple[int, int]:
 
 def build_key(engine: Engine, harness: Path, watch: Watch = Watch.NOTHING) -> str:
     """Hash of everything a build depends on."""
-    tools = f"{FLAGS} {BUILD_FLAGS} {verilator_version()}"
+    tools = f"{FLAGS} {build_flags(engine)} {verilator_version()}"
     digest = hashlib.sha256(f"{engine.top} {engine.parameters} {watch.name} {tools}".encode())
     codecs = sorted(TRACE_CODECS.glob("*.h")) if watch is Watch.WAVEFORM else []
     for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp"), *codecs):
