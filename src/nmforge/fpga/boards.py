@@ -63,7 +63,7 @@ class Board(Section):
 
 
 class Published(Section):
-    """A design somebody else measured and published: a mark beside the model, never an input of it."""
+    """A design somebody else measured and published: beside the model, which takes some clocks from them."""
 
     name: str
     board: str

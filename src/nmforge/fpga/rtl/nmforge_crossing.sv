@@ -2,7 +2,7 @@
 //
 // On the way, data, and the leave to send it, go from register to register with nothing in between; what
 // decides sits at either end, beside a buffer of 16 beats in LUT RAM at the far one. That end says in time
-// that there is no room: up to six beats are still to come when it does. A beat takes four cycles, and
+// that there is no room: up to five beats are still to come when it does. A beat takes four cycles, and
 // moves every cycle.
 module nmforge_crossing #(
     parameter int WIDTH = 32
