@@ -63,7 +63,7 @@ class Board(Section):
 
 
 class Published(Section):
-    """A design somebody else measured and published: beside the model, which takes some clocks from them."""
+    """A design somebody else measured and published: beside the model, which borrows clocks from some."""
 
     name: str
     board: str

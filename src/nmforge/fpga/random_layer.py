@@ -58,9 +58,10 @@ def memory_of_board(name: str, clock_mhz: float | None) -> Source:
     if name not in boards:
         raise NmforgeError(f"board {name} is unknown; choose one of {', '.join(boards)}")
     known = boards[name].clock_mhz
-    if clock_mhz is None and known is None:
+    clock = clock_mhz or (known.value if known else None)
+    if clock is None:
         raise NmforgeError(f"board {name} has no clock of its own; name that of the engine with --clock")
-    return Source(boards[name].channel(clock_mhz or known.value), name)  # type: ignore[union-attr]
+    return Source(boards[name].channel(clock), name)
 
 
 def random_point(
