@@ -4,7 +4,9 @@
 //   0x04 BUILD    read   OF [31:24]  BITS [23:16]  ROWS [15:8]  COLS [7:0]
 //   0x08 CONTROL  write  bit 0: reset the engine, banks and error included, for as long as it is set; the
 //                        reset travels along the rows, so hold it for ROWS + 8 cycles
-//   0x0C STATUS   read   bit 0: an offset did not ascend; no further tile is sent  bit 1: sums are under way
+//   0x0C STATUS   read   bit 0: an offset did not ascend; no further tile is sent
+//                        bit 1: sums are under way; the last ones may then still cross the chip to m_acc, so
+//                        a job ends with the tlast of its last tile
 //   0x10 KEEP            kept weights of a window, 1 .. OF
 //   0x14 GROUPS          groups of a row tile: K / GROUP
 //   0x18 COLUMN_TILES    column tiles that use a row tile of weights
