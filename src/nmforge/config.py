@@ -70,6 +70,7 @@ class RecoveryConfig(Section):
         le=1,
         description="Weight of the text's own next token in what is learned; the rest is the dense model's.",
     )
+    self_text: int = Field(0, ge=0, description="Windows that the dense model writes itself, beside the whole text.")
     seed: int = Field(0, ge=0)
     save_every: int = Field(50, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
 

@@ -1,4 +1,41 @@
-# Distillation: the codes and norms of a compressed artifact, trained against the dense model on calibration text.
+# Distillation: the codes and norms of a compressed artifact, trained against the dense model on calibration text, and
+# where a design point asks for it on text that the dense model writes itself.
+
+SELF_TEXT = f"results/tokens/{MODEL}-self-{{windows}}x{{seqlen}}.safetensors"
+
+
+def self_text(wildcards):
+    """The self-written windows of a design point; none where it asks for none."""
+    recovery = RECOVERED[wildcards.design]
+    asked = {"windows": recovery.self_text, "seqlen": recovery.seqlen}
+    return SELF_TEXT.format(**asked) if recovery.self_text else []
+
+
+rule self_text:
+    input:
+        sources("recovery/self_text.py", "recovery/device.py"),
+        checkpoint=CHECKPOINT,
+        tokens=TOKENS,
+    output:
+        SELF_TEXT,
+    log:
+        "logs/self_text/{windows}x{seqlen}.log",
+    wildcard_constraints:
+        windows=r"\d+",
+        seqlen=r"\d+",
+    priority: 3
+    conda:
+        "../../envs/ml.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=600,
+    params:
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} write-text --windows {wildcards.windows} --seqlen {wildcards.seqlen}"
+        " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output}"
+        " 2> >(tee {log} >&2)"
 
 
 rule recover:
@@ -9,6 +46,7 @@ rule recover:
         ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
+        self_text=self_text,
     output:
         ARTIFACT,
     log:
@@ -25,6 +63,9 @@ rule recover:
     params:
         recovery=lambda wildcards: RECOVERED[wildcards.design].model_dump(),
         config=CONFIG,
+        self_text=lambda wildcards, input: f"--self-text {input.self_text}"
+        * bool(input.self_text),
     shell:
         "nmforge --config {params.config} recover {input.artifact} --design {wildcards.design} --threads {threads}"
-        " --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2> >(tee {log} >&2)"
+        " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_text} --out {output}"
+        " 2> >(tee {log} >&2)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from nmforge.bench.caches import CACHES, Cache, copies_for, last_level_cache, wh
 from nmforge.bench.shapes import LLAMA7B, LLAMA7B_KERNELS, bench_group_size, distinct
 from nmforge.bench.timer import Timing, time_alternating
 from nmforge.errors import NmforgeError
+from nmforge.kernels.gpu import torch_cuda
 from nmforge.kernels.peers.process import why_missing
 from nmforge.kernels.problem import Float32, Prepared, Problem
 from nmforge.kernels.table import HERE, KERNELS, Kernel
@@ -63,7 +65,9 @@ def run_bench(
     if missing and any(KERNELS[name].elsewhere for name in kernels):
         raise NmforgeError(missing)
     points = plan(shapes, m_values, kernels, caches, llama7b)
-    reason = why_not_streamed(last_level_cache()) if any(point.cache == "streamed" for point in points) else None
+    streamed = [name for point in points if point.cache == "streamed" for name in point.kernels]
+    on_cpu = any(not KERNELS[name].on_gpu for name in streamed)
+    reason = why_not_streamed(last_level_cache()) if on_cpu else None
     if reason:
         print(f"nmforge bench: {reason}", file=sys.stderr)
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
@@ -84,10 +88,22 @@ def plan(
     """Points in the order they are measured; a LLaMA-7B shape measured anyway is not measured twice."""
     points = [Point(GemmShape(m, n, k), cache, tuple(kernels)) for n, k in shapes for m in m_values for cache in caches]
     measured = set(shapes) if 1 in m_values and "streamed" in caches else set()
-    for n, k in distinct(LLAMA7B) if llama7b else []:
-        if (n, k) not in measured or not set(LLAMA7B_KERNELS) <= set(kernels):
-            points.append(Point(GemmShape(1, n, k), "streamed", LLAMA7B_KERNELS))
+    wanted = tuple(name for name in LLAMA7B_KERNELS if name in kernels)
+    for n, k in distinct(LLAMA7B) if llama7b and wanted else []:
+        if (n, k) not in measured:
+            points.append(Point(GemmShape(1, n, k), "streamed", wanted))
     return points
+
+
+def kernels_like(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The kernels whose names match one of these shell patterns, in the table's order; all where there is none.
+
+    Raises NmforgeError for a pattern that matches no kernel.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise NmforgeError(f"--kernels {pattern!r} matches no kernel; choose from {', '.join(known)}")
+    return tuple(name for name in known if not patterns or any(fnmatch.fnmatchcase(name, p) for p in patterns))
 
 
 class Layers:
@@ -117,7 +133,7 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
         problem = Problem(layers.get(kernel), x, threads)
         prepared = kernel.prepare(problem)
         check(kernel, problem, prepared.output())
-        copies = copies_for(point.cache, prepared.weight_bytes, last_level_cache()) if point.cache != "resident" else 1
+        copies = _copies(kernel, point.cache, prepared.weight_bytes)
         if copies is None:
             continue
         if copies > 1:
@@ -129,6 +145,13 @@ def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: 
     return [
         row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id) for name in ready
     ]
+
+
+def _copies(kernel: Kernel, cache: Cache, weight_bytes: int) -> int | None:
+    """`copies_for` the cache that streamed weights have to miss: the GPU's, or the processor's."""
+    if cache == "resident":
+        return 1
+    return copies_for(cache, weight_bytes, torch_cuda.cache_bytes() if kernel.on_gpu else last_level_cache())
 
 
 def supported(point: Point, group_size: int) -> Iterator[Kernel]:

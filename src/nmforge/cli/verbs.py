@@ -25,6 +25,7 @@ from nmforge.cli.arguments import (
     add_artifact,
     add_inputs,
     add_paths,
+    add_sizes,
     read_config,
 )
 from nmforge.config import Config
@@ -90,7 +91,19 @@ def recover(arguments: Arguments) -> None:
         raise NmforgeError(f"design {design.id} has no recovery block; add one to the config")
     _threads(arguments)
     recover_artifact(
-        arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery, arguments.out
+        arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery, arguments.out,
+        arguments.self_text,
+    )  # fmt: skip
+
+
+def write_text(arguments: Arguments) -> None:
+    """let the dense model write windows of training text itself"""
+    from nmforge.recovery.self_text import write_self_text
+
+    read_config(arguments)
+    _threads(arguments)
+    write_self_text(
+        arguments.checkpoint, arguments.tokens, arguments.windows, arguments.seqlen, arguments.seed, arguments.out
     )
 
 
@@ -158,7 +171,7 @@ def coherence(arguments: Arguments) -> None:
 def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, peers alternated with ours"""
     from nmforge.bench.limits import write_limits
-    from nmforge.bench.run import run_bench
+    from nmforge.bench.run import kernels_like, run_bench
     from nmforge.bench.shapes import model_shapes
     from nmforge.kernels.table import HERE, KERNELS
 
@@ -170,8 +183,8 @@ def bench(arguments: Arguments) -> None:
     shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
-        kernels=tuple(KERNELS) if settings.peers else HERE, seconds=settings.seconds_per_kernel,
-        llama7b=settings.llama7b,
+        kernels=kernels_like(arguments.kernels, tuple(KERNELS) if settings.peers else HERE),
+        seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,
     )  # fmt: skip
     if arguments.limits:
         write_limits(settings.threads, arguments.limits)
@@ -323,6 +336,13 @@ def _build_parser() -> argparse.ArgumentParser:
     add_artifact(one)
     one.add_argument("--design", required=True, help="id of a design point with a recovery block")
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    one.add_argument("--self-text", type=Path, help="what write-text wrote, for a point with recovery.self_text")
+    add_paths(one, **OUT)
+    add_inputs(one, "checkpoint", "tokens")
+    one = add(write_text)
+    one.add_argument("--windows", type=int, required=True, help="how many")
+    add_sizes(one, seqlen=512, seed=0)
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
     add_paths(one, **OUT)
     add_inputs(one, "checkpoint", "tokens")
     add_artifact(add(inspect))
@@ -350,6 +370,7 @@ def _build_parser() -> argparse.ArgumentParser:
     one = add(bench)
     one.add_argument("--limits", type=Path, help="also measure the machine's bandwidth and peak, and write them here")
     one.add_argument("--artifact", type=Path, help="an artifact, for the model's own shapes (kernels.model_shapes)")
+    one.add_argument("--kernels", nargs="+", default=[], metavar="NAME", help="only those named so, as in 'gpu-*'")
     add_paths(one, **OUT)
     one = add(decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")

@@ -12,6 +12,7 @@ from nmforge.kernels import onnx_peer, ours_cpu, torch_cpu
 from nmforge.kernels.cpu import choose_isa, reach
 from nmforge.kernels.cpu import why_unsupported as cpu_declines
 from nmforge.kernels.cpu.layout import why_not_packed
+from nmforge.kernels.gpu import ours as ours_gpu
 from nmforge.kernels.gpu import torch_cuda
 from nmforge.kernels.peers import process as peers
 from nmforge.kernels.problem import Prepared, Problem
@@ -51,7 +52,9 @@ class Kernel:
 
     @property
     def isa(self) -> str:
-        """Instruction set of our kernels; `library` where a library chooses for itself."""
+        """Instruction set of our kernels, `triton` on a GPU; `library` where a library chooses for itself."""
+        if self.on_gpu and self.family == "ours":
+            return "triton"
         return choose_isa() if self.family in ("ours", "limit") else "library"
 
     @property
@@ -84,6 +87,14 @@ def _gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> st
     return torch_cuda.why_unsupported(pattern, shape.n, shape.k)
 
 
+def _ours_gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return ours_gpu.why_unsupported(pattern, scheme.bits, scheme.group_size or shape.k)
+
+
+def _int4pack_gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    return torch_cuda.why_no_int4pack(scheme.bits, scheme.group_size or shape.k, shape.n, shape.k)
+
+
 def _elsewhere_supports(block: int, pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
     """A peer that stores blocks of `block` weights along K."""
     short = shape.k % block != 0
@@ -106,6 +117,11 @@ def _onnx(word: str, block: int | None, accuracy_level: int) -> Kernel:
 def _ours(pattern: Pattern, bits: int) -> Kernel:
     name = f"ours-{_word(pattern)}-int{bits}"
     return Kernel(name, "ours", pattern, bits, ours_cpu.w4a8, _ours_supports, exact=True)
+
+
+def _ours_gpu(pattern: Pattern, bits: int) -> Kernel:
+    cpu = _ours(pattern, bits)
+    return replace(cpu, name=f"gpu-{cpu.name}", prepare=ours_gpu.w4a8, supports=_ours_gpu_supports, on_gpu=True)
 
 
 def _paper(pattern: Pattern) -> list[Kernel]:
@@ -144,6 +160,11 @@ KERNELS: dict[str, Kernel] = {
         _ours(Pattern(1, 4), 4),
         _ours(Pattern(4, 8), 4),
         _ours(Pattern(2, 8), 4),
+        Kernel("gpu-torch-int4", "peer", DENSE, 4, torch_cuda.int4pack, _int4pack_gpu_supports, on_gpu=True),
+        _ours_gpu(DENSE, 4),
+        _ours_gpu(DENSE, 3),
+        _ours_gpu(Pattern(2, 4), 4),
+        _ours_gpu(Pattern(1, 4), 4),
         Kernel("read-2:4-int4", "limit", Pattern(2, 4), 4, ours_cpu.read_only, _read_supports, "read"),
         *_paper(DENSE),
         *_paper(Pattern(2, 4)),

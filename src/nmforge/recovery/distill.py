@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 128  # positions whose logits are held at once
+BLOCKS = {"cpu": 128, "cuda": 4096}  # positions whose logits are held at once: few in a cache, many to fill a GPU
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
 CLIP = 1.0  # largest norm of the gradient
 NOTHING = -1  # no token follows
@@ -24,18 +24,20 @@ NOTHING = -1  # no token follows
 
 def divergence(
     student: Tensor, teacher: Tensor, head: Tensor, following: Tensor, truth: float = 0.0
-) -> tuple[float, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Mean KL(p || q) in nats, and the loss's gradient [T, H] at the student's final hidden states [T, H].
 
-    head: [V, H]. following: int64[T], the next token, or NOTHING where the window ends; there t = p.
+    head: [V, H]. following: int64[T], the next token, or NOTHING where the window ends; there t = p. The mean is a
+    tensor, so that a GPU is not waited for.
     """
-    total, gradient = 0.0, torch.empty_like(student)
-    for first in range(0, len(student), BLOCK):
-        span = slice(first, first + BLOCK)
+    total, gradient = torch.zeros((), dtype=torch.float64, device=student.device), torch.empty_like(student)
+    block = BLOCKS[student.device.type]
+    for first in range(0, len(student), block):
+        span = slice(first, first + block)
         p = (teacher[span] @ head.T).float().log_softmax(-1)
         q = (student[span] @ head.T).float().log_softmax(-1)
         dense = p.exp()
-        total += float((dense * (p - q)).sum())
+        total += (dense * (p - q)).sum()
         target = _mixed(dense, following[span], truth) if truth else dense
         gradient[span] = ((q.exp() - target).to(head.dtype) @ head) / len(student)
     return total / len(student), gradient
@@ -43,10 +45,9 @@ def divergence(
 
 def _mixed(dense: Tensor, following: Tensor, truth: float) -> Tensor:
     """The target t [T, V] of the loss."""
-    known = (following != NOTHING).nonzero().squeeze(1)
-    target = dense.index_copy(0, known, (1 - truth) * dense[known])
-    target[known, following[known]] += truth
-    return target
+    known = (following != NOTHING).to(dense.dtype)[:, None]
+    target = dense * (1 - truth * known)
+    return target.scatter_add_(1, following.clamp(min=0)[:, None], truth * known)
 
 
 def next_tokens(windows: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class Teacher:
     """The dense model's final hidden states of every window, computed when first asked for and kept."""
 
     def __init__(self, model: Any, windows: Tensor) -> None:
-        """windows: int64[W, T] tokens."""
+        """windows: int64[W, T] tokens, where the model is."""
         self.model, self.windows = model, windows
         self.hidden: dict[int, Tensor] = {}
 
@@ -100,7 +101,7 @@ class Teacher:
 
 def train_step(
     student: Any, teacher: Teacher, chosen: Tensor, optimizer: torch.optim.Optimizer, rate: float, truth: float
-) -> float:
+) -> Tensor:
     """One update on the windows int64[B]; returns the KL before it. The head is the dense model's and stays."""
     wanted, windows = teacher.states(chosen), teacher.windows[chosen]
     hidden = student.model(windows, use_cache=False).last_hidden_state.flatten(0, 1)

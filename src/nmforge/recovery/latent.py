@@ -85,4 +85,4 @@ class LatentLinear(nn.Module):
     def to_linear(self) -> CompressedLinear:
         """The compressed layer the latents stand for: same mask, same scales, new codes."""
         codes = self.codes(self.latent.detach()).flatten(1).to(torch.int8)
-        return replace(self.linear, codes=codes.numpy())
+        return replace(self.linear, codes=codes.cpu().numpy())

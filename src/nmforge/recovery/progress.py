@@ -39,6 +39,6 @@ def load(path: Path, run: str, latents: Mapping[str, nn.Parameter], optimizer: t
         step = int(metadata["step"])
         for name, latent in latents.items():
             latent.data.copy_(handle.get_tensor(f"{name}.latent"))
-            moments = {moment: handle.get_tensor(f"{name}.{moment}") for moment in MOMENTS}
-            optimizer.state[latent] = {"step": torch.tensor(float(step)), **moments}
+            moments = {moment: handle.get_tensor(f"{name}.{moment}").to(latent.device) for moment in MOMENTS}
+            optimizer.state[latent] = {"step": torch.tensor(float(step), device=latent.device), **moments}
     return step

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from nmforge.artifact import load_linears, read_header, verify, write_artifact
@@ -19,16 +21,14 @@ from nmforge.errors import NmforgeError
 from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint
 from nmforge.provenance import hash_json
-from nmforge.recovery import attention, progress
+from nmforge.recovery import progress
+from nmforge.recovery.device import attention_name, compute_dtype, training_device
 from nmforge.recovery.distill import Teacher, batches, learning_rate, train_step
 from nmforge.recovery.latent import LatentLinear, LatentNorm
+from nmforge.recovery.self_text import read_self_text
 
 BETAS = (0.9, 0.95)
-
-
-def compute_dtype() -> torch.dtype:
-    """bfloat16 where the processor multiplies it, else float32, which elsewhere is the faster of the two."""
-    return torch.bfloat16 if torch.cpu.get_capabilities().get("avx512_bf16") else torch.float32
+REPORTED = 20  # steps between lines of the log, each with the mean KL of so many
 
 
 @dataclass
@@ -58,38 +58,53 @@ def load_student(checkpoint: Path, artifact: Path, dtype: torch.dtype) -> Studen
     }
     for name, part in (layers | norms).items():
         model.set_submodule(name, part)
-    return Student(model, layers, norms)
+    return Student(model.to(training_device()), layers, norms)
 
 
 def load_dense(checkpoint: Path, dtype: torch.dtype) -> Any:
-    """The checkpoint's model, frozen, with attention by blocks."""
+    """The checkpoint's model, frozen, where training runs."""
     model = load_checkpoint(checkpoint, dtype)[0].requires_grad_(requires_grad=False)
-    model.set_attn_implementation(attention.NAME)
-    return model
+    model.set_attn_implementation(attention_name())
+    return model.to(training_device())
 
 
 def recover_artifact(
-    checkpoint: Path, artifact: Path, tokens: Path, design_id: str, settings: RecoveryConfig, out: Path
-) -> list[float]:
+    checkpoint: Path, artifact: Path, tokens: Path, design_id: str, settings: RecoveryConfig, out: Path,
+    self_text: Path | None = None,
+) -> list[float]:  # fmt: skip
     """Train and write `out`; returns the loss of every step done by this call.
 
-    The state is saved beside `out` every `save_every` steps, so a run that was stopped goes on; the finished artifact
-    does not depend on where it was stopped. Raises NmforgeError for a text too short or a state of another run.
+    self_text: what `write_self_text` wrote, if the settings ask for it. The state is saved beside `out` every
+    `save_every` steps, so a run that was stopped goes on; the finished artifact does not depend on where that was.
+    Raises NmforgeError for a text too short or a state of another run.
     """
     torch.set_flush_denormal(True)
     verify(artifact)
     dtype = compute_dtype()
     student, dense = load_student(checkpoint, artifact, dtype), load_dense(checkpoint, dtype)
-    stream, revision = read_tokens(tokens, "calibration")
-    length = settings.seqlen
-    windows = torch.from_numpy(random_windows(stream, len(stream) // length * length, length, settings.seed)).long()
+    windows, revision = _windows(tokens, settings, self_text)
     start, state = read_header(artifact), out.with_name(f".{out.name}.training")
     header = _header(start, design_id, settings, revision, dtype)
     run = json.dumps([hash_json(start), header["recovery"]], sort_keys=True)
-    losses = _train(student, Teacher(dense, windows), settings, state, run)
-    _write(student, dense, checkpoint, header, start["index_encoding"], out)
+    losses = _train(student, Teacher(dense, windows.to(training_device())), settings, state, run)
+    _write(student, dense.cpu(), checkpoint, header, start["index_encoding"], out)
     state.unlink(missing_ok=True)
     return losses
+
+
+def _windows(tokens: Path, settings: RecoveryConfig, self_text: Path | None) -> tuple[Tensor, str]:
+    """(int64[W, T], the text's revision): every whole window of the calibration text, then the self-written ones."""
+    stream, revision = read_tokens(tokens, "calibration")
+    length = settings.seqlen
+    windows = random_windows(stream, len(stream) // length * length, length, settings.seed)
+    if settings.self_text and self_text is None:
+        raise NmforgeError(
+            f"recovery.self_text asks for {settings.self_text} windows; name their file with --self-text, or write it "
+            f"with nmforge write-text --windows {settings.self_text} --seqlen {length}"
+        )
+    if settings.self_text and self_text is not None:
+        windows = np.concatenate([windows, read_self_text(self_text, settings.self_text, length)])
+    return torch.from_numpy(windows).long(), revision
 
 
 def _write(student: Student, dense: Any, checkpoint: Path, header: dict[str, Any], encoding: str, out: Path) -> None:
@@ -97,7 +112,7 @@ def _write(student: Student, dense: Any, checkpoint: Path, header: dict[str, Any
     linears = {name: layer.to_linear() for name, layer in student.layers.items()}
     with torch.no_grad():
         for name, norm in student.norms.items():
-            dense.get_submodule(name).weight.copy_(norm.weight())
+            dense.get_submodule(name).weight.copy_(norm.weight())  # from where it was trained to here
     write_artifact(out, header, linears, rest_tensors(dense, linears, checkpoint / "tokenizer.json"), encoding)
 
 
@@ -107,7 +122,8 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
     optimizer = torch.optim.AdamW(
         latents.values(), lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True
     )
-    first, losses = progress.load(state, run, latents, optimizer), []
+    first = progress.load(state, run, latents, optimizer)
+    losses: list[Tensor] = []
     order = batches(len(teacher.windows), settings.batch, settings.seed, first)
     bar = tqdm(
         range(first, settings.steps), initial=first, total=settings.steps, desc="recover", unit="step", disable=None
@@ -115,10 +131,13 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
     for step in bar:
         rate = learning_rate(step, settings.steps, settings.learning_rate)
         losses.append(train_step(student.model, teacher, next(order), optimizer, rate, settings.truth))
-        bar.set_postfix(kl=f"{losses[-1]:.3f}")
-        if (step + 1) % settings.save_every == 0 and step + 1 < settings.steps:
-            progress.save(state, step + 1, run, latents, optimizer)
-    return losses
+        done = step + 1
+        if done % REPORTED == 0 or done == settings.steps:
+            kl = float(torch.stack(losses[-REPORTED:]).mean())
+            tqdm.write(f"step {done} of {settings.steps}: KL {kl:.4f}, rate {rate:.2g}", file=sys.stderr)
+        if done % settings.save_every == 0 and done < settings.steps:
+            progress.save(state, done, run, latents, optimizer)
+    return [float(loss) for loss in losses]
 
 
 def _header(
