@@ -1,4 +1,4 @@
-"""One arithmetic: the INT32 accumulators of reference, C++ kernel and RTL simulation, compared with `==`.
+"""One arithmetic: the INT32 accumulators of reference, C++ and GPU kernel and RTL simulation, compared with `==`.
 
 Some layers of an artifact on random activations, or a text it generates, every linear layer of every token.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from nmforge.artifact import load_linear, read_header
 from nmforge.config import CoherenceConfig, FpgaConfig
@@ -17,6 +18,8 @@ from nmforge.fpga.engine import Engine, engine_group
 from nmforge.fpga.simulate import Stalls, simulate
 from nmforge.generation import Generated, generate
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
+from nmforge.kernels.gpu import ours as ours_gpu
+from nmforge.kernels.gpu import torch_cuda
 from nmforge.linear import CompressedLinear, Int8
 from nmforge.records import write_point
 from nmforge.reference import Int32, accumulate
@@ -40,12 +43,15 @@ def activations(tokens: int, k: int, seed: int) -> Int8:
 def compare_layer(
     linear: CompressedLinear, xq: Int8, settings: CoherenceConfig, fpga: FpgaConfig, build_dir: Path
 ) -> list[dict[str, Any]]:
-    """Rows of one layer: every instruction set of the CPU kernel on all rows, the RTL on the first ones."""
+    """Rows of one layer: every instruction set of the CPU kernel on all rows, the RTL on the first ones; a GPU's kernel
+    on all rows where there is one that takes the layer."""
     expected = accumulate(linear, xq)
     rows = []
     for isa in available_isas():
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
+    if ours_gpu.why_unsupported(linear.pattern, linear.bits, linear.group_size) is None:
+        rows.append({"backend": "gpu", "note": torch_cuda.device_name(), **_compare(expected, _on_gpu(linear, xq))})
     part = linear.take_rows(slice(settings.rtl_rows))
     group = engine_group(part.group_size, part.pattern)
     engine = Engine.widest(part.pattern, part.bits, fpga.rows, fpga.cols, group)
@@ -53,6 +59,13 @@ def compare_layer(
     note = f"{engine.rows}x{engine.cols} array, first {part.n} rows, random stalls on every stream"
     rows.append({"backend": "rtl", "note": note, **_compare(expected[:, : part.n], simulated.acc)})
     return rows
+
+
+def _on_gpu(linear: CompressedLinear, xq: Int8, device: str = torch_cuda.DEVICE) -> Int32:
+    """The GPU kernel's accumulators."""
+    acc = torch.zeros(len(xq), linear.n, dtype=torch.int32, device=device)
+    found: Int32 = ours_gpu.GpuLinear(linear, device).accumulate(torch.from_numpy(xq).to(device), acc).cpu().numpy()
+    return found
 
 
 def _compare(expected: Int32, found: Int32) -> dict[str, int]:

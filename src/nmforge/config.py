@@ -115,6 +115,7 @@ class KernelsConfig(Section):
     peers: bool = Field(False, description="Also measure the peers of `.venv-peers`, which `make peers` installs.")
     llama7b: bool = Field(True, description="Also measure LLaMA-7B's shapes; the scaling table needs them.")
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
+    records: list[str] = Field([], description="Point files of other machines that stand beside this one's.")
 
 
 class DecodeConfig(Section):

@@ -28,6 +28,7 @@ rule bench:
 rule kernels_table:
     input:
         rules.bench.output.kernels,
+        SETTINGS.kernels.records,
     output:
         parquet="results/tables/kernels.parquet",
         csv="results/tables/kernels.csv",

@@ -21,6 +21,7 @@ from nmforge.selection import (
     on_platform,
     origin,
     pair,
+    platform_name,
 )
 
 SPARSER_BAR = 1.6  # half the weights of 2:4 again, the same share of index bits and scales
@@ -33,9 +34,15 @@ FUSED_CLAIMS = [  # our kernels need no separate dequantization, so their matmul
 
 
 def matmul_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
-    """Matmul only: the paper's unfused path on GPU and CPU, then our kernels on the CPU."""
+    """Matmul only: the paper's unfused path on GPU and CPU, then our kernels on the CPU, and on a GPU if one ran."""
     yield from _paper_path(tables, here, "1.71x faster matmul", MATMUL, "matmul")
-    yield from _ratios(tables, here, "1.71x faster matmul", FUSED_CLAIMS)
+    for platform in _measured(tables):
+        yield from _ratios(tables, here, "1.71x faster matmul", FUSED_CLAIMS, platform)
+
+
+def _measured(tables: Tables) -> list[str]:
+    """CPU, and GPU where one was measured."""
+    return ["CPU", *(["GPU"] if len(on_platform(table_of(tables, "kernels"), "GPU")) else [])]
 
 
 def end_to_end_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
@@ -73,14 +80,16 @@ def _paper_path(tables: Tables, here: str | None, claim: str, claimed: float, st
 
 
 def _shape(row: pd.Series) -> str:
-    return f"M={row['m']}, {row['cache']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
+    threads = f", {row['threads']} thread{'s' * (row['threads'] != 1)}" if platform_name(row["device"]) == "CPU" else ""
+    return f"M={row['m']}, {row['cache']}{threads}"
 
 
 def _ratios(
-    tables: Tables, here: str | None, claim: str, questions: list[tuple[float, Query, Query, str, str]]
-) -> Iterator[Entry]:
-    """Our CPU kernels at M = 1 and at the largest M, streamed, against each named baseline."""
-    kernels = at(on_platform(table_of(tables, "kernels"), "CPU"), n=4096, k=4096, cache="streamed")
+    tables: Tables, here: str | None, claim: str, questions: list[tuple[float, Query, Query, str, str]],
+    platform: str = "CPU",
+) -> Iterator[Entry]:  # fmt: skip
+    """Our kernels at M = 1 and at the largest M, streamed, against each named baseline."""
+    kernels = at(on_platform(table_of(tables, "kernels"), platform), n=4096, k=4096, cache="streamed")
     kernels = most_threads(kernels)
     sizes = sorted({1, int(kernels["m"].max())}) if len(kernels) else [1]
     for claimed, query, baseline, name, against in questions:
@@ -88,10 +97,10 @@ def _ratios(
             found = pair(at(kernels, m=m), query, baseline)
             if found is None:
                 reason = f"no run holds both {name} and {against} at 4096x4096"
-                yield missing(claim, f"{claimed:.3g}x", f"CPU, {name}, M={m}", reason)
+                yield missing(claim, f"{claimed:.3g}x", f"{platform}, {name}, M={m}", reason)
                 continue
             exact = f"{against} ({found.baseline['kernel']})"
-            where = f"CPU, {name}, {_shape(found.row)}"
+            where = f"{platform}, {name}, {_shape(found.row)}"
             yield factor(claim, claimed, found.ratio, where, exact, origin([found.row, found.baseline], here))
 
 
@@ -99,7 +108,8 @@ def rival_time_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     """Is our 2:4 INT4 kernel at least as fast as our INT3 kernel, which reads about as many bytes?"""
     claim = "2:4 INT4 as fast as its storage rival, dense INT3"
     question = (1.0, OURS_2OF4, OURS_INT3, "ours 2:4 INT4", "ours dense INT3")
-    yield from _ratios(tables, here, claim, [question])
+    for platform in _measured(tables):
+        yield from _ratios(tables, here, claim, [question], platform)
 
 
 def sparser_entries(tables: Tables, here: str | None) -> Iterator[Entry]:

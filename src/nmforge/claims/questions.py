@@ -93,12 +93,13 @@ def coherence_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     claim, claimed = "one arithmetic on every backend", "0 mismatches"
     coherence = table_of(tables, "coherence")
     names = {"cpu": "C++ kernel", "rtl": "RTL simulation"}
-    slow = {
+    not_everywhere = {
+        "gpu": "GPU kernel",
         "rtl-text": "RTL simulation, whole layers of a text",
         "ecp5-synthesis": "ECP5 netlist after synthesis",
         "ecp5-route": "ECP5 netlist after place and route",
     }
-    names |= {backend: name for backend, name in slow.items() if backend in set(coherence.get("backend", []))}
+    names |= {backend: name for backend, name in not_everywhere.items() if backend in set(coherence.get("backend", []))}
     for backend, name in names.items():
         rows = at(coherence, backend=backend)
         compared = 0 if rows.empty else int(rows["compared"].sum())

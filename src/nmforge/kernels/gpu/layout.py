@@ -38,10 +38,11 @@ def pack(linear: CompressedLinear) -> Packed:
         return Packed(_join(groups, 4), np.zeros((*groups.shape[:2], 0), np.uint8))
     if name == "dense3":
         return Packed(_join(groups & 3, 2), _join((groups >> 2) & 1, 1))
-    places = _places(_by_group(linear.keep_mask, linear.group_size), linear.pattern)
-    windows = groups.reshape(*groups.shape[:2], -1, linear.pattern.of)
-    kept = np.take_along_axis(windows, places, axis=3)
-    return Packed(_join(kept.reshape(*groups.shape[:2], -1), 4), _join(places.reshape(*groups.shape[:2], -1), 2))
+    kept = np.flatnonzero(_by_group(linear.keep_mask, linear.group_size))
+    shape = (*groups.shape[:2], -1)
+    return Packed(
+        _join(groups.reshape(-1)[kept].reshape(shape), 4), _join((kept % linear.pattern.of).reshape(shape), 2)
+    )
 
 
 def unpack(packed: Packed, pattern: Pattern, bits: int) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
@@ -71,12 +72,6 @@ def _by_group(matrix: NDArray[Any], group_size: int) -> UInt8:
 def _rows(groups: NDArray[Any]) -> NDArray[Any]:
     """[groups, N, G] -> [N, K]."""
     return np.ascontiguousarray(groups.swapaxes(0, 1)).reshape(groups.shape[1], -1)
-
-
-def _places(mask: UInt8, pattern: Pattern) -> NDArray[np.int64]:
-    """0/1 [groups, N, G] -> int64[groups, N, windows, keep]: positions of the kept weights, ascending."""
-    windows = mask.reshape(*mask.shape[:2], -1, pattern.of)
-    return np.argsort(windows == 0, axis=3, kind="stable")[..., : pattern.keep]
 
 
 def _join(fields: NDArray[Any], bits: int) -> UInt8:

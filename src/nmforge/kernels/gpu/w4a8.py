@@ -77,7 +77,10 @@ def accumulate(
     xq, codes, more, mult, acc, m, n, k, groups,
     FORMAT: tl.constexpr, G: tl.constexpr, ROWS: tl.constexpr, TOKENS: tl.constexpr, SHARES: tl.constexpr,
 ):  # fmt: skip
-    """acc int32[M, N] += xq int8[M, K] times the weights of this program's rows and groups. mult: uint8[groups, N]."""
+    """acc int32[M, N] = the sum over all programs of xq int8[M, K] times their rows and groups. mult: uint8[groups, N].
+
+    acc holds zeros before: with one share the sums are stored, not added.
+    """
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     tokens = tl.program_id(1) * TOKENS + tl.arange(0, TOKENS)
     inputs = tl.arange(0, G)
