@@ -1,10 +1,15 @@
-"""The toy checkpoint, made once for each file of tests that asks for it."""
+"""The toy checkpoint, made once for each file of tests that asks for it; and Triton without a GPU."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+if shutil.which("nvidia-smi") is None:
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, by whichever test comes first
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.errors import NmforgeError
 from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint
-from nmforge.provenance import hash_json
+from nmforge.provenance import hash_json, sha256_bytes
 from nmforge.recovery import progress
 from nmforge.recovery.device import attention_name, compute_dtype, training_device
 from nmforge.recovery.distill import Teacher, batches, learning_rate, train_step
@@ -85,6 +85,7 @@ def recover_artifact(
     windows, revision = _windows(tokens, settings, self_text)
     start, state = read_header(artifact), out.with_name(f".{out.name}.training")
     header = _header(start, design_id, settings, revision, dtype)
+    header["recovery"]["windows"] = sha256_bytes(windows.numpy().tobytes())
     run = json.dumps([hash_json(start), header["recovery"]], sort_keys=True)
     losses = _train(student, Teacher(dense, windows.to(training_device())), settings, state, run)
     _write(student, dense.cpu(), checkpoint, header, start["index_encoding"], out)
