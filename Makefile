@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme peers scalesim test faults sanitize fuzz lint format lock clean distclean
+.PHONY: help reproduce figures readme peers scalesim triton test faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -39,6 +39,8 @@ readme: $(ready) ## put the figures and the ledger of the last run into README.m
 peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 
 scalesim: $(scalesim) ## install SCALE-Sim, the peer of workflow/studies/fpga.yaml
+
+triton: .venv/.triton-installed ## install Triton, so that tests interpret the GPU kernels without a GPU
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2
@@ -90,6 +92,10 @@ $(ready): $(packages) $(extension)
 
 $(scalesim): envs/scalesim.in envs/scalesim.lock
 	@PYTHON=$(PYTHON) envs/bootstrap.sh scalesim
+	@touch $@
+
+.venv/.triton-installed: $(ready) envs/requirements-cuda.lock
+	@PYTHON=$(PYTHON) envs/bootstrap.sh triton
 	@touch $@
 
 $(peers): envs/peers.in envs/peers.lock

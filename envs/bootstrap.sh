@@ -6,6 +6,8 @@
 # and, for the wider benchmark:
 #   envs/bootstrap.sh peers       .venv-peers with the peer libraries, llama.cpp built for this processor
 #   envs/bootstrap.sh scalesim    .venv-scalesim with SCALE-Sim
+# and, for tests of the GPU kernels on a machine without a GPU:
+#   envs/bootstrap.sh triton      Triton into .venv, where torch's CUDA build brings it along
 # PYTHON names the interpreter (default python3.11). The hashed requirements fit CPython 3.11 on x86-64 Linux; on
 # anything else the same versions are installed without hashes, and a line says so.
 set -euo pipefail
@@ -162,7 +164,17 @@ scalesim() {
     pip check -q || fail "the packages in .venv-scalesim do not fit together (above): remove it and run make scalesim again."
 }
 
+triton() {
+    say "Triton, to interpret the GPU kernels (200 MB)"
+    if is_locked_platform; then
+        pip install -qq --require-hashes --no-deps \
+            -r <(awk '/==/ { wanted = /^triton==/ } wanted' envs/requirements-cuda.lock)
+    else
+        pip install -qq --no-deps "$(grep -o '^triton==[0-9.]*' envs/requirements-cuda.lock)"
+    fi
+}
+
 case ${1:-} in
-    check | packages | extension | peers | scalesim) "$1" ;;
-    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers|scalesim" ;;
+    check | packages | extension | peers | scalesim | triton) "$1" ;;
+    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers|scalesim|triton" ;;
 esac
