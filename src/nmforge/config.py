@@ -144,6 +144,7 @@ class RandomLayerConfig(Section):
 
     engine: Literal["gemm", "gemv", "device"] = "gemm"
     patterns: list[str] = Field(["1:1", "2:4", "1:4"], description="Each on the build for its windows.")
+    bits: int = Field(4, ge=2, le=8)
     m: int = Field(8, gt=0)
     n: int = Field(64, gt=0)
     k: int = Field(2048, gt=0)
