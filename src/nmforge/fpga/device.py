@@ -61,6 +61,30 @@ def simulate_device(
     return simulate_jobs([(kept_weights(linear, engine), xq)], engine, program, stalls, seed)[0]
 
 
+class Left(NamedTuple):
+    """A job that is not finished: left behind so many words of its weight stream or so many of its sums, or with
+    neither of them run until it is rejected."""
+
+    kept: Kept
+    xq: Int8
+    words: int = 0
+    sums: int = 0
+
+
+def simulate_after(
+    left: Sequence[Left], kept: Kept, xq: Int8, engine: Engine, program: Path,
+    stalls: DeviceStalls = CALM, seed: int = 0,
+) -> SimulationResult:  # fmt: skip
+    """Run a job on a device that did not finish those before it; returns its result."""
+    before = [
+        _stimulus(job.kept, job.xq, _Shape.of(job.kept, job.xq, engine), engine, stalls, seed, job) for job in left
+    ]
+    shape = _Shape.of(kept, xq, engine)
+    data = run_program(program, b"".join([*before, _stimulus(kept, xq, shape, engine, stalls, seed)]))
+    sums = 4 * shape.tiles * engine.multipliers // engine.lanes
+    return _read_result(data, len(data) - sums - OUTCOME.size, kept, xq, shape, engine)
+
+
 def simulate_jobs(
     jobs: Sequence[tuple[Kept, Int8]], engine: Engine, program: Path, stalls: DeviceStalls = CALM, seed: int = 0
 ) -> list[SimulationResult]:
@@ -72,14 +96,19 @@ def simulate_jobs(
     stimuli = [_stimulus(*job, shape, engine, stalls, seed) for job, shape in zip(jobs, shapes, strict=True)]
     data, offset, found = run_program(program, b"".join(stimuli)), 0, []
     for (kept, xq), shape in zip(jobs, shapes, strict=True):
-        cycles, counted = check_outcome(data, offset)
-        count = shape.tiles * engine.multipliers // engine.lanes
-        sums = np.frombuffer(data, "<i4", count, offset + OUTCOME.size).astype(np.int32)
-        acc = _outputs(sums, engine, shape.row_tiles, shape.column_tiles)[: len(xq), : kept.n]
-        image = weight_image(kept, engine).nbytes
-        found.append(SimulationResult(acc, cycles, shape.tiles * shape.steps, image, counted))
-        offset += OUTCOME.size + sums.nbytes
+        found.append(_read_result(data, offset, kept, xq, shape, engine))
+        offset += OUTCOME.size + 4 * shape.tiles * engine.multipliers // engine.lanes
     return found
+
+
+def _read_result(data: bytes, offset: int, kept: Kept, xq: Int8, shape: _Shape, engine: Engine) -> SimulationResult:
+    """The job whose outcome is at `offset`; NmforgeError where it was not done."""
+    cycles, counted = check_outcome(data, offset)
+    count = shape.tiles * engine.multipliers // engine.lanes
+    sums = np.frombuffer(data, "<i4", count, offset + OUTCOME.size).astype(np.int32)
+    acc = _outputs(sums, engine, shape.row_tiles, shape.column_tiles)[: len(xq), : kept.n]
+    image = weight_image(kept, engine).nbytes
+    return SimulationResult(acc, cycles, shape.tiles * shape.steps, image, counted)
 
 
 class _Shape(NamedTuple):
@@ -109,13 +138,15 @@ class _Shape(NamedTuple):
         return self.row_tiles * self.column_tiles
 
 
-def _stimulus(kept: Kept, xq: Int8, shape: _Shape, engine: Engine, stalls: DeviceStalls, seed: int) -> bytes:
+def _stimulus(
+    kept: Kept, xq: Int8, shape: _Shape, engine: Engine, stalls: DeviceStalls, seed: int, left: Left | None = None
+) -> bytes:
     """One job as the testbench reads it: header, weight image, activation image."""
     images = weight_image(kept, engine).tobytes(), activation_image(xq, engine).tobytes()
     header = struct.pack(
-        "<14I", kept.keep, xq.shape[1] // engine.group, shape.column_tiles, shape.row_tiles, shape.windows,
+        "<16I", kept.keep, xq.shape[1] // engine.group, shape.column_tiles, shape.row_tiles, shape.windows,
         engine.word_bits // 8, engine.act_bits // 8, len(images[0]), len(images[1]), seed, *stalls,
-        engine.rows + RESET_CYCLES,
+        engine.rows + RESET_CYCLES, *(left[2:] if left else (0, 0)),
     )  # fmt: skip
     return header + b"".join(images)
 

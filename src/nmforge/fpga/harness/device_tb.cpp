@@ -2,15 +2,16 @@
 //
 //   Vengine STIMULUS RESULT
 //
-// STIMULUS  jobs, one behind the other: 14 x u32 (struct Header), the weight image, the activation image
-// RESULT    of every job 4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress, 3 a beat or an
+// STIMULUS  jobs, one behind the other: 16 x u32 (struct Header), the weight image, the activation image
+// RESULT    of every job 4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress or no answer, 3 a beat or an
 //           answer was withdrawn or changed before it was taken), words of weights taken, the CYCLES register; then
 //           its int32 sums in the order of arrival
 //
 // Behind an error the bench runs on until nothing moves any more, and records what still comes. Addresses come before
 // their data, and answers are taken late, as AXI4-Lite allows.
-// Between two jobs the engine is reset by its CONTROL register for `reset_cycles`, with new settings. A job
-// that is not done is the last.
+// Between two jobs the engine is reset by its CONTROL register for `reset_cycles`, with new settings. A job may be left
+// behind so many words of weights or so many sums, in full swing, or be rejected: the next one must not notice. A job
+// that ends in any other way without being done is the last.
 #include "Vengine.h"
 #include "verilated.h"
 #include "bench.hpp"
@@ -27,6 +28,7 @@ struct Header {
     uint32_t keep, groups_per_tile, column_tiles, row_tiles, windows, word_bytes, act_word_bytes, weight_bytes, act_bytes, seed;
     uint32_t stall_weight, stall_act, stall_sink;  // percent
     uint32_t reset_cycles;
+    uint32_t left_words, left_sums;  // 0: never
 
     uint64_t images() const { return uint64_t(weight_bytes) + act_bytes; }
 };
@@ -35,6 +37,8 @@ enum Register : uint8_t {
     CONTROL = 0x08, STATUS = 0x0C, KEEP = 0x10, GROUPS = 0x14, COLUMN_TILES = 0x18, ROW_TILES = 0x1C, WINDOWS = 0x20,
     CYCLES = 0x24
 };
+
+constexpr int PATIENCE = 10000;  // cycles in which a register answers, or never will
 
 // A stream of words; once it offers a word it keeps offering it until it is taken.
 struct Source {
@@ -54,7 +58,7 @@ struct Source {
 struct Device {
     VerilatedContext context;
     std::unique_ptr<Vengine> top;
-    bool answers_stay = true;
+    bool answers_stay = true, answers = true;
 
     Device() {
         context.randReset(2);  // registers start as anything: what is not reset shows
@@ -67,6 +71,10 @@ struct Device {
         top->aresetn = 1;
     }
     void tick() { top->aclk = 1; top->eval(); top->aclk = 0; top->eval(); }
+    // Clock until a handshake is there.
+    void wait(const uint8_t& there) {
+        for (int i = 0; !there && answers; ++i) { tick(); answers = i < PATIENCE; }
+    }
     void write(Register address, uint32_t value) {
         top->s_axi_awaddr = address;
         top->s_axi_wdata = value;
@@ -75,11 +83,11 @@ struct Device {
         for (int i = 0; i < 3; ++i) tick();
         top->s_axi_wvalid = 1;
         top->eval();
-        while (!top->s_axi_awready) tick();
+        wait(top->s_axi_awready);
         tick();
         top->s_axi_awvalid = top->s_axi_wvalid = 0;
         top->eval();
-        while (!top->s_axi_bvalid) tick();
+        wait(top->s_axi_bvalid);
         for (int i = 0; i < 3; ++i) { tick(); answers_stay &= top->s_axi_bvalid; }
         top->s_axi_bready = 1;
         tick();
@@ -90,11 +98,11 @@ struct Device {
         top->s_axi_araddr = address;
         top->s_axi_arvalid = 1;
         top->eval();
-        while (!top->s_axi_arready) tick();
+        wait(top->s_axi_arready);
         tick();
         top->s_axi_arvalid = 0;
         top->eval();
-        while (!top->s_axi_rvalid) tick();
+        wait(top->s_axi_rvalid);
         const uint32_t value = top->s_axi_rdata;
         for (int i = 0; i < 3; ++i) { tick(); answers_stay &= top->s_axi_rvalid && top->s_axi_rdata == value; }
         top->s_axi_rready = 1;
@@ -130,7 +138,10 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
     const uint64_t tiles = uint64_t(h.row_tiles) * h.column_tiles;
     uint64_t tiles_out = 0, quiet = 0;
     Offer offer;
-    while (tiles_out < tiles && !found.status) {
+    const auto left = [&] {
+        return (h.left_words && weights.at >= uint64_t(h.left_words) * h.word_bytes) || (h.left_sums && sums.size() >= h.left_sums);
+    };
+    while (tiles_out < tiles && !found.status && !left()) {
         if ((top.s_weight_tvalid = weights.offer())) set(top.s_weight_tdata, weights.data + weights.at, h.word_bytes);
         if ((top.s_act_tvalid = acts.offer())) set(top.s_act_tdata, acts.data + acts.at, h.act_word_bytes);
         top.m_acc_tready = !sink.percent(h.stall_sink);
@@ -156,6 +167,7 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
     found.counted = device.read(CYCLES);
     if (device.read(STATUS) & 1 && found.status != 3) found.status = 1;
     if (!device.answers_stay) found.status = 3;
+    if (!device.answers) found.status = 2;
     return found;
 }
 
@@ -169,7 +181,7 @@ int main(int argc, char** argv) {
     Device device;
     bool written = true;
     uint64_t status = 0;
-    for (size_t at = 0; at < stimulus.size() && !status && written;) {
+    for (size_t at = 0; at < stimulus.size() && status <= 1 && written;) {
         Header h;
         if (stimulus.size() - at < sizeof h) return 65;
         std::memcpy(&h, stimulus.data() + at, sizeof h);
