@@ -3,9 +3,9 @@
     python tests/mutation/rtl_faults.py [--jobs 2]
 
 A fault is caught where a sum differs from the reference, the cycles differ from the closed form, the engine stands
-still, breaks AXI, or sends a sum of offsets that do not ascend. Verilator's warnings stop no build here, so they catch
-nothing. The comparisons are those of test_fpga.py and test_fpga_loader.py on small engines. Exit status 1 below 95 %
-caught.
+still, breaks AXI, remembers a job it was reset from, or sends a sum of offsets that do not ascend. Verilator's warnings
+stop no build here, so they catch nothing. The comparisons are those of test_fpga.py and test_fpga_loader.py on small
+engines. Exit status 1 below 95 % caught.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import numpy as np
 from nmforge.errors import NmforgeError
 from nmforge.fpga import toolchain
 from nmforge.fpga.cycle_model import engine_cycles
-from nmforge.fpga.device import DeviceStalls, simulate_device
+from nmforge.fpga.device import DeviceStalls, Left, build_device, simulate_after, simulate_device, simulate_jobs
 from nmforge.fpga.engine import Engine
-from nmforge.fpga.generate import activation_image, kept_weights, weight_image
+from nmforge.fpga.generate import Kept, activation_image, kept_weights, weight_image
 from nmforge.fpga.simulate import FLAGS, Job, Stalls, build_simulator, run_simulator, simulate
-from nmforge.linear import random_linear
+from nmforge.linear import Int8, random_linear
 from nmforge.reference import accumulate
 from nmforge.spec import GemmShape, Pattern
 
@@ -137,6 +137,8 @@ FAULTS = [
     Fault("crossing", "room      <= used[DEPTHW:DEPTHW-1] == '0;", "room      <= 1'b1;", ("device",)),
     Fault("crossing", "(read ? read_after != write_place : read_place", "(read_place", ("device",)),
     Fault("crossing", "if (read) out_data", "if (some) out_data", ("device",)),
+    Fault("engine", ".rst_n, .in_data({sum_last", ".rst_n(aresetn), .in_data({sum_last", ("device",)),
+    Fault("engine", ".rst_n, .keep, .groups", ".rst_n(aresetn), .keep, .groups", ("device",)),
     Fault("registers", "4'd6: column_tiles    <= write_data[15:0];", "4'd6: column_tiles    <= 16'd1;", ("device",)),
 ]
 
@@ -157,6 +159,8 @@ def caught(engine: Engine, builds: Path) -> str | None:
                         found = simulate_device(linear, xq, engine, builds, stalls, seed)
                         if (found.acc != accumulate(linear, xq)).any():
                             return "sums"
+                        if not seed and found.cycles != engine_cycles(GemmShape(m, n, k), engine, linear.pattern):
+                            return "cycles"
                     continue
                 for seed, rates in enumerate([Stalls(), Stalls(60, 30, 50, 40, 50), Stalls(sink=95), Stalls(act=90)]):
                     found = simulate(linear, xq, engine, builds, rates, seed=seed)
@@ -164,9 +168,21 @@ def caught(engine: Engine, builds: Path) -> str | None:
                         return "sums"
                     if not seed and found.cycles != engine_cycles(GemmShape(m, n, k), engine, linear.pattern):
                         return "cycles"
-        return None if engine.kind == "device" or refuses_offsets(engine, builds) else "offsets"
+        if engine.kind == "device" and not goes_on(engine, builds):
+            return "behind another job"
+        return None if engine.of == 1 or refuses_offsets(engine, builds) else "offsets"
     except NmforgeError as error:
         return str(error).split(":")[0][:60]
+
+
+def goes_on(engine: Engine, builds: Path) -> bool:
+    """Whether a device's sums are right behind jobs that were left in full swing."""
+    rng = np.random.default_rng(2)
+    linear = random_linear(rng, 3 * engine.channels, 3 * engine.group, Pattern(1, 1), engine.bits, engine.group)
+    kept, xq = kept_weights(linear, engine), rng.integers(-127, 128, (2, linear.k), dtype=np.int8)
+    left = [Left(kept, -xq, words=5), *(Left(kept, -xq, sums=engine.rows * tiles + 1) for tiles in (1, 3, 5))]
+    found = simulate_after(left, kept, xq, engine, build_device(engine, builds), DeviceStalls(sink=80))
+    return bool((found.acc == accumulate(linear, xq)).all())
 
 
 def refuses_offsets(engine: Engine, builds: Path) -> bool:
@@ -174,18 +190,27 @@ def refuses_offsets(engine: Engine, builds: Path) -> bool:
     rng = np.random.default_rng(1)
     linear = random_linear(rng, engine.channels, 2 * engine.group, Pattern(2, 4), 4, engine.group)
     kept, xq = kept_weights(linear, engine), np.zeros((engine.tokens, linear.k), dtype=np.int8)
-    program = build_simulator(engine, builds)
     for channel in range(engine.channels):
         for pair in ((2, 2), (3, 1)):
             offsets = kept.offsets.copy()
             offsets[channel, 3] = pair
-            image = weight_image(replace(kept, offsets=offsets), engine).tobytes()
-            stimulus = Job.of(engine, kept, engine.tokens).header(Stalls(code=50)) + image
-            try:
-                run_simulator(program, stimulus + activation_image(xq, engine).tobytes())
-            except NmforgeError:
-                continue
-            return False
+            if takes(engine, replace(kept, offsets=offsets), xq, builds):
+                return False
+    return True
+
+
+def takes(engine: Engine, kept: Kept, xq: Int8, builds: Path) -> bool:
+    """Whether an engine runs a layer without refusing it."""
+    try:
+        if engine.kind == "device":
+            simulate_jobs([(kept, xq)], engine, build_device(engine, builds), DeviceStalls(50))
+            return True
+        images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
+        run_simulator(
+            build_simulator(engine, builds), Job.of(engine, kept, engine.tokens).header(Stalls(code=50)) + images
+        )
+    except NmforgeError:
+        return False
     return True
 
 
