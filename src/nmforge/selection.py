@@ -69,6 +69,11 @@ def platform_name(device: object) -> str:
     return "GPU" if str(device).startswith("cuda") else "CPU"
 
 
+def device_name(device: object) -> str:
+    """The device's own name, without the `cuda: ` that marks a GPU."""
+    return str(device).removeprefix("cuda: ")
+
+
 def on_platform(table: pd.DataFrame, platform: str) -> pd.DataFrame:
     """Rows of a kernel table measured on `CPU` or `GPU`."""
     if table.empty:
@@ -143,5 +148,5 @@ def origin(rows: pd.DataFrame | Iterable[pd.Series], here: str | None) -> str:
     if here is not None and set(frame["host"]) == {here}:
         return "measured here"
     place = frame["device"] if "device" in frame else frame["host"]
-    places = sorted({f"{name}, {str(date)[:10]}" for name, date in zip(place, frame["date"], strict=True)})
+    places = sorted({f"{device_name(name)}, {str(date)[:10]}" for name, date in zip(place, frame["date"], strict=True)})
     return f"recorded on {'; '.join(places)}"

@@ -118,7 +118,7 @@ def test_cuda_rows_are_compared_with_cuda_rows() -> None:
         kernel("sparse", "paper", "2:4", 16, 10.0, **gpu),
     ]
     row = rows_of({"kernels": KERNELS + more}, "1.71x", "GPU").iloc[0]
-    assert row["ours_value"] == 2.0 and row["verdict"] == "exceeded" and "cuda: NVIDIA H100" in row["source"]
+    assert row["ours_value"] == 2.0 and row["verdict"] == "exceeded" and "recorded on NVIDIA H100, " in row["source"]
 
 
 def test_only_rows_of_the_same_run_are_compared() -> None:

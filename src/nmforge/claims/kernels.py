@@ -80,8 +80,9 @@ def _paper_path(tables: Tables, here: str | None, claim: str, claimed: float, st
 
 
 def _shape(row: pd.Series) -> str:
-    threads = f", {row['threads']} thread{'s' * (row['threads'] != 1)}" if platform_name(row["device"]) == "CPU" else ""
-    return f"M={row['m']}, {row['cache']}{threads}"
+    if platform_name(row["device"]) == "GPU":
+        return f"M={row['m']}, {row['cache']}"
+    return f"M={row['m']}, {row['cache']}, {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
 
 
 def _ratios(

@@ -16,7 +16,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nmforge.selection import pattern_name
+from nmforge.selection import device_name, pattern_name
 
 COLUMN, DOUBLE = 3.4, 7.0  # inches: one column of a two-column paper, and both
 CLAIMED = "claimed (arXiv 2512.24713)"
@@ -166,6 +166,6 @@ def measured(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "Nothing measured"
     column = "device" if "device" in rows and rows["device"].notna().any() else "host"
-    names = "; ".join(sorted({str(name) for name in rows[column].dropna()}))
+    names = "; ".join(sorted({device_name(name) for name in rows[column].dropna()}))
     dates = sorted({str(date)[:10] for date in rows["date"]})
     return f"Measured on {names}, {dates[0] if len(dates) == 1 else f'{dates[0]} to {dates[-1]}'}"
