@@ -186,6 +186,13 @@ def test_no_engine_and_no_clock_give_no_value() -> None:
     assert row(rows, phase="decode", context=0, pattern="dense", bits=4)["of"] == 4
 
 
+def test_an_engine_that_does_not_fit_is_named() -> None:
+    rows = board_rows(pd.DataFrame([engine(4, 2_000_000)]), ideal, only("U280"), LLAMA)
+    assert row(rows, phase="decode", context=0, pattern="2:4")["reason"] == (
+        "no engine that runs 2:4 INT4 fits 60% of U280: the smallest takes 2,000,000 LUTs"
+    )
+
+
 def test_an_engine_that_refuses_a_pattern_is_no_candidate() -> None:
     def picky(shape: GemmShape, pattern: Pattern, build: Build) -> int:
         if build.of == 1:

@@ -319,11 +319,25 @@ def board_rows(fpga: pd.DataFrame, cycles: BuildCycles, boards: BoardTable, work
             for layout in FORMATS:
                 reason = capacity_reason(case, layout, workload, name, board)
                 run = None if reason else fastest_run(case, layout, workload, board, candidates, cycles)
-                lacking = f"no {board.target} engine that runs {layout} has resource counts and a clock"
-                answer = _no_result(reason or lacking) if run is None else _result(case, run, board)
+                if run is None:
+                    answer = _no_result(reason or _lacking(layout, name, board, fpga, boards.share.value))
+                else:
+                    answer = _result(case, run, board)
                 group.append(_described(name, board, case, layout) | answer)
             rows += _with_speedup(group)
     return rows
+
+
+def _lacking(layout: Format, name: str, board: Board, fpga: pd.DataFrame, share: float) -> str:
+    """Why no engine answers for a format that the memory holds."""
+    able = [build for build in synthesized(fpga, board.target) if build.runs(layout)]
+    clocked = [build for build in able if not math.isnan(clock_of(build, board, fpga))]
+    if not clocked:
+        return f"no {board.target} engine that runs {layout} has resource counts and a clock"
+    if not any(build.copies(board, share) for build in clocked):
+        least = min(build.lut for build in clocked)
+        return f"no engine that runs {layout} fits {share:.0%} of {name}: the smallest takes {least:,} LUTs"
+    return f"no engine that fits {name} runs {layout} without stalls or holds its activations"
 
 
 def _described(name: str, board: Board, case: Case, layout: Format) -> Row:
