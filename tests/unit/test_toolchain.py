@@ -13,11 +13,9 @@ from nmforge.fpga import toolchain
 
 def test_a_missing_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(
-        NmforgeError, match="make is not on PATH, and the accelerator cannot be simulated without it; ins"
-    ):
+    with pytest.raises(NmforgeError, match="make is not on PATH, and the accelerator cannot be simulated without it; "):
         toolchain.run_make([], tmp_path)
-    with pytest.raises(NmforgeError, match="perl is not on PATH, .*; install the Debian package perl"):
+    with pytest.raises(NmforgeError, match=r"perl is not on PATH, .*; install the Debian package perl"):
         toolchain.run_verilator([], tmp_path)
 
 
@@ -38,5 +36,5 @@ def test_a_tool_that_fails_or_is_killed(tmp_path: Path) -> None:
     assert run("import os; print(os.environ['NMFORGE_WORD'])") == "heard\n"
     with pytest.raises(NmforgeError, match=r"tool failed in .* \(exit status 3\): Error: one \| Error: two$"):
         run("import sys; print('Error: one'); print('noise'); print('Error: two'); sys.exit(3)")
-    with pytest.raises(NmforgeError, match="tool was killed by signal 9 in .*; run it again with memory free"):
+    with pytest.raises(NmforgeError, match=r"tool was killed by signal 9 in .*; run it again with memory free"):
         run("import os; os.kill(os.getpid(), 9)")
