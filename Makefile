@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme peers scalesim triton test faults sanitize fuzz lint format lock clean distclean
+.PHONY: help reproduce figures readme peers scalesim modelopt triton test faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -16,6 +16,7 @@ ready := .venv/.nmforge-installed
 pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock envs/torch.sha256
 peers := .venv-peers/.installed
 scalesim := .venv-scalesim/.installed
+modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard src/nmforge/kernels/cpu/*.cpp src/nmforge/kernels/cpu/*.hpp)
 smk := Snakefile $(wildcard workflow/rules/*.smk)
 
@@ -39,6 +40,8 @@ readme: $(ready) ## put the figures and the ledger of the last run into README.m
 peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 
 scalesim: $(scalesim) ## install SCALE-Sim, the peer of workflow/studies/fpga.yaml
+
+modelopt: $(modelopt) ## install NVIDIA ModelOpt, the peer of workflow/studies/modelopt.yaml
 
 triton: .venv/.triton-installed ## install Triton, so that tests interpret the GPU kernels without a GPU
 
@@ -80,7 +83,7 @@ clean: ## remove what the pipeline made: results, figures, logs
 	@rm -rf .snakemake logs
 
 distclean: clean ## remove the virtual environment, builds and downloads as well
-	@rm -rf .venv .venv-peers .venv-scalesim .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-peers .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(packages): $(pins) envs/bootstrap.sh
 	@PYTHON=$(PYTHON) envs/bootstrap.sh packages
@@ -96,6 +99,10 @@ $(scalesim): envs/scalesim.in envs/scalesim.lock
 
 .venv/.triton-installed: $(ready) envs/requirements-cuda.lock
 	@PYTHON=$(PYTHON) envs/bootstrap.sh triton
+	@touch $@
+
+$(modelopt): envs/modelopt.in envs/modelopt.lock envs/torch.sha256
+	@PYTHON=$(PYTHON) envs/bootstrap.sh modelopt
 	@touch $@
 
 $(peers): envs/peers.in envs/peers.lock

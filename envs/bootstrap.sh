@@ -6,6 +6,7 @@
 # and, for the wider benchmark:
 #   envs/bootstrap.sh peers       .venv-peers with the peer libraries, llama.cpp built for this processor
 #   envs/bootstrap.sh scalesim    .venv-scalesim with SCALE-Sim
+#   envs/bootstrap.sh modelopt    .venv-modelopt with NVIDIA ModelOpt
 # and, for tests of the GPU kernels on a machine without a GPU:
 #   envs/bootstrap.sh triton      Triton into .venv, where torch's CUDA build brings it along
 # PYTHON names the interpreter (default python3.11). The hashed requirements fit CPython 3.11 on x86-64 Linux; on
@@ -164,6 +165,27 @@ scalesim() {
     pip check -q || fail "the packages in .venv-scalesim do not fit together (above): remove it and run make scalesim again."
 }
 
+modelopt() {
+    local wheel_and_build wheel build
+    check
+    venv_python=.venv-modelopt/bin/python
+    say "ModelOpt in .venv-modelopt"
+    [ -x .venv-modelopt/bin/pip ] || "$python" -m venv --clear .venv-modelopt
+    if is_locked_platform; then
+        wheel_and_build=$(fetch_torch)
+        read -r wheel build <<< "$wheel_and_build"
+        pip install -qq --no-deps "$wheel"
+        pip install -qq --require-hashes --no-deps --only-binary :all: -r envs/modelopt.lock
+        if [ "$build" = cuda ]; then
+            pip install -qq --require-hashes --no-deps -r envs/requirements-cuda.lock
+        fi
+    else
+        say "the hashed files are for Python 3.11 on Linux x86_64, so the same versions are installed WITHOUT checking hashes"
+        pip install -qq -r envs/modelopt.in
+    fi
+    pip check -q || fail "the packages in .venv-modelopt do not fit together (above): remove it and run make modelopt again."
+}
+
 triton() {
     say "Triton, to interpret the GPU kernels (200 MB)"
     if is_locked_platform; then
@@ -175,6 +197,6 @@ triton() {
 }
 
 case ${1:-} in
-    check | packages | extension | peers | scalesim | triton) "$1" ;;
-    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers|scalesim|triton" ;;
+    check | packages | extension | peers | scalesim | modelopt | triton) "$1" ;;
+    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers|scalesim|modelopt|triton" ;;
 esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Resolve requirements.in into its two hashed lock files and peers.in and scalesim.in into theirs. Run it through `make lock`, from
-# the repository root, after changing a pin; then commit the .in and .lock files, and envs/torch.sha256 where torch
-# moved.
+# Resolve requirements.in into its two hashed lock files, and peers.in, scalesim.in and modelopt.in into theirs. Run it
+# through `make lock`, from the repository root, after changing a pin; then commit the .in and .lock files, and
+# envs/torch.sha256 where torch moved.
 set -euo pipefail
 
 python=${1:?usage: envs/lock.sh PYTHON}
@@ -22,13 +22,16 @@ echo "lock: resolving everything" >&2
 resolve envs/requirements.in --no-emit-package torch |
     sed '/^# The following packages/,$d' | sed -e :a -e '/^$/{$d;N;ba' -e '}' > "$scratch/all.lock"
 
-# One requirement is the line that holds `==` and the hash lines below it.
-cuda_names='^(nvidia-|cuda-|triton==)'
+# One requirement is the line that holds `==` and the hash lines below it. nvidia-modelopt and nvidia-ml-py are no part of
+# torch's CUDA build.
+cuda_names='^(nvidia-(cu|nccl|nvjit|nvshmem|nvtx)|cuda-|triton==)'
 split() {
-    awk -v names="$cuda_names" -v want="$1" '/==/ { cuda = ($0 ~ names) } cuda == want' "$scratch/all.lock"
+    awk -v names="$cuda_names" -v want="$1" '/==/ { cuda = ($0 ~ names) } cuda == want' "$2"
 }
-split 0 > envs/requirements.lock
-split 1 > envs/requirements-cuda.lock
+split 0 "$scratch/all.lock" > envs/requirements.lock
+split 1 "$scratch/all.lock" > envs/requirements-cuda.lock
 resolve envs/peers.in > envs/peers.lock
 resolve envs/scalesim.in > envs/scalesim.lock
+resolve envs/modelopt.in --no-emit-package torch | sed '/^# The following packages/,$d' > "$scratch/modelopt.lock"
+split 0 "$scratch/modelopt.lock" > envs/modelopt.lock
 echo "lock: $(grep -c == envs/requirements.lock) packages, and $(grep -c == envs/requirements-cuda.lock) for CUDA" >&2

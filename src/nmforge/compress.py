@@ -26,7 +26,7 @@ from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
 from nmforge.models.layers import linear_names
 from nmforge.models.shards import Shards, load_skeleton, open_shards, tensor_names, verify_shards
-from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PRUNERS, SOLVERS
+from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PEER_PRUNERS, PRUNERS, SOLVERS, modelopt
 from nmforge.pruning.permutation import channel_order
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 from nmforge.quantization.gptq import gptq
@@ -35,12 +35,17 @@ from nmforge.records import remove_unfinished
 from nmforge.spec import DesignPoint
 from nmforge.tensor_file import LazyTensor
 
+NO_MASKS: Mapping[str, Tensor] = {}
+
 
 def check_design(point: DesignPoint) -> None:
     """Raise NmforgeError on an unknown or impossible combination of pruner and quantizer."""
     if point.is_dense_bf16:
         return
-    known = {"pruner": ["none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS], "quantizer": [*QUANTIZERS, *CALIBRATED_QUANTIZERS]}
+    known = {
+        "pruner": ["none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS, *PEER_PRUNERS],
+        "quantizer": [*QUANTIZERS, *CALIBRATED_QUANTIZERS],
+    }
     for key, names in known.items():
         if getattr(point, key) not in names:
             raise NmforgeError(
@@ -63,6 +68,11 @@ def check_design(point: DesignPoint) -> None:
         )
     if point.dense_layers and point.pattern.is_dense:
         raise NmforgeError(f"design {point.id}: dense_layers needs a sparse pattern; set one, or remove dense_layers")
+    if point.pruner in PEER_PRUNERS and (point.pattern != modelopt.PATTERN or point.permute):
+        raise NmforgeError(
+            f"design {point.id}: pruner {point.pruner} chooses masks of {modelopt.PATTERN}, on inputs in their own "
+            f"order, not of {point.pattern}{' with permute' * point.permute}; set that pattern, or remove permute"
+        )
     if point.pruner in JOINT_PRUNERS:
         if point.quantizer != "gptq":
             raise NmforgeError(f"design {point.id}: pruner {point.pruner} solves jointly; set quantizer gptq")
@@ -90,9 +100,11 @@ def is_calibrated(point: DesignPoint) -> bool:
 
 
 def compress_layers(
-    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint
+    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint, masks: Mapping[str, Tensor] = NO_MASKS
 ) -> dict[str, CompressedLinear]:
     """Layers float32[N, K] that read the same inputs -> codes, masks and scales as the design point asks.
+
+    masks: of every layer, bool[N, K], where the pruner is a peer's.
 
     They are solved together, one below the other: rows do not depend on each other, and factors are shared.
     """
@@ -106,7 +118,10 @@ def compress_layers(
     stacked = torch.cat(list(weights.values()))
     if stats is not None:
         stacked = toward_dense(stacked, stats, first)
-    stacked, mask = _prune(stacked, stats, point, spans, first)
+    if point.pruner in PEER_PRUNERS:
+        mask: Tensor | None = modelopt.stacked_masks(masks, list(weights), stacked)
+    else:
+        stacked, mask = _prune(stacked, stats, point, spans, first)
     if point.quantizer == "gptq":
         if stats is None:
             raise ValueError("gptq needs input statistics")
@@ -118,8 +133,9 @@ def compress_layers(
 
 
 def solve_group(
-    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]]
-) -> Solved:
+    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]],
+    masks: Mapping[str, Tensor] = NO_MASKS,
+) -> Solved:  # fmt: skip
     """`compress_layers`, the inputs reordered first where the design point asks for it and the layer allows it.
 
     spans: by the end of a layer's name, the channels of a span within which its inputs may be reordered, and how many
@@ -129,14 +145,14 @@ def solve_group(
     span = next((size for end, size in spans.items() if name.endswith(end)), None)
     first = point.of_layer(name)
     if stats is None or span is None or not first.permute or span[0] % first.pattern.of:
-        return Solved(_compress_alike(weights, stats, point))
+        return Solved(_compress_alike(weights, stats, point, masks))
     order = channel_order(weight.square() * stats.sum_of_squares, point.pattern, *span)
     reordered = {name: weight[:, order.inputs] for name, weight in weights.items()}
     return Solved(compress_layers(reordered, stats.reordered(order.inputs), point), order)
 
 
 def _compress_alike(
-    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint
+    weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint, masks: Mapping[str, Tensor]
 ) -> dict[str, CompressedLinear]:
     """`compress_layers` for those layers that keep every weight, and for the others."""
     alike: dict[DesignPoint, dict[str, Tensor]] = {}
@@ -144,7 +160,7 @@ def _compress_alike(
         alike.setdefault(point.of_layer(name), {})[name] = weight
     solved: dict[str, CompressedLinear] = {}
     for own, some in alike.items():
-        solved |= compress_layers(some, stats, own)
+        solved |= compress_layers(some, stats, own, masks)
     return {name: solved[name] for name in weights}
 
 
@@ -234,8 +250,11 @@ def compress_checkpoint(
     calibration: CalibrationConfig,
     encoding: str,
     out: Path,
+    masks: Path | None = None,
 ) -> Effort:
     """Checkpoint folder -> artifact file, one block in memory at a time.
+
+    masks: file of a peer's masks, for a point whose pruner is one.
 
     Finished blocks are kept in a folder beside `out`: after an interruption the same call goes on behind the last of
     them and writes the same bytes. Raises NmforgeError for a damaged checkpoint, layers or activations that are not
@@ -255,12 +274,19 @@ def compress_checkpoint(
     }
     folder, effort = state_folder(out), Effort(0, 0, 0.0, compute_device())
     if not point.is_dense_bf16:
-        effort = _compress_model(model, shards, point, windows, calibration, encoding, header, folder)
+        effort = _compress_model(model, shards, point, windows, calibration, encoding, header, folder, masks)
     layers, tensors = finished_tensors(folder, effort.blocks)
     rest = stored_rest(shards, model, layers, checkpoint / "tokenizer.json")
     write_streamed(out, header, layers, {**rest, **tensors}, encoding)
     shutil.rmtree(folder, ignore_errors=True)
     return effort
+
+
+def write_peer_masks(checkpoint: Path, tokens: Path, calibration: CalibrationConfig, threads: int, out: Path) -> None:
+    """Masks by ModelOpt's SparseGPT on the windows that our own pruners are calibrated on."""
+    stream = read_tokens(tokens, "calibration")[0]
+    windows = random_windows(stream, calibration.tokens, calibration.seqlen, calibration.seed)
+    modelopt.write_masks(checkpoint, torch.from_numpy(windows).long(), threads, out)
 
 
 def _calibration_windows(
@@ -278,10 +304,12 @@ def _calibration_windows(
 
 def _compress_model(
     model: Any, shards: Shards, point: DesignPoint, windows: Tensor, calibration: CalibrationConfig, encoding: str,
-    header: Mapping[str, Any], folder: Path,
+    header: Mapping[str, Any], folder: Path, masks: Path | None,
 ) -> Effort:  # fmt: skip
     """Compress the blocks that `folder` does not have yet into it."""
     device, config = compute_device(), model.config
+    asked = point.pruner in PEER_PRUNERS
+    given = modelopt.read_masks(masks, linear_names(len(model.model.layers))) if asked else NO_MASKS
     run = {
         **header,
         "index_encoding": encoding,
@@ -289,6 +317,7 @@ def _compress_model(
         "device": device.type,
         "threads": torch.get_num_threads(),
         "commit": provenance.commit(),
+        "masks": provenance.sha256_file(masks) if asked and masks else None,
     }
     first = open_state(folder, run)
     walk_dense = point.target == "dense"
@@ -299,7 +328,7 @@ def _compress_model(
     start = time.perf_counter()
     spans = input_spans(config)
     compress_blocks(
-        model, shards, windows, room, first, lambda weights, stats: solve_group(weights, stats, point, spans), encoding,
-        f"compress {point.id}",
+        model, shards, windows, room, first,
+        lambda weights, stats: solve_group(weights, stats, point, spans, given), encoding, f"compress {point.id}",
     )  # fmt: skip
     return Effort(len(model.model.layers), first, time.perf_counter() - start, device)

@@ -38,8 +38,9 @@ def logits(artifact: Path) -> Tensor:
 
 
 def shuffled(
-    weights: Mapping[str, Tensor], _stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]]
-) -> Solved:
+    weights: Mapping[str, Tensor], _stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]],
+    _masks: Mapping[str, Tensor],
+) -> Solved:  # fmt: skip
     """Layers rounded row by row, which no order of the columns changes, with a random order where one is allowed."""
     name, weight = next(iter(weights.items()))
     span = next((size for end, size in spans.items() if name.endswith(end)), None)

@@ -2,6 +2,34 @@
 # stopped goes on at its last finished block, which it keeps in a hidden folder beside the artifact.
 
 
+MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
+BY_MODELOPT = [d.id for d in SETTINGS.designs if d.pruner == "modelopt"]
+
+
+rule modelopt_masks:
+    input:
+        sources("pruning/modelopt.py", "pruning/modelopt_worker.py"),
+        checkpoint=CHECKPOINT,
+        tokens=TOKENS,
+    output:
+        MASKS,
+    log:
+        "logs/compress/modelopt_masks.log",
+    priority: 3
+    conda:
+        "../../envs/ml.yaml"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        calibration=section("calibration"),
+        config=CONFIG,
+    shell:
+        "nmforge --config {params.config} modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
+        " --tokens {input.tokens} --out {output} 2> >(tee {log} >&2)"
+
+
 rule compress:
     input:
         sources(
@@ -21,6 +49,7 @@ rule compress:
         ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
+        masks=lambda wildcards: MASKS if wildcards.design in BY_MODELOPT else [],
     output:
         ARTIFACT,
     log:
@@ -41,6 +70,8 @@ rule compress:
         calibration=section("calibration"),
         encoding=section("index_encoding"),
         config=CONFIG,
+        masks=lambda wildcards, input: f"--masks {input.masks}" * bool(input.masks),
     shell:
         "nmforge --config {params.config} compress --design {wildcards.design} --threads {threads}"
-        " --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2> >(tee {log} >&2)"
+        " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.masks} --out {output}"
+        " 2> >(tee {log} >&2)"

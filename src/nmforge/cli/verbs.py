@@ -78,8 +78,17 @@ def compress(arguments: Arguments) -> None:
         config.calibration,
         config.index_encoding,
         arguments.out,
+        arguments.masks,
     )
     print(f"compress {point.id}: {effort}", file=sys.stderr)
+
+
+def modelopt_masks(arguments: Arguments) -> None:
+    """let NVIDIA ModelOpt choose 2:4 masks on our calibration text"""
+    from nmforge.compress import write_peer_masks
+
+    calibration = read_config(arguments).calibration
+    write_peer_masks(arguments.checkpoint, arguments.tokens, calibration, arguments.threads, arguments.out)
 
 
 def recover(arguments: Arguments) -> None:
@@ -329,6 +338,11 @@ def _build_parser() -> argparse.ArgumentParser:
     add_inputs(one, "checkpoint")
     one = add(compress)
     one.add_argument("--design", required=True, help="id of a design point in the config")
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    add_paths(one, **OUT)
+    add_inputs(one, "checkpoint", "tokens")
+    one.add_argument("--masks", type=Path, help="masks of pruner modelopt, which modelopt-masks writes")
+    one = add(modelopt_masks)
     one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
     add_paths(one, **OUT)
     add_inputs(one, "checkpoint", "tokens")

@@ -2,7 +2,8 @@
 
 A pruner maps (weight float32[N, K], input statistics or None, pattern) to keep_mask bool[N, K], True = kept.
 A solver maps (weight, Gram matrix, pattern, name of the layer) to weights that make up for those pruned, and the mask.
-`sparsegpt` chooses its mask inside the solver of quantization.gptq, since its weights move as it goes.
+`sparsegpt` chooses its mask inside the solver of quantization.gptq, since its weights move as it goes; those of
+`modelopt` come from a file.
 """
 
 from __future__ import annotations
@@ -24,4 +25,5 @@ PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda, "ria": ria
 Solver = Callable[[Tensor, Tensor, Pattern, str], Pruned]
 SOLVERS: dict[str, Solver] = {"alps": alps}
 JOINT_PRUNERS = ("sparsegpt",)
+PEER_PRUNERS = ("modelopt",)  # whose masks come from a file
 CALIBRATED_PRUNERS = ("wanda", "ria", "alps", "sparsegpt")
