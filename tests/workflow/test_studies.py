@@ -44,3 +44,13 @@ def test_every_random_layer_fits_its_array(settings: Path) -> None:
             Engine(pattern.of, layer.bits, layer.rows, layer.cols, group, layer.lanes, layer.engine).keep(
                 pattern
             )  # or it raises
+
+
+def test_two_random_layers_of_one_name_are_an_error(tmp_path: Path) -> None:
+    tree = shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns(*GENERATED))
+    layers = [{"engine": "gemm", "patterns": ["2:4"], "rates": [rate]} for rate in (1, 2)]
+    (tmp_path / "twice.yaml").write_text(yaml.safe_dump({"fpga": {"random_layers": layers}}))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", str(tmp_path / "twice.yaml")]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "names gemm-2of4-int4-8x64x2048-4x4x1 twice; put the memories of one layer into one entry" in done.stderr

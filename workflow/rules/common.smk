@@ -39,6 +39,7 @@ CHECKPOINT, TOKENS, DENSE_HIDDEN = (
     for name in ("checkpoint", "tokens", "dense_hidden")
 )
 ARTIFACT = f"results/artifacts/{MODEL}/{{design}}.nmf.safetensors"
+SELF_TEXT = f"results/tokens/{MODEL}-self-{{windows}}x{{seqlen}}.safetensors"
 
 
 onstart:
@@ -87,3 +88,45 @@ def engine_artifact(wildcards):
 def text_of(wildcards):
     """The text a number stands for, as plain data."""
     return section("coherence")["texts"][int(wildcards.number)]
+
+
+def self_text(wildcards):
+    """The self-written windows of a design point; none where it asks for none."""
+    recovery = RECOVERED[wildcards.design]
+    asked = {"windows": recovery.self_text, "seqlen": recovery.seqlen}
+    return SELF_TEXT.format(**asked) if recovery.self_text else []
+
+
+def random_options(layer, pattern):
+    """The options that `nmforge hardware random` takes for a random layer."""
+    values = {
+        "engine": layer.engine,
+        "pattern": pattern,
+        **{
+            name: getattr(layer, name)
+            for name in ("bits", "m", "n", "k", "rows", "cols", "lanes")
+        },
+        "rates": " ".join(f"{rate:g}" for rate in layer.rates),
+        "board": " ".join(layer.boards),
+        "clock": f"{layer.clock_mhz:g}" if layer.clock_mhz else "",
+    }
+    switches = [name for name in ("activity", "peer") if getattr(layer, name)]
+    named = [f"--{name} {value}" for name, value in values.items() if value]
+    return " ".join([*named, *(f"--{name}" for name in switches)])
+
+
+def random_layers():
+    """The random layers by name, each with its options."""
+    found = {}
+    for layer in SETTINGS.fpga.random_layers:
+        sizes = f"{layer.m}x{layer.n}x{layer.k}-{layer.rows}x{layer.cols}x{layer.lanes}"
+        for pattern in layer.patterns:
+            name = (
+                f"{layer.engine}-{pattern.replace(':', 'of')}-int{layer.bits}-{sizes}"
+            )
+            if name in found:
+                raise WorkflowError(
+                    f"fpga.random_layers names {name} twice; put the memories of one layer into one entry"
+                )
+            found[name] = random_options(layer, pattern)
+    return found

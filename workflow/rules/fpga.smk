@@ -1,31 +1,6 @@
 # The accelerator: cycles from simulation, resources from synthesis, clocks from place and route. `2:4` is spelled
 # `2of4` in file names.
 
-
-def random_layers():
-    """The random layers by name, each with the options that `nmforge hardware random` takes for it."""
-    found = {}
-    for layer in SETTINGS.fpga.random_layers:
-        array = f"{layer.rows}x{layer.cols}x{layer.lanes}"
-        options = f"--engine {layer.engine} --bits {layer.bits} --m {layer.m} --n {layer.n} --k {layer.k}"
-        options += f" --rows {layer.rows} --cols {layer.cols} --lanes {layer.lanes}"
-        if layer.rates:
-            options += f" --rates {' '.join(f'{rate:g}' for rate in layer.rates)}"
-        if layer.boards:
-            options += f" --board {' '.join(layer.boards)}"
-        if layer.clock_mhz:
-            options += f" --clock {layer.clock_mhz:g}"
-        options += " --activity" * layer.activity + " --peer" * layer.peer
-        for pattern in layer.patterns:
-            name = f"{layer.engine}-{pattern.replace(':', 'of')}-int{layer.bits}-{layer.m}x{layer.n}x{layer.k}-{array}"
-            if name in found:
-                raise WorkflowError(
-                    f"fpga.random_layers names {name} twice; put the memories of one layer into one entry"
-                )
-            found[name] = f"{options} --pattern {pattern}"
-    return found
-
-
 RANDOM_LAYERS = random_layers()
 BUILDS = [f"{of}-int4" for of in SETTINGS.fpga.builds] + [
     f"1-int{bits}" for bits in SETTINGS.fpga.rival_bits

@@ -1,15 +1,6 @@
 # Distillation: the codes and norms of a compressed artifact, trained against the dense model on calibration text, and
 # where a design point asks for it on text that the dense model writes itself.
 
-SELF_TEXT = f"results/tokens/{MODEL}-self-{{windows}}x{{seqlen}}.safetensors"
-
-
-def self_text(wildcards):
-    """The self-written windows of a design point; none where it asks for none."""
-    recovery = RECOVERED[wildcards.design]
-    asked = {"windows": recovery.self_text, "seqlen": recovery.seqlen}
-    return SELF_TEXT.format(**asked) if recovery.self_text else []
-
 
 rule self_text:
     input:
