@@ -101,7 +101,7 @@ $(scalesim): envs/scalesim.in envs/scalesim.lock
 	@PYTHON=$(PYTHON) envs/bootstrap.sh triton
 	@touch $@
 
-$(modelopt): envs/modelopt.in envs/modelopt.lock envs/torch.sha256
+$(modelopt): envs/modelopt.in envs/modelopt.lock envs/requirements-cuda.lock envs/torch.sha256
 	@PYTHON=$(PYTHON) envs/bootstrap.sh modelopt
 	@touch $@
 

@@ -96,7 +96,7 @@ def _check_dense_layers(point: DesignPoint, blocks: int) -> None:
 
 def is_calibrated(point: DesignPoint) -> bool:
     """True where the point needs calibration text."""
-    return point.pruner in CALIBRATED_PRUNERS or point.quantizer in CALIBRATED_QUANTIZERS
+    return point.pruner in (*CALIBRATED_PRUNERS, *PEER_PRUNERS) or point.quantizer in CALIBRATED_QUANTIZERS
 
 
 def compress_layers(
@@ -272,6 +272,10 @@ def compress_checkpoint(
         "calibration": used,
         "versions": provenance.versions(),
     }
+    if masks is not None and point.pruner not in PEER_PRUNERS:
+        raise NmforgeError(f"design {point.id}: pruner {point.pruner} chooses its own masks; leave out --masks")
+    if masks is not None and masks.exists():
+        header["masks"] = {"sha256": provenance.sha256_file(masks), "modelopt": modelopt.version_of(masks)}
     folder, effort = state_folder(out), Effort(0, 0, 0.0, compute_device())
     if not point.is_dense_bf16:
         effort = _compress_model(model, shards, point, windows, calibration, encoding, header, folder, masks)
@@ -317,7 +321,6 @@ def _compress_model(
         "device": device.type,
         "threads": torch.get_num_threads(),
         "commit": provenance.commit(),
-        "masks": provenance.sha256_file(masks) if asked and masks else None,
     }
     first = open_state(folder, run)
     walk_dense = point.target == "dense"

@@ -81,6 +81,20 @@ def on_platform(table: pd.DataFrame, platform: str) -> pd.DataFrame:
     return table[[platform_name(device) == platform for device in table["device"]]]
 
 
+def newest_device(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the device measured last: a machine's own before those recorded elsewhere."""
+    if table.empty:
+        return table
+    last = table.sort_values(["date", "device"], kind="stable").iloc[-1]
+    return table[table["device"] == last["device"]]
+
+
+def gpu_or_cpu(table: pd.DataFrame, platform: str) -> pd.DataFrame:
+    """Rows of a platform; of GPUs those of one device only."""
+    rows = on_platform(table, platform)
+    return newest_device(rows) if platform == "GPU" else rows
+
+
 def matching(kernels: pd.DataFrame, query: Query) -> pd.DataFrame:
     """Kernel rows of the queried kind."""
     if kernels.empty:

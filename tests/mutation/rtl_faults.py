@@ -180,7 +180,7 @@ def goes_on(engine: Engine, builds: Path) -> bool:
     rng = np.random.default_rng(2)
     linear = random_linear(rng, 3 * engine.channels, 3 * engine.group, Pattern(1, 1), engine.bits, engine.group)
     kept, xq = kept_weights(linear, engine), rng.integers(-127, 128, (2, linear.k), dtype=np.int8)
-    left = [Left(kept, -xq, words=5), *(Left(kept, -xq, sums=engine.rows * tiles + 1) for tiles in (1, 3, 5))]
+    left = [Left(kept, -xq, words=5), *(Left(kept, -xq, 0, engine.rows * tiles + 1) for tiles in (1, 3, 5))]
     found = simulate_after(left, kept, xq, engine, build_device(engine, builds), DeviceStalls(sink=80))
     return bool((found.acc == accumulate(linear, xq)).all())
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from nmforge.bench import caches, shapes
 from nmforge.bench.run import plan, run_bench
@@ -127,6 +128,15 @@ def test_llama_shapes_are_planned_once() -> None:
     alone = plan([], [1], tuple(KERNELS), caches.CACHES, True)
     assert [(p.shape.n, p.shape.k) for p in alone] == [(4096, 4096), (11008, 4096), (4096, 11008)]
     assert shapes.LLAMA7B_COUNTS.total() == 7
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_nothing_that_can_be_measured_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        NmforgeError, match="none of the kernels can be measured here: gpu-torch-fp16: torch finds no CUDA"
+    ):
+        run_bench([(64, 128)], [1], [1], tmp_path / "out", kernels=["gpu-torch-fp16"], llama7b=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_group_sizes() -> None:

@@ -90,7 +90,7 @@ def test_a_device_goes_on_behind_a_job_that_was_left(builds: Path, words: int, s
     linear, _, xq = problem(engine, 0, (0, 1))
     good = kept_weights(linear, engine)
     stalls = DeviceStalls(*[stall_percent] * 3)
-    left = [Left(good, -xq, words, sums)] * 3
+    left = [Left(good, -xq, words, sums)] * 3  # in full swing: `simulate_after` wants none of them done or rejected
     found = simulate_after(left, good, xq, engine, build_device(engine, builds), stalls, 2)
     np.testing.assert_array_equal(found.acc, accumulate(linear, xq))
 

@@ -10,6 +10,7 @@ import torch
 
 from nmforge import reference
 from nmforge.bench.run import kernels_like
+from nmforge.coherence import _on_gpu
 from nmforge.errors import NmforgeError
 from nmforge.kernels.gpu import ours, torch_cuda
 from nmforge.kernels.gpu.layout import FORMATS, pack, unpack
@@ -78,6 +79,14 @@ def test_groups_shared_out_add_up(monkeypatch: pytest.MonkeyPatch, shares: int) 
     monkeypatch.setattr(Plan, "of", lambda *sizes: Plan(16, 16, shares, 4))
     y = GpuLinear(linear, DEVICE).forward(torch.from_numpy(x).to(DEVICE))
     np.testing.assert_array_equal(y.cpu().numpy(), reference.forward_w4a8(linear, x))
+
+
+@pytest.mark.usefixtures("triton")
+def test_coherence_takes_the_gpus_sums() -> None:
+    rng = np.random.default_rng(6)
+    linear = random_linear(rng, 24, 128, Pattern(2, 4), 4, 64)
+    xq = rng.integers(-127, 128, (3, 128), dtype=np.int8)
+    np.testing.assert_array_equal(_on_gpu(linear, xq, DEVICE), reference.accumulate(linear, xq))
 
 
 def test_plans_cover_the_product_and_fill_the_processors() -> None:

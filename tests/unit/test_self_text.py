@@ -50,7 +50,11 @@ def test_windows_open_with_the_text_and_depend_on_the_seed_alone(folder: Path) -
     sources = (folder / "checkpoint", folder / "tokens")
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         write_self_text(*sources, 70, 40, seed, folder / name)
-    found = read_self_text(folder / "a", 70, 40)
+    found = read_self_text(folder / "a", 70, 40, folder / "checkpoint", "r")
+    with pytest.raises(NmforgeError, match="was written by another model or from another text; write it again"):
+        read_self_text(folder / "a", 70, 40, folder / "checkpoint", "another")
+    with pytest.raises(NmforgeError, match=r"holds no self-written text .*; write it with nmforge write-text"):
+        read_self_text(folder / "tokens", 70, 40, folder / "checkpoint", "r")
     assert found.dtype == np.int32
     stream = read_tokens(folder / "tokens", "calibration")[0]
     places = np.lib.stride_tricks.sliding_window_view(stream, PROMPT)
@@ -71,6 +75,8 @@ def test_training_reads_them_and_its_header_says_so(folder: Path) -> None:
     recover_artifact(*arguments, folder / "six")
     assert read_header(folder / "d")["recovery"]["self_text"] == 6
     plain = (*arguments[:4], settings.model_copy(update={"self_text": 0}), folder / "plain")
+    with pytest.raises(NmforgeError, match=r"recovery\.self_text of this design point is 0; set it, or leave out"):
+        recover_artifact(*plain, folder / "six")
     recover_artifact(*plain)
     seen = [read_header(folder / name)["recovery"]["windows"] for name in ("d", "plain")]
     assert seen[0] != seen[1]

@@ -3,7 +3,7 @@
 
 rule coherence:
     input:
-        sources("coherence.py", "reference.py", "kernels/cpu", "fpga"),
+        sources("coherence.py", "reference.py", "kernels/cpu", "kernels/gpu", "fpga"),
         artifact=ARTIFACT,
     output:
         "results/points/coherence/{design}.json",

@@ -54,8 +54,9 @@ def run_bench(
     """Measure `kernels` at every (N, K), M and number of threads, resident and streamed, and write the rows of table
     `kernels` to `out`.
 
-    All kernels of a point are prepared together and take turns; each gets about `seconds`. With `llama7b`, the layers
-    of LLaMA-7B follow at M = 1, streamed, for dense bf16, INT4, INT3 and 2:4 INT4. Raises NmforgeError for an unknown
+    All kernels of a point are prepared together and take turns; each gets about `seconds`; those of a
+    GPU, to which threads are nothing, are measured once. With `llama7b`, the layers of LLaMA-7B follow at M = 1,
+    streamed, for `LLAMA7B_KERNELS`. Raises NmforgeError for an unknown
     kernel, for a peer whose environment is missing, or where a kernel's product is wrong.
     """
     unknown = [name for name in kernels if name not in KERNELS]
@@ -76,7 +77,10 @@ def run_bench(
         size = (point.shape.n, point.shape.k)
         layers = {size: layers.get(size) or Layers(*size, seed)}
         for count in threads:
-            rows += measure(point, layers[size], count, seconds, run_id)
+            names = tuple(name for name in point.kernels if not KERNELS[name].on_gpu or count == threads[0])
+            rows += measure(replace(point, kernels=names), layers[size], count, seconds, run_id)
+    if not rows:
+        raise NmforgeError(f"none of the kernels can be measured here: {_first_reason(kernels)}")
     records.write_point(out, "kernels", rows)
     return rows
 
@@ -101,7 +105,7 @@ def kernels_like(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ..
     Raises NmforgeError for a pattern that matches no kernel.
     """
     for pattern in patterns:
-        if not fnmatch.filter(known, pattern):
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
             raise NmforgeError(f"--kernels {pattern!r} matches no kernel; choose from {', '.join(known)}")
     return tuple(name for name in known if not patterns or any(fnmatch.fnmatchcase(name, p) for p in patterns))
 
@@ -154,6 +158,15 @@ def _copies(kernel: Kernel, cache: Cache, weight_bytes: int) -> int | None:
     return copies_for(cache, weight_bytes, torch_cuda.cache_bytes() if kernel.on_gpu else last_level_cache())
 
 
+def _first_reason(kernels: Sequence[str]) -> str:
+    """Why the first of the kernels that declines a small layer does so."""
+    for kernel in (KERNELS[name] for name in kernels):
+        reason = kernel.supports(kernel.pattern, QuantScheme(kernel.code_bits, 128), GemmShape(1, 128, 128))
+        if reason:
+            return f"{kernel.name}: {reason}"
+    return "no shape and number of tokens is asked for (kernels.shapes, kernels.m)"
+
+
 def supported(point: Point, group_size: int) -> Iterator[Kernel]:
     """The kernels of a point that take its shape on this machine."""
     for name in point.kernels:
@@ -193,7 +206,7 @@ def row(
         "stage": kernel.stage,
         "device": kernel.device,
         "isa": kernel.isa,
-        "threads": threads,
+        "threads": 1 if kernel.on_gpu else threads,
         "m": point.shape.m,
         "n": point.shape.n,
         "k": point.shape.k,

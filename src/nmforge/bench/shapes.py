@@ -13,8 +13,9 @@ LLAMA7B_LAYERS = 32
 LLAMA7B = [(4096, 4096)] * 4 + [(11008, 4096)] * 2 + [(4096, 11008)]
 LLAMA7B_COUNTS = Counter(LLAMA7B)
 LLAMA7B_KERNELS = (
-    "torch-bf16", "ours-dense-int4", "ours-dense-int3", "ours-2:4-int4", "gpu-torch-fp16", "gpu-ours-dense-int4",
-    "gpu-ours-dense-int3", "gpu-ours-2:4-int4", "gpu-paper-matmul-only-dense", "gpu-paper-matmul-only-2:4",
+    "torch-bf16", "ours-dense-int4", "ours-dense-int3", "ours-2:4-int4", "gpu-torch-fp16", "gpu-torch-int4",
+    "gpu-ours-dense-int4", "gpu-ours-dense-int3", "gpu-ours-2:4-int4", "gpu-paper-matmul-only-dense",
+    "gpu-paper-matmul-only-2:4",
 )  # fmt: skip
 
 

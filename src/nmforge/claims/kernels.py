@@ -16,6 +16,7 @@ from nmforge.selection import (
     Query,
     at,
     fastest,
+    gpu_or_cpu,
     matching,
     most_threads,
     on_platform,
@@ -51,7 +52,8 @@ def end_to_end_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     yield from _paper_path(tables, here, claim, END_TO_END, "end_to_end")
     unfused = Query("paper", "dense", (4,), "end_to_end")
     fused = (END_TO_END, OURS_2OF4, unfused, "ours 2:4 INT4, fused", "dense INT4, dequantize + matmul")
-    yield from _ratios(tables, here, claim, [fused])
+    for platform in _measured(tables):
+        yield from _ratios(tables, here, claim, [fused], platform)
 
 
 def _paper_path(tables: Tables, here: str | None, claim: str, claimed: float, stage: str) -> Iterator[Entry]:
@@ -59,7 +61,7 @@ def _paper_path(tables: Tables, here: str | None, claim: str, claimed: float, st
     kernels = at(table_of(tables, "kernels"), n=4096, k=4096)
     part = "matmul only" if stage == "matmul" else "dequantize + matmul"
     for platform in ("GPU", "CPU"):
-        rows = most_threads(on_platform(kernels, platform))
+        rows = most_threads(gpu_or_cpu(kernels, platform))
         where = f"{platform}, unfused path of the paper, {part}"
         best = None
         for bits in ((4,), (16,)):
@@ -90,7 +92,7 @@ def _ratios(
     platform: str = "CPU",
 ) -> Iterator[Entry]:  # fmt: skip
     """Our kernels at M = 1 and at the largest M, streamed, against each named baseline."""
-    kernels = at(on_platform(table_of(tables, "kernels"), platform), n=4096, k=4096, cache="streamed")
+    kernels = at(gpu_or_cpu(table_of(tables, "kernels"), platform), n=4096, k=4096, cache="streamed")
     kernels = most_threads(kernels)
     sizes = sorted({1, int(kernels["m"].max())}) if len(kernels) else [1]
     for claimed, query, baseline, name, against in questions:
@@ -116,17 +118,17 @@ def rival_time_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
 def sparser_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     """Does a quarter of the weights stream faster than a half? One token, both kernels of one run."""
     claim = "a quarter of the weights streams faster than half"
-    kernels = at(on_platform(table_of(tables, "kernels"), "CPU"), n=4096, k=4096, cache="streamed", m=1)
-    for pattern in ("1:4", "2:8"):
-        name = f"CPU, ours {pattern} INT4, M=1, streamed"
+    asked = [("CPU", "1:4"), ("CPU", "2:8"), *(("GPU", "1:4") for platform in _measured(tables) if platform == "GPU")]
+    for platform, pattern in asked:
+        kernels = at(gpu_or_cpu(table_of(tables, "kernels"), platform), n=4096, k=4096, cache="streamed", m=1)
+        name = f"{platform}, ours {pattern} INT4"
         found = pair(most_threads(kernels), Query("ours", pattern, (4,)), OURS_2OF4)
         if found is None:
-            yield missing(claim, f"{SPARSER_BAR:g}x", name, f"no run holds both ours {pattern} INT4 and ours 2:4 INT4")
+            reason = f"no run holds both ours {pattern} INT4 and ours 2:4 INT4"
+            yield missing(claim, f"{SPARSER_BAR:g}x", f"{name}, M=1, streamed", reason)
             continue
         source = origin([found.row, found.baseline], here)
-        yield factor(
-            claim, SPARSER_BAR, found.ratio, f"CPU, ours {pattern} INT4, {_shape(found.row)}", "ours 2:4 INT4", source
-        )
+        yield factor(claim, SPARSER_BAR, found.ratio, f"{name}, {_shape(found.row)}", "ours 2:4 INT4", source)
 
 
 def thread_entries(tables: Tables, here: str | None) -> Iterator[Entry]:

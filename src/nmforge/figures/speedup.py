@@ -21,7 +21,7 @@ from nmforge.figures.style import (
     unmeasured,
     write_value,
 )
-from nmforge.selection import FULL_PRECISION, at, fastest, library_name, matching, most_threads, on_platform
+from nmforge.selection import FULL_PRECISION, at, fastest, gpu_or_cpu, library_name, matching, most_threads
 
 TABLES = ("kernels",)
 COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
@@ -36,7 +36,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     kernels = at(tables["kernels"], n=4096, k=4096, cache="streamed")
     kernels = kernels[kernels["family"].isin(list(FAMILIES))] if len(kernels) else kernels
-    parts = [part for p in ("CPU", "GPU") for part in _platform(most_threads(on_platform(kernels, p)), p)]
+    parts = [part for p in ("CPU", "GPU") for part in _platform(most_threads(gpu_or_cpu(kernels, p)), p)]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     return pd.concat(parts, ignore_index=True)

@@ -14,6 +14,7 @@ from nmforge.errors import NmforgeError
 from nmforge.fpga.engine import Engine
 from nmforge.fpga.generate import Kept, activation_image, kept_weights, tiles, weight_image
 from nmforge.fpga.simulate import (
+    INDEX_ERROR,
     OUTCOME,
     SimulationResult,
     build_flags,
@@ -35,6 +36,7 @@ class DeviceStalls(NamedTuple):
 
 
 CALM = DeviceStalls()
+UNTIL_REJECTED = 2**32 - 1  # as `words` of a job that is left
 RESET_CYCLES = 8  # and one a row: how long CONTROL holds the engine in reset (nmforge_registers)
 
 
@@ -62,27 +64,34 @@ def simulate_device(
 
 
 class Left(NamedTuple):
-    """A job that is not finished: left behind so many words of its weight stream or so many of its sums, or with
-    neither of them run until it is rejected."""
+    """A job that is not finished: left behind so many words of its weight stream or so many of its sums, or where it is
+    rejected."""
 
     kept: Kept
     xq: Int8
-    words: int = 0
+    words: int = UNTIL_REJECTED
     sums: int = 0
 
 
 def simulate_after(
-    left: Sequence[Left], kept: Kept, xq: Int8, engine: Engine, program: Path,
-    stalls: DeviceStalls = CALM, seed: int = 0,
+    left: Sequence[Left], kept: Kept, xq: Int8, engine: Engine, program: Path, stalls: DeviceStalls = CALM,
+    seed: int = 0,
 ) -> SimulationResult:  # fmt: skip
-    """Run a job on a device that did not finish those before it; returns its result."""
+    """Run a job on a device that did not finish those before it; returns its result.
+
+    Raises NmforgeError where a job that was to be rejected was not, or one to be left was, or the last was not done.
+    """
     before = [
         _stimulus(job.kept, job.xq, _Shape.of(job.kept, job.xq, engine), engine, stalls, seed, job) for job in left
     ]
     shape = _Shape.of(kept, xq, engine)
     data = run_program(program, b"".join([*before, _stimulus(kept, xq, shape, engine, stalls, seed)]))
-    sums = 4 * shape.tiles * engine.multipliers // engine.lanes
-    return _read_result(data, len(data) - sums - OUTCOME.size, kept, xq, shape, engine)
+    for number, job in enumerate(left):
+        wanted = INDEX_ERROR if job.words == UNTIL_REJECTED else 0
+        found = OUTCOME.unpack_from(data, number * OUTCOME.size)[1]
+        if found != wanted:
+            raise NmforgeError(f"job {number} before the last ended with status {found}, not {wanted}")
+    return _read_result(data, len(left) * OUTCOME.size, kept, xq, shape, engine)
 
 
 def simulate_jobs(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -58,6 +59,12 @@ def read_masks(path: Path | None, names: list[str]) -> dict[str, Tensor]:
     return masks
 
 
+def version_of(path: Path) -> str:
+    """The version of ModelOpt that chose the masks of a file."""
+    with safe_open(path, framework="pt") as handle:
+        return str((handle.metadata() or {}).get("modelopt", "unknown"))
+
+
 def stacked_masks(masks: Mapping[str, Tensor], names: list[str], weight: Tensor) -> Tensor:
     """The masks of layers one below the other, as their weights [N, K] lie.
 
@@ -70,4 +77,6 @@ def stacked_masks(masks: Mapping[str, Tensor], names: list[str], weight: Tensor)
         if (masks[name].unflatten(1, (-1, PATTERN.of)).sum(2) > PATTERN.keep).any():
             raise NmforgeError(f"the mask of {name} keeps more than {PATTERN.keep} of {PATTERN.of} weights")
     chosen = torch.cat([masks[name] for name in names]).to(weight.device)
+    if len(chosen) != len(weight):
+        raise NmforgeError(f"the masks of {', '.join(names)} have {len(chosen)} rows, the layers {len(weight)}")
     return keep_largest(weight.abs().masked_fill(chosen, torch.inf), PATTERN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import modelopt
 import modelopt.torch.sparsity as mts
 import torch
 from safetensors.torch import load_file, save_file
@@ -28,7 +29,7 @@ def main() -> None:
         for name, module in sparse.named_modules()
         if name.startswith("model.layers.") and getattr(module, "_weight_mask", None) is not None
     }
-    save_file(masks, out)
+    save_file(masks, out, {"modelopt": modelopt.__version__})
 
 
 if __name__ == "__main__":

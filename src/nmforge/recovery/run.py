@@ -28,7 +28,7 @@ from nmforge.recovery.latent import LatentLinear, LatentNorm
 from nmforge.recovery.self_text import read_self_text
 
 BETAS = (0.9, 0.95)
-REPORTED = 20  # steps between lines of the log, each with the mean KL of so many
+REPORTED = 20  # steps between lines of the log, each with the mean KL of so many, or of those since a resume
 
 
 @dataclass
@@ -75,25 +75,25 @@ def recover_artifact(
     """Train and write `out`; returns the loss of every step done by this call.
 
     self_text: what `write_self_text` wrote, if the settings ask for it. The state is saved beside `out` every
-    `save_every` steps, so a run that was stopped goes on; the finished artifact does not depend on where that was.
+    `save_every` steps, so a run that was stopped goes on; on a CPU the finished artifact does not depend on where.
     Raises NmforgeError for a text too short or a state of another run.
     """
     torch.set_flush_denormal(True)
     verify(artifact)
     dtype = compute_dtype()
     student, dense = load_student(checkpoint, artifact, dtype), load_dense(checkpoint, dtype)
-    windows, revision = _windows(tokens, settings, self_text)
+    windows, revision = _windows(checkpoint, tokens, settings, self_text)
     start, state = read_header(artifact), out.with_name(f".{out.name}.training")
     header = _header(start, design_id, settings, revision, dtype)
     header["recovery"]["windows"] = sha256_bytes(windows.numpy().tobytes())
-    run = json.dumps([hash_json(start), header["recovery"]], sort_keys=True)
+    run = json.dumps([hash_json(start), header["recovery"], training_device().type], sort_keys=True)
     losses = _train(student, Teacher(dense, windows.to(training_device())), settings, state, run)
     _write(student, dense.cpu(), checkpoint, header, start["index_encoding"], out)
     state.unlink(missing_ok=True)
     return losses
 
 
-def _windows(tokens: Path, settings: RecoveryConfig, self_text: Path | None) -> tuple[Tensor, str]:
+def _windows(checkpoint: Path, tokens: Path, settings: RecoveryConfig, self_text: Path | None) -> tuple[Tensor, str]:
     """(int64[W, T], the text's revision): every whole window of the calibration text, then the self-written ones."""
     stream, revision = read_tokens(tokens, "calibration")
     length = settings.seqlen
@@ -103,8 +103,11 @@ def _windows(tokens: Path, settings: RecoveryConfig, self_text: Path | None) -> 
             f"recovery.self_text asks for {settings.self_text} windows; name their file with --self-text, or write it "
             f"with nmforge write-text --windows {settings.self_text} --seqlen {length}"
         )
-    if settings.self_text and self_text is not None:
-        windows = np.concatenate([windows, read_self_text(self_text, settings.self_text, length)])
+    if self_text is not None and not settings.self_text:
+        raise NmforgeError("recovery.self_text of this design point is 0; set it, or leave out --self-text")
+    if self_text is not None:
+        written = read_self_text(self_text, settings.self_text, length, checkpoint, revision)
+        windows = np.concatenate([windows, written])
     return torch.from_numpy(windows).long(), revision
 
 

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from nmforge.corpora.windows import Tokens, read_tokens
 from nmforge.errors import NmforgeError
+from nmforge.models.shards import read_identity
 from nmforge.models.sources import load_checkpoint
+from nmforge.provenance import hash_json
 from nmforge.records import write_atomically
 from nmforge.recovery.device import compute_dtype, training_device
 
@@ -28,7 +30,7 @@ BATCHES = {"cpu": 64, "cuda": 4096}  # windows that are written side by side
 
 
 def write_self_text(checkpoint: Path, tokens: Path, windows: int, seqlen: int, seed: int, out: Path) -> None:
-    """Write int32[windows, seqlen] as `self_text` of a safetensors file, with the text's revision.
+    """Write int32[windows, seqlen] as `self_text` of a safetensors file, and what model and text it is of.
 
     The same bytes for the same arguments on the same kind of device. Raises NmforgeError for windows no longer than
     the prompt, or a calibration text shorter than one.
@@ -40,17 +42,33 @@ def write_self_text(checkpoint: Path, tokens: Path, windows: int, seqlen: int, s
     written = []
     bar = tqdm(total=windows, desc="write text", unit="window", disable=None)
     for number, some in enumerate(prompts.split(BATCHES[device.type])):
-        generator = torch.Generator(device).manual_seed(seed + number)
+        state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        generator = torch.Generator(device).manual_seed(state)
         written.append(continue_windows(model, some.to(device), seqlen, generator).cpu())
         bar.update(len(some))
     arrays = {"self_text": torch.cat(written).int().numpy()}
-    write_atomically(out, lambda path: save_file(arrays, path, {"revision": revision}))
+    made_of = _made_of(checkpoint, revision)
+    write_atomically(out, lambda path: save_file(arrays, path, made_of))
 
 
-def read_self_text(path: Path, windows: int, seqlen: int) -> Tokens:
-    """int32[windows, seqlen] that `write_self_text` wrote. NmforgeError where the file holds other sizes."""
-    with safe_open(path, framework="np") as handle:
-        found: Tokens = handle.get_tensor("self_text")
+def _made_of(checkpoint: Path, revision: str) -> dict[str, str]:
+    """Metadata that names model and text; one entry, as safetensors writes several in any order."""
+    return {"made_of": hash_json([read_identity(checkpoint), revision])}
+
+
+def read_self_text(path: Path, windows: int, seqlen: int, checkpoint: Path, revision: str) -> Tokens:
+    """int32[windows, seqlen] that `write_self_text` wrote with this checkpoint from the text of this revision.
+
+    NmforgeError where there is no such file, or it is another model's, text's or size.
+    """
+    try:
+        with safe_open(path, framework="np") as handle:
+            found: Tokens = handle.get_tensor("self_text")
+            made_of = handle.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise NmforgeError(f"{path} holds no self-written text ({error}); write it with nmforge write-text") from error
+    if made_of != _made_of(checkpoint, revision):
+        raise NmforgeError(f"{path} was written by another model or from another text; write it again")
     if found.shape != (windows, seqlen):
         raise NmforgeError(
             f"{path} holds {found.shape[0]} windows of {found.shape[1]} tokens, recovery asks for {windows} of "

@@ -19,7 +19,7 @@ from nmforge.spec import Pattern
 
 DEVICE = "cuda"
 INNER_TILES = 8  # of 16 weights along K in torch's INT4 format
-MIN_ROWS = 8  # activations are padded to this: cuSPARSELt takes no fewer columns
+MIN_ROWS = 8  # activations of sparse products are padded to this: cuSPARSELt takes no fewer columns
 
 
 def why_unsupported(pattern: Pattern, n: int, k: int) -> str | None:
@@ -91,7 +91,9 @@ def int4pack(problem: Problem) -> Prepared:
 
 
 def _activations(problem: Problem) -> torch.Tensor:
-    rows = max(MIN_ROWS, -(-problem.x.shape[0] // MIN_ROWS) * MIN_ROWS)
+    rows = problem.x.shape[0]
+    if not problem.linear.pattern.is_dense:
+        rows = -(-rows // MIN_ROWS) * MIN_ROWS
     padded = np.zeros((rows, problem.linear.k), dtype=np.float32)
     padded[: problem.x.shape[0]] = problem.x
     return torch.from_numpy(padded).to(DEVICE, torch.float16)
