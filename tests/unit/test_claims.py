@@ -121,6 +121,17 @@ def test_cuda_rows_are_compared_with_cuda_rows() -> None:
     assert row["ours_value"] == 2.0 and row["verdict"] == "exceeded" and "recorded on NVIDIA H100, " in row["source"]
 
 
+def test_a_gpu_of_this_machine_stands_in_place_of_a_recorded_one() -> None:
+    def gpu(name: str, date: str, ours: float) -> list[dict[str, object]]:
+        where = {"device": f"cuda: {name}", "m": 1, "run_id": name, "date": date}
+        return [kernel("gpu-a", "ours", "dense", 4, 20.0, **where), kernel("gpu-b", "ours", "2:4", 4, ours, **where)]
+
+    recorded, own = gpu("old", "2026-01-01", 10.0), gpu("new", "2026-02-02", 5.0)
+    for tables, ratio, name in [(recorded, 2.0, "old"), (recorded + own, 4.0, "new")]:
+        rows = rows_of({"kernels": KERNELS + tables}, "1.71x", "GPU, ours 2:4 INT4, M=1")
+        assert rows.iloc[0]["ours_value"] == ratio and name in rows.iloc[0]["source"]
+
+
 def test_only_rows_of_the_same_run_are_compared() -> None:
     split = [row | {"run_id": str(i)} for i, row in enumerate(KERNELS)]
     rows = rows_of({"kernels": split}, "faster matmul", "CPU")
