@@ -16,7 +16,7 @@ from nmforge.compress import check_design
 from nmforge.config import Config, DesignConfig, load_config, parse_config
 from nmforge.errors import NmforgeError
 from nmforge.figures import FIGURES
-from nmforge.pruning import JOINT_PRUNERS, PRUNERS, SOLVERS
+from nmforge.pruning import JOINT_PRUNERS, PEER_PRUNERS, PRUNERS, SOLVERS
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +109,7 @@ def test_designs_named_elsewhere_are_compressed_ones(key: str, name: str) -> Non
 def test_the_config_knows_every_pruner_and_quantizer() -> None:
     fields = DesignConfig.model_fields
     pruners, quantizers = (set(get_args(fields[name].annotation)) for name in ("pruner", "quantizer"))
-    assert pruners == {"none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS}
+    assert pruners == {"none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS, *PEER_PRUNERS}
     assert quantizers == {"none", *QUANTIZERS, *CALIBRATED_QUANTIZERS}
 
 

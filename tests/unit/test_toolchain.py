@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nmforge.errors import NmforgeError
-from nmforge.fpga import toolchain
+from nmforge.fpga import simulate, toolchain
 
 
 def test_a_missing_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -17,6 +17,24 @@ def test_a_missing_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         toolchain.run_make([], tmp_path)
     with pytest.raises(NmforgeError, match=r"perl is not on PATH, .*; install the Debian package perl"):
         toolchain.run_verilator([], tmp_path)
+
+
+def test_verilator_works_in_a_folder_of_its_own_and_finds_sources_named_from_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "build").mkdir()
+    asked: list[str] = []
+
+    def verilate(arguments: list[str], work: Path) -> None:
+        asked.extend(arguments)
+        (work / "Vengine").touch()
+
+    monkeypatch.setattr(simulate, "run_verilator", verilate)
+    monkeypatch.setattr(simulate, "run_make", lambda arguments, work: None)
+    monkeypatch.chdir(tmp_path)
+    simulate.compile_simulator("top", [Path("build/netlist.v")], [], Path("build/program"))
+    assert str(tmp_path / "build" / "netlist.v") in asked
+    assert Path("build/program").exists()
 
 
 def test_a_missing_verilator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def _value_text(quantity: str, row: Mapping[Hashable, Any]) -> str:
     """The value, and what it gains or costs over dense where that was measured."""
     ratio = row["over_dense"]
     if quantity == WORK:
-        return f"{row['value'] / 1000:.1f}" + ("" if pd.isna(ratio) else f" ({ratio:.2f}x)")
+        thousands = row["value"] / 1000
+        return f"{thousands:,.{0 if thousands >= 1000 else 1}f}" + ("" if pd.isna(ratio) else f" ({ratio:.2f}x)")
     value = f"{row['value']:.0f}" if quantity == CLOCK else f"{row['value'] / 1000:.1f}k"
     return value + ("" if pd.isna(ratio) or ratio == 1 else f" {100 * (ratio - 1):+.0f}%")
 
@@ -156,7 +157,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, labels: list[str], *, 
         elif row["low"] != row["high"]:
             axes.plot([row["low"], row["high"]], [i, i], color=INK, linewidth=1.2)
         write_value(axes, _value_text(quantity, row), row["value"], i)
-    axes.set_xlim(0, max(1.0, rows["value"].max()) * (1.4 if quantity == WORK else 2.9))
+    axes.set_xlim(0, max(1.0, rows["value"].max()) * (1.5 if quantity == WORK else 3.3))
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_yticks(range(len(labels)), labels if first else [""] * len(labels))
     axes.set_title(TITLES[quantity], fontsize=7.5)

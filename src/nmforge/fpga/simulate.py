@@ -122,7 +122,7 @@ def compile_simulator(
         work = Path(folder)
         run_verilator(
             [*FLAGS, "--prefix", "Vengine", "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}",
-             *options, *map(str, sources), str(harness)],
+             *options, *(str(source.absolute()) for source in sources), str(harness)],
             work,
         )  # fmt: skip
         run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *flags, "Vengine"], work)
