@@ -114,6 +114,9 @@ def _read_result(data: bytes, offset: int, kept: Kept, xq: Int8, shape: _Shape, 
     """The job whose outcome is at `offset`; NmforgeError where it was not done."""
     cycles, counted = check_outcome(data, offset)
     count = shape.tiles * engine.multipliers // engine.lanes
+    sent = (len(data) - offset - OUTCOME.size) // 4
+    if sent < count:
+        raise NmforgeError(f"the device ended its tiles after {sent} of {count} sums; its RTL is wrong")
     sums = np.frombuffer(data, "<i4", count, offset + OUTCOME.size).astype(np.int32)
     acc = _outputs(sums, engine, shape.row_tiles, shape.column_tiles)[: len(xq), : kept.n]
     image = weight_image(kept, engine).nbytes
