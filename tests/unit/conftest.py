@@ -19,3 +19,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy") / "checkpoint"
     prepare_checkpoint("toy", None, folder.parent, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def start(checkpoint: Path) -> Path:
+    """A folder with the toy checkpoint, the tokens of a made-up text and a pruned artifact `start`."""
+    from nmforge.compress import compress_checkpoint
+    from nmforge.config import CalibrationConfig
+    from nmforge.corpora.sources import Corpus
+    from nmforge.corpora.windows import write_tokens
+    from nmforge.models.sources import load_tokenizer
+    from nmforge.spec import DesignPoint, Pattern
+
+    folder = checkpoint.parent
+    text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
+    write_tokens(Corpus(text, text[:1], "r"), load_tokenizer(checkpoint), folder / "tokens")
+    point = DesignPoint("start", Pattern(2, 4), "magnitude", "rtn", 4, 32)
+    compress_checkpoint(checkpoint, folder / "tokens", point, CalibrationConfig(), "bitmask", folder / "start")
+    return folder

@@ -15,12 +15,10 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from nmforge.artifact import load_linears, read_header
 from nmforge.compress import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
-from nmforge.corpora.sources import Corpus
-from nmforge.corpora.windows import write_tokens
 from nmforge.errors import NmforgeError
 from nmforge.linear import random_linear
 from nmforge.models.layers import norm_names
-from nmforge.models.sources import load_checkpoint, prepare_checkpoint
+from nmforge.models.sources import load_checkpoint
 from nmforge.recovery import distill, run
 from nmforge.recovery.attention import QUERIES, blocked_causal
 from nmforge.recovery.distill import Teacher, batches, divergence, learning_rate, next_tokens
@@ -129,20 +127,6 @@ def test_batches_pass_over_every_window_and_go_on_where_they_stopped() -> None:
     assert sorted(whole[:10]) == sorted(whole[10:]) == list(range(10))
     assert whole[:10] != whole[10:]
     assert torch.cat(list(islice(batches(10, 4, 0, 3), 2))).tolist() == whole[12:]
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a toy checkpoint, tokens and a pruned artifact `start`."""
-    folder = tmp_path_factory.mktemp("recovery")
-    prepare_checkpoint("toy", None, folder, folder / "checkpoint")
-    text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
-    write_tokens(Corpus(text, text[:1], "r"), load_checkpoint(folder / "checkpoint")[1], folder / "tokens")
-    point = DesignPoint("start", Pattern(2, 4), "magnitude", "rtn", 4, 32)
-    compress_checkpoint(
-        folder / "checkpoint", folder / "tokens", point, CalibrationConfig(), "bitmask", folder / "start"
-    )
-    return folder
 
 
 def recover(folder: Path, name: str, settings: RecoveryConfig = SETTINGS) -> list[float]:

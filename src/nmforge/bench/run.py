@@ -54,10 +54,10 @@ def run_bench(
     """Measure `kernels` at every (N, K), M and number of threads, resident and streamed, and write the rows of table
     `kernels` to `out`.
 
-    All kernels of a point are prepared together and take turns; each gets about `seconds`; those of a
-    GPU, to which threads are nothing, are measured once. With `llama7b`, the layers of LLaMA-7B follow at M = 1,
-    streamed, for `LLAMA7B_KERNELS`. Raises NmforgeError for an unknown
-    kernel, for a peer whose environment is missing, or where a kernel's product is wrong.
+    All kernels of a point are prepared together and take turns; each gets about `seconds`; those of a GPU, to which
+    threads are nothing, are measured once. With `llama7b`, the layers of LLaMA-7B follow at M = 1, streamed, for
+    `LLAMA7B_KERNELS`. Raises NmforgeError for an unknown kernel, for a peer whose environment is missing, where a
+    kernel's product is wrong, or where none of the kernels can be measured.
     """
     unknown = [name for name in kernels if name not in KERNELS]
     if unknown:
