@@ -35,6 +35,10 @@ class Solved:
 
 # Layers float32[N, K] that read the same inputs, and statistics of those -> the layers compressed.
 Solve = Callable[[Mapping[str, Tensor], InputStats | None], Solved]
+# A block's tensors as the artifact stores them, and the header of each of its layers.
+Finished = tuple[dict[str, RawTensor], dict[str, dict[str, Any]]]
+# Index of a block and the activations that enter it -> the block, its outputs left in the streams given last.
+Work = Callable[[int, Streams, Streams], Finished]
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,20 @@ def compress_blocks(
 ) -> None:
     """Compress the blocks from `first` on and leave them in the folder of `room`; errors of earlier blocks propagate.
 
-    model: a skeleton. windows: int64[W, T] calibration tokens, W = 0 for a point that needs none. name: for progress.
+    Arguments as those of `walk_blocks`; no windows for a point that needs none.
+    """
+    walk_blocks(
+        model, shards, windows, room, first, name,
+        lambda index, hidden, after: _compress_block(model, shards, index, hidden, after, room, solve, encoding),
+    )  # fmt: skip
+
+
+def walk_blocks(
+    model: Any, shards: Shards, windows: Tensor, room: Room, first: int, name: str, work: Work
+) -> None:  # fmt: skip
+    """Let `work` make each block from `first` on, and keep it and the activations behind it in the folder of `room`.
+
+    model: a skeleton. windows: int64[W, T] calibration tokens, W = 0 where none are needed. name: for progress.
     """
     blocks = model.model.layers
     if first == len(blocks):
@@ -92,7 +109,7 @@ def compress_blocks(
         bar = range(first, len(blocks))
         for index in tqdm(bar, name, len(blocks), initial=first, unit="block", disable=None):
             after = hidden if room.in_memory else room.unfinished(model.config.hidden_size, "after")
-            tensors, layers = _compress_block(model, shards, index, hidden, after, room, solve, encoding)
+            tensors, layers = work(index, hidden, after)
             needed = len(windows) > 0 and index + 1 < len(blocks)
             finish_block(room.folder, index, tensors, layers, after if needed else None)
             hidden = after
@@ -122,8 +139,8 @@ def _entering(model: Any, shards: Shards, windows: Tensor, room: Room, first: in
 
 def _compress_block(
     model: Any, shards: Shards, index: int, hidden: Streams, after: Streams, room: Room, solve: Solve, encoding: str
-) -> tuple[dict[str, RawTensor], dict[str, dict[str, Any]]]:
-    """One block -> its layers' tensors as the artifact stores them and their headers; its outputs go to `after`."""
+) -> Finished:
+    """One block, compressed; its outputs go to `after`."""
     block, path = model.model.layers[index], block_name(index)
     linears: dict[str, CompressedLinear] = {}
 
@@ -141,12 +158,23 @@ def _compress_block(
             for writer in WRITERS[names[0]]:
                 linears[f"{path}.{writer}"] = linears[f"{path}.{writer}"].take_rows(found.order.writers.numpy())
 
+    fill_block(model, index, shards, room.device)
+    walk_block(model, index, hidden, after, lambda width: room.unfinished(width, "inputs"), visit)
+    empty(block)
+    return stored(linears, encoding)
+
+
+def fill_block(model: Any, index: int, shards: Shards, device: torch.device) -> None:
+    """Give a block of a skeleton the checkpoint's weights, its linear layers in the arithmetic of mode W4A16."""
+    block = model.model.layers[index]
     for name in BLOCK_LINEARS:
         layer = block.get_submodule(name)
         block.set_submodule(name, Bf16Linear(layer.in_features, layer.out_features, "meta"))
-    fill(block, path, shards, torch.float32, room.device)
-    walk_block(model, index, hidden, after, lambda width: room.unfinished(width, "inputs"), visit)
-    empty(block)
+    fill(block, block_name(index), shards, torch.float32, device)
+
+
+def stored(linears: Mapping[str, CompressedLinear], encoding: str) -> Finished:
+    """The layers of a block as `walk_blocks` keeps them."""
     tensors: dict[str, RawTensor] = {}
     for name, linear in linears.items():
         tensors |= layer_tensors(name, linear, encoding)

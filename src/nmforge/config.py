@@ -57,10 +57,14 @@ class EvaluationConfig(Section):
 
 
 class RecoveryConfig(Section):
-    """Training that follows compression: distillation from the dense model on calibration text."""
+    """Training that follows compression, on calibration text: distillation from the dense model."""
 
     start: str = Field(description="Id of the design point whose artifact is trained; pattern and bits are its own.")
-    steps: int = Field(gt=0)
+    scope: Literal["model", "block"] = Field(
+        "model",
+        description="What is held to the dense model: the predictions of all, or the outputs of one block after another.",
+    )
+    steps: int = Field(gt=0, description="With scope block, those of each block.")
     batch: int = Field(8, gt=0, description="Windows in a step.")
     seqlen: int = Field(256, gt=1)
     learning_rate: float = Field(2e-3, gt=0, description="Highest rate of the schedule.")
@@ -73,6 +77,12 @@ class RecoveryConfig(Section):
     self_text: int = Field(0, ge=0, description="Windows that the dense model writes itself, beside the whole text.")
     seed: int = Field(0, ge=0)
     save_every: int = Field(50, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
+
+    @model_validator(mode="after")
+    def _blocks_learn_no_text(self) -> RecoveryConfig:
+        if self.scope == "block" and (self.truth or self.self_text):
+            raise ValueError("recovery.truth and recovery.self_text are for scope model; remove them")
+        return self
 
 
 class DesignConfig(Section):
@@ -292,8 +302,15 @@ def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[st
     if not isinstance(recovery, dict):
         return block
     start = by_id.get(recovery.get("start"))
-    if start is None or start.get("recovery") or start.get("bits", 16) == 16:
-        raise ValueError(f"recovery.start of {block.get('id')} must name another, compressed design point without one")
+    of_start = start.get("recovery") if start else None
+    chained = isinstance(of_start, dict) and of_start.get("scope") == "block" and recovery.get("scope") != "block"
+    if start is not None and chained:
+        start = _inherit(start, by_id)
+    if start is None or (of_start and not chained) or start.get("bits", 16) == 16:
+        raise ValueError(
+            f"recovery.start of {block.get('id')} must name a compressed design point that is not trained, or, for "
+            "scope model, one trained with scope block"
+        )
     own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
     if own:
         raise ValueError(f"{own[0]} of {block.get('id')} is that of its recovery.start; remove it")

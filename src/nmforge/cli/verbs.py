@@ -93,16 +93,19 @@ def modelopt_masks(arguments: Arguments) -> None:
 
 def recover(arguments: Arguments) -> None:
     """train the codes of an artifact to follow the dense model, masks and scales kept"""
+    from nmforge.recovery.reconstruct import reconstruct_artifact
     from nmforge.recovery.run import recover_artifact
 
-    design = read_config(arguments).design(arguments.design)
+    config = read_config(arguments)
+    design = config.design(arguments.design)
     if design.recovery is None:
         raise NmforgeError(f"design {design.id} has no recovery block; add one to the config")
     _threads(arguments)
-    recover_artifact(
-        arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery, arguments.out,
-        arguments.self_text,
-    )  # fmt: skip
+    inputs = arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery
+    if design.recovery.scope == "block":
+        reconstruct_artifact(*inputs, config.calibration.memory_gb, arguments.out)
+    else:
+        recover_artifact(*inputs, arguments.out, arguments.self_text)
 
 
 def write_text(arguments: Arguments) -> None:

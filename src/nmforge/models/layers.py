@@ -22,6 +22,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "mlp.down_proj": ("mlp.gate_proj", "mlp.up_proj"),
 }
 BLOCK_LINEARS = tuple(name for group in INPUT_GROUPS for name in group)
+BLOCK_NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
 def check_supported(model: Any) -> None:
@@ -51,8 +52,7 @@ def linear_names(blocks: int) -> list[str]:
 
 def norm_names(model: Any) -> list[str]:
     """Module paths of all normalizations, in order of depth."""
-    names = [f"{block_name(i)}.{norm}" for i in range(len(model.model.layers))
-             for norm in ("input_layernorm", "post_attention_layernorm")]  # fmt: skip
+    names = [f"{block_name(i)}.{norm}" for i in range(len(model.model.layers)) for norm in BLOCK_NORMS]
     return [*names, "model.norm"]
 
 
@@ -77,8 +77,7 @@ def output_input(model: Any, index: int, x: Tensor) -> Tensor:
         raise _Reached(arguments[0])
 
     attention = model.model.layers[index].self_attn
-    positions = torch.arange(x.shape[1])[None]
-    rotary = model.model.rotary_emb(x, positions)
+    rotary = _rotary(model, x)
     handle = attention.o_proj.register_forward_pre_hook(stop)
     try:
         attention(hidden_states=x, position_embeddings=rotary, attention_mask=None)
@@ -93,3 +92,14 @@ def down_input(block: Any, x: Tensor) -> Tensor:
     """Normalized input of the feed-forward part [1, T, hidden] -> input of its down projection [1, T, inner]."""
     inner: Tensor = block.mlp.act_fn(block.mlp.gate_proj(x)) * block.mlp.up_proj(x)
     return inner
+
+
+def block_output(model: Any, index: int, x: Tensor) -> Tensor:
+    """Residual stream in front of a block [B, T, hidden] -> behind it, in the type of x; causal, positions from 0."""
+    outputs: Tensor = model.model.layers[index](x, attention_mask=None, position_embeddings=_rotary(model, x))
+    return outputs
+
+
+def _rotary(model: Any, x: Tensor) -> Any:
+    """Rotary embeddings of windows that start at position 0."""
+    return model.model.rotary_emb(x, torch.arange(x.shape[1], device=x.device)[None])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 BLOCKS = {"cpu": 128, "cuda": 4096}  # positions whose logits are held at once: few in a cache, many to fill a GPU
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
+BETAS = (0.9, 0.95)  # of Adam
 CLIP = 1.0  # largest norm of the gradient
 NOTHING = -1  # no token follows
 

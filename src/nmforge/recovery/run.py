@@ -8,26 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from nmforge.artifact import load_linears, read_header, verify, write_artifact
 from nmforge.compress import rest_tensors
 from nmforge.config import RecoveryConfig
-from nmforge.corpora.windows import random_windows, read_tokens
 from nmforge.errors import NmforgeError
 from nmforge.models.layers import norm_names
 from nmforge.models.sources import load_checkpoint
-from nmforge.provenance import hash_json, sha256_bytes
+from nmforge.provenance import hash_json
 from nmforge.recovery import progress
 from nmforge.recovery.device import attention_name, compute_dtype, training_device
-from nmforge.recovery.distill import Teacher, batches, learning_rate, train_step
+from nmforge.recovery.distill import BETAS, Teacher, batches, learning_rate, train_step
+from nmforge.recovery.inputs import recovered_header, training_windows
 from nmforge.recovery.latent import LatentLinear, LatentNorm
-from nmforge.recovery.self_text import read_self_text
 
-BETAS = (0.9, 0.95)
 REPORTED = 20  # steps between lines of the log, each with the mean KL of so many, or of those since a resume
 
 
@@ -46,16 +44,16 @@ class Student:
 
 
 def load_student(checkpoint: Path, artifact: Path, dtype: torch.dtype) -> Student:
-    """The checkpoint's model in `dtype`, with the compressed layers of the artifact and all norms made trainable."""
+    """The checkpoint's model in `dtype`, with the compressed layers and norms of the artifact made trainable."""
     model = load_dense(checkpoint, dtype)
     layers = {name: LatentLinear(linear) for name, linear in load_linears(artifact).items()}
     if not layers:
         raise NmforgeError(
             f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
         )
-    norms = {
-        name: LatentNorm(model.get_submodule(name).weight, model.config.rms_norm_eps) for name in norm_names(model)
-    }
+    with safe_open(artifact, framework="pt") as handle:
+        weights = {name: handle.get_tensor(f"{name}.weight") for name in norm_names(model)}
+    norms = {name: LatentNorm(weight, model.config.rms_norm_eps) for name, weight in weights.items()}
     for name, part in (layers | norms).items():
         model.set_submodule(name, part)
     return Student(model.to(training_device()), layers, norms)
@@ -82,33 +80,14 @@ def recover_artifact(
     verify(artifact)
     dtype = compute_dtype()
     student, dense = load_student(checkpoint, artifact, dtype), load_dense(checkpoint, dtype)
-    windows, revision = _windows(checkpoint, tokens, settings, self_text)
+    windows, revision = training_windows(checkpoint, tokens, settings, self_text)
     start, state = read_header(artifact), out.with_name(f".{out.name}.training")
-    header = _header(start, design_id, settings, revision, dtype)
-    header["recovery"]["windows"] = sha256_bytes(windows.numpy().tobytes())
+    header = recovered_header(start, design_id, settings, windows, revision, dtype)
     run = json.dumps([hash_json(start), header["recovery"], training_device().type], sort_keys=True)
     losses = _train(student, Teacher(dense, windows.to(training_device())), settings, state, run)
     _write(student, dense.cpu(), checkpoint, header, start["index_encoding"], out)
     state.unlink(missing_ok=True)
     return losses
-
-
-def _windows(checkpoint: Path, tokens: Path, settings: RecoveryConfig, self_text: Path | None) -> tuple[Tensor, str]:
-    """(int64[W, T], the text's revision): every whole window of the calibration text, then the self-written ones."""
-    stream, revision = read_tokens(tokens, "calibration")
-    length = settings.seqlen
-    windows = random_windows(stream, len(stream) // length * length, length, settings.seed)
-    if settings.self_text and self_text is None:
-        raise NmforgeError(
-            f"recovery.self_text asks for {settings.self_text} windows; name their file with --self-text, or write it "
-            f"with nmforge write-text --windows {settings.self_text} --seqlen {length}"
-        )
-    if self_text is not None and not settings.self_text:
-        raise NmforgeError("recovery.self_text of this design point is 0; set it, or leave out --self-text")
-    if self_text is not None:
-        written = read_self_text(self_text, settings.self_text, length, checkpoint, revision)
-        windows = np.concatenate([windows, written])
-    return torch.from_numpy(windows).long(), revision
 
 
 def _write(student: Student, dense: Any, checkpoint: Path, header: dict[str, Any], encoding: str, out: Path) -> None:
@@ -143,21 +122,3 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
             progress.save(state, done, run, latents, optimizer)
     return [float(loss) for loss in losses]
 
-
-def _header(
-    start: dict[str, Any], design_id: str, settings: RecoveryConfig, revision: str, dtype: torch.dtype
-) -> dict[str, Any]:
-    """The starting artifact's header fields with the new id and what training saw."""
-    trained = settings.steps * settings.batch * settings.seqlen
-    return {
-        "model": start["model"],
-        "design": {**start["design"], "id": design_id},
-        "calibration": start["calibration"],
-        "recovery": {
-            **settings.model_dump(),
-            "tokens": trained,
-            "revision": revision,
-            "dtype": str(dtype).removeprefix("torch."),
-        },
-        "versions": start["versions"],
-    }
