@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from nmforge.block_state import STREAMS, finish_block, hidden_files, load_enteri
 from nmforge.calibration import InputStats, Streams, walk_block
 from nmforge.errors import NmforgeError
 from nmforge.linear import CompressedLinear
-from nmforge.models.layers import BLOCK_LINEARS, WRITERS, block_name, embed
+from nmforge.models.layers import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, embed
 from nmforge.models.shards import Shards, empty, fill
 from nmforge.pruning.permutation import ChannelOrder
 from nmforge.reference import dequantize
@@ -27,10 +27,21 @@ from nmforge.reference import dequantize
 
 @dataclass(frozen=True)
 class Solved:
-    """Compressed layers that read the same inputs, and the order of these inputs where they were reordered."""
+    """Compressed layers that read the same inputs, and what was done to these inputs first.
+
+    order: where they were reordered. factors: float32[K], powers of two that they were divided by, in the old order.
+    """
 
     layers: Mapping[str, CompressedLinear]
     order: ChannelOrder | None = None
+    factors: Tensor | None = None
+
+    def weight(self, name: str) -> Tensor:
+        """A layer's weight float32[N, K], bf16 numbers, as the inputs before all this read it."""
+        found = round_bf16(torch.from_numpy(dequantize(self.layers[name])))
+        if self.order is not None:
+            found = found[:, self.order.inputs.argsort()]
+        return found if self.factors is None else found / self.factors.cpu()
 
 
 # Layers float32[N, K] that read the same inputs, and statistics of those -> the layers compressed.
@@ -143,6 +154,7 @@ def _compress_block(
     """One block, compressed; its outputs go to `after`."""
     block, path = model.model.layers[index], block_name(index)
     linears: dict[str, CompressedLinear] = {}
+    norms: dict[str, RawTensor] = {}
 
     def visit(names: tuple[str, ...], stats: InputStats | None) -> None:
         weights = {f"{path}.{name}": block.get_submodule(name).weight for name in names}
@@ -150,18 +162,45 @@ def _compress_block(
             found = solve(weights, stats)
         except NmforgeError as error:
             raise NmforgeError(f"{shards.files[f'{next(iter(weights))}.weight']}: {error}") from error
-        for name, linear in found.layers.items():
-            weight = round_bf16(torch.from_numpy(dequantize(linear)))
-            weights[name].copy_(weight if found.order is None else weight[:, found.order.inputs.argsort()])
-        linears.update(found.layers)
-        if found.order is not None:  # activations are walked in the old order, files hold the new one
+        for name in found.layers:
+            weights[name].copy_(found.weight(name))
+        linears.update(found.layers)  # activations are walked as they were, files hold what was done to them
+        if found.factors is not None:
+            _divide_outputs(block, path, SCALED_BY[names[0]], found.factors, linears, norms)
+        if found.order is not None:
             for writer in WRITERS[names[0]]:
                 linears[f"{path}.{writer}"] = linears[f"{path}.{writer}"].take_rows(found.order.writers.numpy())
 
     fill_block(model, index, shards, room.device)
     walk_block(model, index, hidden, after, lambda width: room.unfinished(width, "inputs"), visit)
     empty(block)
-    return stored(linears, encoding)
+    tensors, headers = stored(linears, encoding)
+    return tensors | norms, headers
+
+
+def _divide_outputs(
+    block: Any, path: str, writer: str, factors: Tensor, linears: dict[str, CompressedLinear],
+    norms: dict[str, RawTensor],
+) -> None:  # fmt: skip
+    """Divide what a block's norm or finished layer `writer` writes by factors float32[K], powers of two.
+
+    Heads that read the same rows have the same factors: those of the first of them count.
+    """
+    name = f"{path}.{writer}"
+    if name not in linears:
+        norms[f"{name}.weight"] = bf16_tensor(block.get_submodule(writer).weight / factors)
+        return
+    layer = linears[name]
+    if len(factors) != layer.n:
+        width = block.self_attn.head_dim
+        factors = factors.view(layer.n // width, -1, width)[:, 0].reshape(-1)
+    linears[name] = replace(layer, row_scale=layer.row_scale / factors.cpu().numpy())
+
+
+def bf16_tensor(weight: Tensor) -> RawTensor:
+    """A weight as the artifact stores what belongs to no compressed layer."""
+    data = weight.detach().to("cpu", torch.bfloat16).contiguous().view(torch.uint8).numpy().tobytes()
+    return RawTensor("bfloat16", tuple(weight.shape), data)
 
 
 def fill_block(model: Any, index: int, shards: Shards, device: torch.device) -> None:

@@ -52,6 +52,13 @@ class InputStats:
         residual = None if self.residual is None else self.residual[:, inputs]
         return InputStats(self.count, permuted(self.gram, inputs), drift, residual)
 
+    def scaled(self, factors: Tensor) -> InputStats:
+        """The statistics of inputs divided by factors float32[K]."""
+        gram = self.gram / factors[:, None] / factors
+        drift = None if self.drift is None else self.drift / factors[:, None] / factors
+        residual = None if self.residual is None else self.residual / factors
+        return InputStats(self.count, gram, drift, residual)
+
 
 @dataclass(frozen=True)
 class Streams:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nmforge import provenance
 from nmforge.artifact import RawTensor, write_streamed
-from nmforge.block_loop import Room, Solved, compress_blocks, compute_device
+from nmforge.block_loop import Room, Solved, bf16_tensor, compress_blocks, compute_device
 from nmforge.block_state import finished_tensors, open_state, state_folder
 from nmforge.calibration import InputStats
 from nmforge.config import CalibrationConfig
@@ -29,6 +29,7 @@ from nmforge.models.shards import Shards, load_skeleton, open_shards, tensor_nam
 from nmforge.pruning import CALIBRATED_PRUNERS, JOINT_PRUNERS, PEER_PRUNERS, PRUNERS, SOLVERS, modelopt
 from nmforge.pruning.permutation import channel_order
 from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
+from nmforge.quantization.awq import channel_factors
 from nmforge.quantization.gptq import gptq
 from nmforge.quantization.scales import Quantized
 from nmforge.records import remove_unfinished
@@ -96,7 +97,8 @@ def _check_dense_layers(point: DesignPoint, blocks: int) -> None:
 
 def is_calibrated(point: DesignPoint) -> bool:
     """True where the point needs calibration text."""
-    return point.pruner in (*CALIBRATED_PRUNERS, *PEER_PRUNERS) or point.quantizer in CALIBRATED_QUANTIZERS
+    calibrated = point.pruner in (*CALIBRATED_PRUNERS, *PEER_PRUNERS) or point.quantizer in CALIBRATED_QUANTIZERS
+    return calibrated or point.awq
 
 
 def compress_layers(
@@ -110,10 +112,7 @@ def compress_layers(
     """
     for where, weight in weights.items():
         point.pattern.check_divides(weight.shape[1], where)
-        if not torch.isfinite(weight).all():
-            raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
-    if stats is not None and not torch.isfinite(stats.sum_of_squares).all():
-        raise NmforgeError(f"{next(iter(weights))}: its inputs are not finite; check the weights before it, norms too")
+    _check_finite(weights, stats)
     first, spans = next(iter(weights)), _spans({name: len(weight) for name, weight in weights.items()})
     stacked = torch.cat(list(weights.values()))
     if stats is not None:
@@ -132,23 +131,40 @@ def compress_layers(
     return {name: _as_linear(quantize(stacked[rows], kept[rows], point.scheme), point) for name, rows in spans.items()}
 
 
+def _check_finite(weights: Mapping[str, Tensor], stats: InputStats | None) -> None:
+    """Raise NmforgeError naming the layer whose weights or inputs are not finite."""
+    for where, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise NmforgeError(f"{where}: its weights are not finite; check the checkpoint")
+    if stats is not None and not torch.isfinite(stats.sum_of_squares).all():
+        raise NmforgeError(f"{next(iter(weights))}: its inputs are not finite; check the weights before it, norms too")
+
+
 def solve_group(
     weights: Mapping[str, Tensor], stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]],
     masks: Mapping[str, Tensor] = NO_MASKS,
 ) -> Solved:  # fmt: skip
-    """`compress_layers`, the inputs reordered first where the design point asks for it and the layer allows it.
+    """`compress_layers`, the inputs scaled and reordered first where the design point asks for it.
 
     spans: by the end of a layer's name, the channels of a span within which its inputs may be reordered, and how many
-    neighbouring spans must have one order.
+    neighbouring spans must have one order and one set of factors. Inputs of other layers are not reordered.
     """
-    name, weight = next(iter(weights.items()))
+    name = next(iter(weights))
     span = next((size for end, size in spans.items() if name.endswith(end)), None)
     first = point.of_layer(name)
-    if stats is None or span is None or not first.permute or span[0] % first.pattern.of:
+    if stats is None:
         return Solved(_compress_alike(weights, stats, point, masks))
-    order = channel_order(weight.square() * stats.sum_of_squares, point.pattern, *span)
+    factors = None
+    if point.awq:
+        _check_finite(weights, stats)
+        stacked = torch.cat(list(weights.values()))
+        factors = channel_factors(stacked, stats.gram, first.pattern, first.scheme, *(span or ()))
+        weights, stats = {name: weight * factors for name, weight in weights.items()}, stats.scaled(factors)
+    if span is None or not first.permute or span[0] % first.pattern.of:
+        return Solved(_compress_alike(weights, stats, point, masks), factors=factors)
+    order = channel_order(weights[name].square() * stats.sum_of_squares, point.pattern, *span)
     reordered = {name: weight[:, order.inputs] for name, weight in weights.items()}
-    return Solved(compress_layers(reordered, stats.reordered(order.inputs), point), order)
+    return Solved(compress_layers(reordered, stats.reordered(order.inputs), point), order, factors)
 
 
 def _compress_alike(
@@ -208,8 +224,7 @@ def rest_tensors(model: Any, linears: Mapping[str, Any], tokenizer_file: Path) -
     for name, tensor in model.state_dict().items():
         if name.removesuffix(".weight") in linears or (tied and name == "lm_head.weight"):
             continue
-        data = tensor.to(torch.bfloat16).contiguous().view(torch.uint8).numpy().tobytes()
-        rest[name] = RawTensor("bfloat16", tuple(tensor.shape), data)
+        rest[name] = bf16_tensor(tensor)
     return rest
 
 

@@ -62,7 +62,7 @@ class RecoveryConfig(Section):
     start: str = Field(description="Id of the design point whose artifact is trained; pattern and bits are its own.")
     scope: Literal["model", "block"] = Field(
         "model",
-        description="What is held to the dense model: the predictions of all, or the outputs of one block after another.",
+        description="What is held to the dense model: all predictions, or the outputs of one block after another.",
     )
     steps: int = Field(gt=0, description="With scope block, those of each block.")
     batch: int = Field(8, gt=0, description="Windows in a step.")
@@ -101,6 +101,7 @@ class DesignConfig(Section):
     permute: bool = Field(
         False, description="Reorder the input channels of output and down projections; costs nothing at run time."
     )
+    awq: bool = Field(False, description="Scale input channels before rounding (AWQ), folded into what writes them.")
     dense_layers: list[str] = Field(
         [], description="Shell patterns of layer names; these layers keep every weight and are quantized only."
     )
@@ -111,7 +112,7 @@ class DesignConfig(Section):
         pattern = Pattern.parse(self.pattern)
         return DesignPoint(
             self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target, self.permute,
-            tuple(self.dense_layers),
+            tuple(self.dense_layers), self.awq,
         )  # fmt: skip
 
 
@@ -293,7 +294,7 @@ class Config(Section):
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
 
 
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute", "dense_layers")
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute", "dense_layers", "awq")
 
 
 def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ input x and output y in the compressed model and x', y' in the dense one, summed
 
 A block has the same three for the residual stream that enters and leaves it. Where a design point has channels in
 another order (`permute`), what value, gate and up projections hand on and what output and down projections are handed
-cannot be compared channel by channel: these errors stay empty.
+cannot be compared channel by channel: these errors stay empty. So do those of scaled channels (`awq`): what every layer
+is handed, and what value and up projections hand on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from nmforge.artifact import read_header
 from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
 from nmforge.errors import NmforgeError
-from nmforge.models.layers import WRITERS, block_name, linear_names
+from nmforge.models.layers import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, linear_names
 from nmforge.packed_model import load_packed
 from nmforge.records import write_point
 from nmforge.spec import pattern_label
@@ -138,17 +139,27 @@ def measure_layers(
         "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": windows.numel(),
     }  # fmt: skip
     sums = compare_models(compressed, dense, windows)
-    reordered = bool(design["design"].get("permute"))
-    rows = [common | _place(name) | _comparable(name, found.columns(), reordered) for name, found in sums.items()]
+    empty = _incomparable(design["design"])
+    rows = [common | _place(name) | _without(empty, name, found.columns()) for name, found in sums.items()]
     write_point(out, "layers", rows)
 
 
-def _comparable(name: str, columns: dict[str, float], reordered: bool) -> dict[str, float | None]:
-    """The measures of a layer without those of channels that are stored in another order."""
-    below = name.split(".", 3)[-1]
-    empty = dict.fromkeys(WRITERS, "input_error")
-    empty |= {writer: "output_error" for writers in WRITERS.values() for writer in writers}
-    return {key: None if reordered and key == empty.get(below) else value for key, value in columns.items()}
+def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(kind of layer, measure) of channels that are stored in another order or at another scale than the dense ones."""
+    found: set[tuple[str, str]] = set()
+    if design.get("permute"):
+        found |= {(reader, "input_error") for reader in WRITERS}
+        found |= {(writer, "output_error") for writers in WRITERS.values() for writer in writers}
+    if design.get("awq"):
+        found |= {(layer, "input_error") for layer in BLOCK_LINEARS}
+        found |= {(writer, "output_error") for writer in SCALED_BY.values()}
+    return found
+
+
+def _without(empty: set[tuple[str, str]], name: str, columns: dict[str, float]) -> dict[str, float | None]:
+    """The measures of a layer, None where they are to stay empty."""
+    kind = name.split(".", 3)[-1]
+    return {key: None if (kind, key) in empty else value for key, value in columns.items()}
 
 
 def _place(name: str) -> dict[str, Any]:

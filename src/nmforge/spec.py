@@ -124,6 +124,7 @@ class DesignPoint:
     target: what calibration compares a layer's outputs with. `layer` = its own outputs before compression, on the
     inputs the compressed model gives it; `dense` = the dense model's outputs and residual stream.
     permute: input channels of output and down projections are reordered before they are pruned.
+    awq: input channels are scaled by powers of two before they are rounded; normalizations and row scales undo it.
     dense_layers: shell patterns of layer names; layers that match one keep every weight and have codes only.
     """
 
@@ -136,6 +137,7 @@ class DesignPoint:
     target: str = "layer"
     permute: bool = False
     dense_layers: tuple[str, ...] = ()
+    awq: bool = False
 
     def of_layer(self, name: str) -> DesignPoint:
         """The design point as the layer of that name has it: without a pattern where `dense_layers` names it."""

@@ -1,4 +1,4 @@
-"""Block-wise reconstruction: each block ends closer to the dense one, and a stopped run goes on behind its last block."""
+"""Block-wise reconstruction: blocks end closer to the dense ones, and a stopped run goes on behind its last block."""
 
 from __future__ import annotations
 
@@ -95,5 +95,5 @@ def test_a_start_that_cannot_be_trained(start: Path, tmp_path: Path) -> None:
     identity = json.loads((other / "source.json").read_text())
     identity["sha256"] = {shard.name: sha256_file(shard)}
     (other / "source.json").write_text(json.dumps(identity))
-    with pytest.raises(NmforgeError, match=r"start was not made from checkpoint .*; name the one it was made of"):
+    with pytest.raises(NmforgeError, match=r"start is not of checkpoint .*; name the one it was made from"):
         reconstruct_artifact(other, start / "start", *inputs)

@@ -21,6 +21,13 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "self_attn.o_proj": ("self_attn.v_proj",),
     "mlp.down_proj": ("mlp.gate_proj", "mlp.up_proj"),
 }
+# The first layer of each input group, and the norm or layer that can divide these inputs channel by channel.
+SCALED_BY: dict[str, str] = {
+    "self_attn.q_proj": "input_layernorm",
+    "self_attn.o_proj": "self_attn.v_proj",
+    "mlp.gate_proj": "post_attention_layernorm",
+    "mlp.down_proj": "mlp.up_proj",
+}
 BLOCK_LINEARS = tuple(name for group in INPUT_GROUPS for name in group)
 BLOCK_NORMS = ("input_layernorm", "post_attention_layernorm")
 

@@ -27,7 +27,7 @@ from nmforge import provenance
 from nmforge.activations import Windows
 from nmforge.artifact import RawTensor, load_linear, load_rest, read_header, verify, write_streamed
 from nmforge.bf16 import Bf16Linear
-from nmforge.block_loop import Finished, Room, compute_device, fill_block, stored, walk_blocks
+from nmforge.block_loop import Finished, Room, bf16_tensor, compute_device, fill_block, stored, walk_blocks
 from nmforge.block_state import finished_tensors, open_state, state_folder
 from nmforge.calibration import Streams
 from nmforge.config import RecoveryConfig
@@ -82,7 +82,7 @@ def reconstruct_artifact(
     folder, encoding, device = state_folder(out), start["index_encoding"], compute_device()
     first = open_state(folder, _run(start, header, device))
     in_memory = 2 * 4 * windows.numel() * model.config.hidden_size <= memory_gb * 1e9
-    room = Room(*windows.shape, device, folder, in_memory, walk_dense=True)
+    room = Room(len(windows), settings.seqlen, device, folder, in_memory, walk_dense=True)
     rest = load_rest(artifact)
     job = Job(model, shards, artifact, rest, settings, encoding, room)
     with torch.no_grad():
@@ -103,7 +103,7 @@ def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path
             f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
         )
     if start["model"]["sha256"] != identity["sha256"]:
-        raise NmforgeError(f"artifact {artifact} was not made from checkpoint {checkpoint}; name the one it was made of")
+        raise NmforgeError(f"artifact {artifact} is not of checkpoint {checkpoint}; name the one it was made from")
 
 
 def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) -> dict[str, Any]:
@@ -133,8 +133,7 @@ def _reconstruct_block(job: Job, index: int, hidden: Streams, after: Streams) ->
     for name, norm in norms.items():
         dense_norms[name].weight.copy_(norm.weight())
         block.set_submodule(name, dense_norms[name])
-        data = norm.weight().bfloat16().cpu().view(torch.uint8).numpy().tobytes()
-        tensors[f"{block_name(index)}.{name}.weight"] = RawTensor("bfloat16", tuple(norm.latent.shape), data)
+        tensors[f"{block_name(index)}.{name}.weight"] = bf16_tensor(norm.weight())
     _use_weights(block, found)
     _forward(job.model, index, hidden.compressed, after.compressed)
     empty(block)

@@ -121,4 +121,3 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
         if done % settings.save_every == 0 and done < settings.steps:
             progress.save(state, done, run, latents, optimizer)
     return [float(loss) for loss in losses]
-
