@@ -21,6 +21,7 @@ from nmforge.quantization import CALIBRATED_QUANTIZERS, QUANTIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
+COMPRESSED = {"id": "a", "bits": 4, "quantizer": "rtn"}
 
 
 def test_default_config_has_the_points_of_the_paper_and_its_rivals() -> None:
@@ -49,11 +50,11 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
         ({"designs": [{"id": "d"}, {"id": "a", "pattern": "2:40", "bits": 4}]}, "pattern 2:40 is out of range"),
         (
             {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "c", "steps": 1}}]},
-            "recovery.start of b must name another, compressed design point without one",
+            "recovery.start of b must name a compressed design point that is not trained, or, for",
         ),
         (
             {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "a", "steps": 1}}]},
-            "recovery.start of b must name another, compressed",
+            "recovery.start of b must name a compressed design point",
         ),
         (
             {
@@ -63,6 +64,25 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
                 ]
             },
             "bits of b is that of its recovery.start; remove it",
+        ),
+        (
+            {
+                "designs": [
+                    COMPRESSED,
+                    {"id": "b", "recovery": {"start": "a", "steps": 1, "scope": "block", "truth": 0.3}},
+                ]
+            },
+            "recovery.truth and recovery.self_text are for scope model; remove them",
+        ),
+        (
+            {
+                "designs": [
+                    COMPRESSED,
+                    {"id": "b", "recovery": {"start": "a", "steps": 1}},
+                    {"id": "c", "recovery": {"start": "b", "steps": 1}},
+                ]
+            },
+            "recovery.start of c must name a compressed design point that is not trained",
         ),
     ],
 )
@@ -85,6 +105,13 @@ def test_a_recovered_point_has_the_compression_of_its_start() -> None:
         GOOD | {"designs": [{"id": "d"}, {"id": "b", "recovery": {"start": "a", "steps": 5}}, start]}, "config.yaml"
     )
     assert config.design("b").point() == replace(config.design("a").point(), id="b")
+
+
+def test_training_can_go_on_where_that_of_the_blocks_ended() -> None:
+    blocks = {"id": "b", "recovery": {"start": "a", "steps": 5, "scope": "block"}}
+    whole = {"id": "c", "recovery": {"start": "b", "steps": 5}}
+    config = parse_config(GOOD | {"designs": [{"id": "d"}, whole, blocks, COMPRESSED]}, "config.yaml")
+    assert config.design("c").point() == replace(config.design("a").point(), id="c")
 
 
 def test_studies_are_valid_once_merged_with_the_default() -> None:
