@@ -17,7 +17,7 @@ pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock 
 peers := .venv-peers/.installed
 scalesim := .venv-scalesim/.installed
 modelopt := .venv-modelopt/.installed
-extension := pyproject.toml CMakeLists.txt $(wildcard src/nmforge/kernels/cpu/*.cpp src/nmforge/kernels/cpu/*.hpp)
+extension := pyproject.toml CMakeLists.txt $(wildcard $(addprefix src/nmforge/,kernels/cpu/*.cpp kernels/cpu/*.hpp bf16/*.cpp bf16/*.hpp))
 smk := Snakefile $(wildcard workflow/rules/*.smk)
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.

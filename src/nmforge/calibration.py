@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from nmforge.activations import Windows
-from nmforge.bf16 import bf16_products, round_bf16
+from nmforge.bf16 import add_gram, add_products, round_bf16
 from nmforge.gram import permuted
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
-SLAB = 192  # columns of a Gram matrix computed at once: only slabs on and above the diagonal are
+SLAB = 192  # columns of a Gram matrix mirrored at once
 
 Function = Callable[[Tensor], Tensor]
 
@@ -82,15 +82,14 @@ def gather(inputs: Streams, read: Function = lambda h: h, residual: Streams | No
     """
     gram = cross = lacking = None
     count = 0
-    with bf16_products():
-        for index, window in enumerate(inputs.compressed):
-            x = _rounded(read(window))
-            count += len(x)
-            gram = _add_gram(gram, x)
-            if inputs.dense is not None:
-                cross = _add_products(cross, read(inputs.dense[index]), x)
-            if residual is not None and residual.dense is not None:
-                lacking = _add_products(lacking, residual.dense[index] - residual.compressed[index], x)
+    for index, window in enumerate(inputs.compressed):
+        x = _rounded(read(window))
+        count += len(x)
+        gram = add_gram(torch.zeros(x.shape[1], x.shape[1]) if gram is None else gram, x)
+        if inputs.dense is not None:
+            cross = _add_products(cross, read(inputs.dense[index]), x)
+        if residual is not None and residual.dense is not None:
+            lacking = _add_products(lacking, residual.dense[index] - residual.compressed[index], x)
     if gram is None:
         return None
     gram = _mirrored(gram)
@@ -102,20 +101,10 @@ def _rounded(x: Tensor) -> Tensor:
     return round_bf16(x.flatten(0, -2).float())
 
 
-def _add_gram(gram: Tensor | None, x: Tensor) -> Tensor:
-    """gram + x^T x on and above the diagonal, in place; x: bf16 numbers [T, K]."""
-    width = x.shape[1]
-    gram = torch.zeros(width, width) if gram is None else gram
-    for first in range(0, width, SLAB):
-        last = first + SLAB
-        gram[first:last, first:].addmm_(x[:, first:last].T, x[:, first:])
-    return gram
-
-
 def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
     """total + y^T x, in place; outputs y: [1, T, N], rounded to bf16; x: bf16 numbers [T, K]."""
     total = torch.zeros(outputs.shape[-1], x.shape[1]) if total is None else total
-    return total.addmm_(_rounded(outputs).T, x)
+    return add_products(total, _rounded(outputs), x)
 
 
 def _mirrored(gram: Tensor) -> Tensor:

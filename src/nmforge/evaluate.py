@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nmforge.artifact import read_header
-from nmforge.bf16 import bf16_products, round_bf16
+from nmforge.bf16 import multiply, round_bf16
 from nmforge.config import EvaluationConfig
 from nmforge.corpora.windows import read_tokens, spread_windows
 from nmforge.packed_model import load_packed
@@ -55,16 +55,14 @@ def score_window(
     """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden], rounded to bf16 as the input
     of every linear layer in bf16 is, the head's included."""
     hidden = round_bf16(model.model(tokens[None], use_cache=False).last_hidden_state[0])
-    head: Tensor = model.lm_head.weight
+    head: Tensor = model.lm_head.weight.float()
     first = max(len(tokens) - settings.stride - 1, 0)  # with stride < seqlen, earlier positions are context only
     scores.nll += float(negative_log_likelihood(hidden[first:-1], head, tokens[first + 1 :]).sum())
     scores.tokens += len(tokens) - 1 - first
     if dense_hidden is not None:
         places = torch.arange(first, len(tokens) - 1, settings.compare_every)
         for some in places.split(COMPARED_BLOCK):
-            with bf16_products():
-                logits = dense_hidden[some].to(hidden.dtype) @ head.T, hidden[some] @ head.T
-            _compare(*logits, scores)
+            _compare(multiply(dense_hidden[some], head), multiply(hidden[some], head), scores)
     return hidden
 
 
@@ -77,8 +75,7 @@ def negative_log_likelihood(hidden: Tensor, head: Tensor, targets: Tensor) -> Te
     highest, total = torch.full((len(hidden),), -torch.inf), torch.zeros(len(hidden))
     chosen = torch.zeros(len(hidden))
     for first in range(0, len(head), VOCABULARY_BLOCK):
-        with bf16_products():
-            logits = (hidden @ head[first : first + VOCABULARY_BLOCK].T).float()
+        logits = multiply(hidden, head[first : first + VOCABULARY_BLOCK])
         inside = ((targets >= first) & (targets < first + VOCABULARY_BLOCK)).nonzero()[:, 0]
         chosen[inside] = logits[inside, targets[inside] - first]
         higher = torch.maximum(highest, logits.amax(dim=1))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div
 
+from nmforge.bf16 import ROWS, round_bf16
 from nmforge.config import EvaluationConfig
 from nmforge.evaluate import VOCABULARY_BLOCK, Scores, negative_log_likelihood, score_window
 from nmforge.models.sources import SOURCES
@@ -21,11 +22,12 @@ def model() -> Any:
     return SOURCES["toy"]("toy", None, Path())[0].eval()
 
 
-def test_blockwise_likelihood_is_cross_entropy_in_float64() -> None:
+@pytest.mark.parametrize("length", [37, ROWS + 1])  # by torch, and by our kernel
+def test_blockwise_likelihood_is_cross_entropy_in_float64(length: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(37, 16, generator=generator) * 5
-    head = torch.randn(2 * VOCABULARY_BLOCK + 300, 16, generator=generator)
-    targets = torch.randint(0, len(head), (37,), generator=generator)
+    hidden = round_bf16(torch.randn(length, 16, generator=generator) * 5)
+    head = round_bf16(torch.randn(2 * VOCABULARY_BLOCK + 300, 16, generator=generator))
+    targets = torch.randint(0, len(head), (length,), generator=generator)
     wanted = cross_entropy(hidden.double() @ head.double().T, targets, reduction="none")
     assert torch.allclose(negative_log_likelihood(hidden, head, targets).double(), wanted, rtol=1e-4, atol=1e-4)
 

@@ -1,0 +1,109 @@
+"""Products of bf16 numbers against float64: torch's and our kernel's, at sizes that fill no tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmforge import bf16
+from nmforge.bf16 import ROWS, Bf16Linear, add_gram, add_products, multiply, round_bf16
+
+SIZES = [(ROWS, 48, 32), (ROWS + 3, 1, 1), (ROWS + 9, 50, 37), (300, 97, 66), (3, 20, 24)]
+EITHER = pytest.mark.parametrize(
+    "native",
+    [False, pytest.param(True, marks=pytest.mark.skipif(not bf16._native, reason="no bf16 products of AVX-512"))],
+)
+
+
+@pytest.fixture(autouse=True)
+def by(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bf16, "_native", native)
+
+
+def numbers(*shape: int) -> Tensor:
+    return round_bf16(torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))))
+
+
+def check(found: Tensor, exact: Tensor, sizes: Tensor, terms: int) -> None:
+    """Every sum within the error of `terms` float32 additions, whose terms' magnitudes sum to `sizes`."""
+    assert found.dtype == torch.float32
+    assert ((found.double() - exact).abs() <= (terms + 1) * 2**-24 * sizes).all()
+
+
+@EITHER
+@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_products_of_rows(m: int, n: int, k: int, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        x, w = torch.randn(m, k), numbers(n, k)  # x is rounded on the way
+        rounded = round_bf16(x).double()
+        check(multiply(x, w), rounded @ w.double().T, rounded.abs() @ w.double().abs().T, k)
+    finally:
+        torch.set_num_threads(before)
+
+
+@EITHER
+@pytest.mark.parametrize(("t", "n", "k"), SIZES)
+def test_sums_of_outer_products(t: int, n: int, k: int) -> None:
+    y, x = numbers(t, n), numbers(t, k)
+    start = torch.randn(n, k)
+    sizes = y.double().abs().T @ x.double().abs() + start.double().abs()
+    check(add_products(start.clone(), y, x), start.double() + y.double().T @ x.double(), sizes, t + 1)
+
+
+@EITHER
+@pytest.mark.parametrize(("t", "k"), [(ROWS, 96), (65, 50), (7, 130), (1, 1)])
+def test_gram_matrices_on_and_above_the_diagonal(t: int, k: int) -> None:
+    x, start = numbers(t, k), torch.randn(k, k)
+    exact = start.double() + x.double().T @ x.double()
+    sizes = x.double().abs().T @ x.double().abs() + start.double().abs()
+    check(add_gram(start.clone(), x).triu(), exact.triu(), sizes, t + 1)
+
+
+@EITHER
+def test_threads_do_not_change_a_bit(native: bool) -> None:
+    x, w = torch.randn(ROWS + 5, 70), numbers(130, 70)
+    found = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        found.append(multiply(x, w))
+    torch.set_num_threads(1)
+    assert not native or (torch.equal(found[0], found[1]) and torch.equal(found[0], found[2]))
+
+
+@EITHER
+def test_shapes_types_and_views_of_a_layer() -> None:
+    layer, x = Bf16Linear.of(torch.randn(10, 24)), torch.randn(2, ROWS, 48).bfloat16()[:, :, ::2]
+    found = layer(x)
+    assert found.dtype == torch.bfloat16
+    assert found.shape == (2, ROWS, 10)
+    assert torch.allclose(found.double(), x.double() @ layer.weight.double().T, rtol=2**-8, atol=1e-4)
+
+
+@EITHER
+def test_gradients_pass() -> None:
+    weight = numbers(4, 8)
+    x = torch.randn(ROWS, 8, requires_grad=True)
+    multiply(x, weight).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert torch.allclose(x.grad, weight.sum(dim=0).expand_as(x), atol=1e-2)
+
+
+@pytest.mark.skipif(not bf16._native, reason="no bf16 products of AVX-512")
+@pytest.mark.parametrize("native", [True])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: bf16._products.multiply_rows(*(torch.zeros(2, n).numpy() for n in (3, 4, 2)), 1),
+        lambda: bf16._products.add_outer_products(torch.zeros(2, 3).numpy(), torch.zeros(2, 4).numpy(), True,
+                                                  torch.zeros(3, 4).numpy(), 1),
+    ],
+)  # fmt: skip
+def test_factors_that_do_not_fit(call: Callable[[], None]) -> None:
+    with pytest.raises(ValueError, match="factors and result do not fit each other"):
+        call()
