@@ -39,7 +39,7 @@ rule compress:
             "calibration.py",
             "correction.py",
             "gram.py",
-            "bf16.py",
+            "bf16",
             "activations.py",
             "pruning",
             "quantization",

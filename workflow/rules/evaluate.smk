@@ -4,7 +4,7 @@
 
 rule evaluate_dense:
     input:
-        sources("evaluate.py", "packed_model.py", "bf16.py"),
+        sources("evaluate.py", "packed_model.py", "bf16"),
         artifact=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,
     output:
@@ -29,7 +29,7 @@ rule evaluate_dense:
 
 rule evaluate:
     input:
-        sources("evaluate.py", "packed_model.py", "bf16.py", "kernels/cpu"),
+        sources("evaluate.py", "packed_model.py", "bf16", "kernels/cpu"),
         artifact=ARTIFACT,
         tokens=TOKENS,
         dense=rules.evaluate_dense.output.point,

@@ -3,7 +3,7 @@
 
 rule layers:
     input:
-        sources("layer_errors.py", "packed_model.py", "bf16.py"),
+        sources("layer_errors.py", "packed_model.py", "bf16"),
         artifact=ARTIFACT,
         dense=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,

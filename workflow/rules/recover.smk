@@ -31,7 +31,7 @@ rule self_text:
 
 rule recover:
     input:
-        sources("recovery", "bf16.py", "artifact.py", "tensor_file.py"),
+        sources("recovery", "bf16", "artifact.py", "tensor_file.py", "block_loop.py"),
         artifact=lambda wildcards: ARTIFACT.format(
             design=RECOVERED[wildcards.design].start
         ),
