@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from nmforge.fpga.board_model import GROUP, Build, Workload, board_table
+from nmforge.fpga.board_model import board_table
+from nmforge.fpga.board_room import GROUP, Build, Workload
 from nmforge.fpga.boards import load_boards
 from nmforge.fpga.cycle_model import engine_cycles
 from nmforge.fpga.engine import Engine

@@ -16,18 +16,8 @@ from matplotlib.figure import Figure
 from nmforge.errors import NmforgeError
 from nmforge.figures import boards as figure
 from nmforge.figures import style
-from nmforge.fpga.board_model import (
-    COLUMNS,
-    FORMATS,
-    Build,
-    Format,
-    Placed,
-    Workload,
-    board_rows,
-    board_table,
-    published_rows,
-    token_copies,
-)
+from nmforge.fpga.board_model import COLUMNS, FORMATS, board_rows, board_table, published_rows, token_copies
+from nmforge.fpga.board_room import Build, Format, Placed, Workload
 from nmforge.fpga.boards import BOARDS, BoardTable, load_boards, parse_boards
 from nmforge.fpga.random_layer import memory_of_board
 from nmforge.fpga.simulate import Memory
