@@ -4,7 +4,11 @@
 rule scaling:
     input:
         sources(
-            "scaling.py", "fpga/board_model.py", "fpga/board_room.py", "fpga/boards.py", "fpga/boards.yaml"
+            "scaling.py",
+            "fpga/board_model.py",
+            "fpga/board_room.py",
+            "fpga/boards.py",
+            "fpga/boards.yaml",
         ),
         "results/tables/kernels.parquet",
         "results/tables/fpga.parquet",
