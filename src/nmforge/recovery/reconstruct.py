@@ -42,7 +42,7 @@ from nmforge.recovery.inputs import recovered_header, training_windows
 from nmforge.recovery.latent import LatentLinear, LatentNorm
 from nmforge.reference import dequantize
 
-REPORTED = 20  # steps at each end of a block whose mean loss is logged
+REPORTED = 32  # windows whose error is logged, before and after
 TINY = 1e-30  # no token's square is less
 
 
@@ -126,8 +126,11 @@ def _reconstruct_block(job: Job, index: int, hidden: Streams, after: Streams) ->
     _forward(job.model, index, hidden.dense, after.dense)
     dense_norms = {name: block.get_submodule(name) for name in BLOCK_NORMS}
     layers, norms = _make_trainable(job, index)
+    before = _error(job, index, hidden.compressed, after.dense)
     with torch.enable_grad():
         _train(job, index, [part.latent for part in (layers | norms).values()], hidden.compressed, after.dense)
+    trained = _error(job, index, hidden.compressed, after.dense)
+    tqdm.write(f"{block_name(index)}: error {before:.4g}, trained {trained:.4g}", file=sys.stderr)
     found = {f"{block_name(index)}.{name}": layer.to_linear() for name, layer in layers.items()}
     tensors, headers = stored(found, job.encoding)
     for name, norm in norms.items():
@@ -171,19 +174,22 @@ def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: Windows, w
     settings, dtype = job.settings, compute_dtype()
     optimizer = torch.optim.AdamW(latents, lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True)
     order = batches(len(inputs), settings.batch, settings.seed, 0)
-    losses = []
     for step in range(settings.steps):
         chosen = next(order).tolist()
         x, target = (torch.cat([windows[place] for place in chosen]) for windows in (inputs, wanted))
         loss = relative_error(block_output(job.model, index, x.to(dtype)).float(), target)
-        losses.append(loss.detach())
         loss.backward()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings.steps, settings.learning_rate)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    before, after = (float(torch.stack(some).mean()) for some in (losses[:REPORTED], losses[-REPORTED:]))
-    tqdm.write(f"{block_name(index)}: error {before:.4g}, then {after:.4g}", file=sys.stderr)
+
+
+def _error(job: Job, index: int, inputs: Windows, wanted: Windows) -> float:
+    """The loss of a block on the first windows."""
+    places, dtype = range(min(len(inputs), REPORTED)), compute_dtype()
+    outputs = ((block_output(job.model, index, inputs[place].to(dtype)).float(), wanted[place]) for place in places)
+    return sum(float(relative_error(*pair)) for pair in outputs) / len(places)
 
 
 def relative_error(outputs: Tensor, wanted: Tensor) -> Tensor:
