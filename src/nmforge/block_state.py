@@ -46,7 +46,7 @@ def open_state(folder: Path, run: Mapping[str, Any]) -> int:
     other = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     if other:
         raise NmforgeError(
-            f"{folder} belongs to a compression with other settings ({', '.join(other)}); remove it to start over"
+            f"{folder} belongs to a run with other settings ({', '.join(other)}); remove it to start over"
         )
     done = 0
     while block_file(folder, done).exists():

@@ -76,7 +76,9 @@ class RecoveryConfig(Section):
     )
     self_text: int = Field(0, ge=0, description="Windows that the dense model writes itself, beside the whole text.")
     seed: int = Field(0, ge=0)
-    save_every: int = Field(50, gt=0, description="Steps between saved states; a stopped run goes on from the last.")
+    save_every: int = Field(
+        50, gt=0, description="Steps between saved states; with scope block every finished block is kept instead."
+    )
 
     @model_validator(mode="after")
     def _blocks_learn_no_text(self) -> RecoveryConfig:

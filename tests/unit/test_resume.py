@@ -158,7 +158,7 @@ def test_the_state_of_other_settings(inputs: Path, tmp_path: Path, monkeypatch: 
     folder = interrupted(inputs, tmp_path / "out", monkeypatch)
     before = sorted(folder.iterdir())
     other = MEMORY.model_copy(update={"seed": 1})
-    sentence = r"\.out\.blocks belongs to a compression with other settings \(calibration, windows\); remove it to star"
+    sentence = r"\.out\.blocks belongs to a run with other settings \(calibration, windows\); remove it to star"
     with pytest.raises(NmforgeError, match=sentence):
         compress(inputs, tmp_path / "out", other)
     with monkeypatch.context() as patch:

@@ -80,7 +80,7 @@ def modelopt_masks(arguments: Arguments) -> None:
 
 
 def recover(arguments: Arguments) -> None:
-    """train the codes of an artifact to follow the dense model, masks and scales kept"""
+    """train codes and norms of an artifact to follow the dense model, masks and scales kept"""
     from nmforge.recovery.reconstruct import reconstruct_artifact
     from nmforge.recovery.run import recover_artifact
 
@@ -91,6 +91,8 @@ def recover(arguments: Arguments) -> None:
     _threads(arguments)
     inputs = arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery
     if design.recovery.scope == "block":
+        if arguments.self_text:
+            raise NmforgeError("--self-text is for recovery.scope model; leave it out")
         reconstruct_artifact(*inputs, config.calibration.memory_gb, arguments.out)
     else:
         recover_artifact(*inputs, arguments.out, arguments.self_text)

@@ -17,12 +17,17 @@ from nmforge.recovery.self_text import read_self_text
 
 
 def training_windows(
-    checkpoint: Path, tokens: Path, settings: RecoveryConfig, self_text: Path | None
+    checkpoint: Path, tokens: Path, settings: RecoveryConfig, self_text: Path | None = None, most: int | None = None
 ) -> tuple[Tensor, str]:
-    """(int64[W, T], the text's revision): every whole window of the calibration text, then the self-written ones."""
+    """(int64[W, T], the text's revision): every whole window of the calibration text, then the self-written ones.
+
+    most: of the calibration text, so many windows at random instead, if it has more. Raises NmforgeError for a text
+    without one, or a file of self-written text that is missing, not asked for, or another one.
+    """
     stream, revision = read_tokens(tokens, "calibration")
     length = settings.seqlen
-    windows = random_windows(stream, len(stream) // length * length, length, settings.seed)
+    count = max(1, len(stream) // length)
+    windows = random_windows(stream, length * min(count, most or count), length, settings.seed)
     if settings.self_text and self_text is None:
         raise NmforgeError(
             f"recovery.self_text asks for {settings.self_text} windows; name their file with --self-text, or write it "

@@ -6,8 +6,9 @@ loss is
 
     mean of || h - h' ||^2 / || h' ||^2
 
-which is what the normalization behind the block sees of an error. Codes and norms are trained as in end-to-end
-distillation, masks and scales stay. One block is in memory at a time, so it reaches models that distillation does not.
+which is what the normalization behind the block sees of an error. As in end-to-end distillation codes and norms are
+trained, masks and scales stay; gradients are not clipped, since this loss has no peaks. One block is in memory at a
+time, so it reaches models that distillation does not.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from nmforge.linear import CompressedLinear
 from nmforge.models.layers import BLOCK_LINEARS, BLOCK_NORMS, block_name, block_output
 from nmforge.models.shards import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
 from nmforge.provenance import sha256_bytes
+from nmforge.records import remove_unfinished
 from nmforge.recovery.device import attention_name, compute_dtype
 from nmforge.recovery.distill import BETAS, batches, learning_rate
 from nmforge.recovery.inputs import recovered_header, training_windows
@@ -67,17 +69,17 @@ def reconstruct_artifact(
 
     settings: `steps` are those of each block. As many windows are walked as these steps read, at most the whole text;
     activations that would take more than `memory_gb` go to files. Finished blocks are kept beside `out`.
-    Raises NmforgeError for a text too short, a start without compressed layers or of another model, or the state of
-    another run.
+    Raises NmforgeError for a damaged artifact or checkpoint, a text too short, a start without compressed layers or of
+    another model, the state of another run, or a full disk.
     """
     torch.set_flush_denormal(True)
+    remove_unfinished(out)
     verify(artifact)
     start, identity, shards = read_header(artifact), verify_shards(checkpoint), open_shards(checkpoint)
     _check_start(start, identity, artifact, checkpoint)
     model = load_skeleton(checkpoint)
     model.set_attn_implementation(attention_name())
-    windows, revision = training_windows(checkpoint, tokens, settings, None)
-    windows = windows[: settings.steps * settings.batch]
+    windows, revision = training_windows(checkpoint, tokens, settings, most=settings.steps * settings.batch)
     header = recovered_header(start, design_id, settings, windows, revision, compute_dtype())
     folder, encoding, device = state_folder(out), start["index_encoding"], compute_device()
     first = open_state(folder, _run(start, header, device))
@@ -98,6 +100,7 @@ def reconstruct_artifact(
 
 
 def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path, checkpoint: Path) -> None:
+    """Raise NmforgeError unless the artifact has compressed layers and was made from the checkpoint."""
     if not start["layers"]:
         raise NmforgeError(
             f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
@@ -113,6 +116,7 @@ def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) ->
         "recovery": header["recovery"],
         "device": device.type,
         "threads": torch.get_num_threads(),
+        "versions": provenance.versions(),
         "commit": provenance.commit(),
     }
 
@@ -137,7 +141,7 @@ def _reconstruct_block(job: Job, index: int, hidden: Streams, after: Streams) ->
         dense_norms[name].weight.copy_(norm.weight())
         block.set_submodule(name, dense_norms[name])
         tensors[f"{block_name(index)}.{name}.weight"] = bf16_tensor(norm.weight())
-    _use_weights(block, found)
+    _use_weights(block, found, job.room.device)
     _forward(job.model, index, hidden.compressed, after.compressed)
     empty(block)
     return tensors, headers
@@ -162,10 +166,10 @@ def _make_trainable(job: Job, index: int) -> tuple[dict[str, LatentLinear], dict
     return layers, norms
 
 
-def _use_weights(block: Any, layers: Mapping[str, CompressedLinear]) -> None:
-    """Give a block the weights of finished layers, in the arithmetic of mode W4A16."""
+def _use_weights(block: Any, layers: Mapping[str, CompressedLinear], device: torch.device) -> None:
+    """Give a block the weights of finished layers, on `device`, in the arithmetic of mode W4A16."""
     for name, linear in layers.items():
-        weight = torch.from_numpy(dequantize(linear))
+        weight = torch.from_numpy(dequantize(linear)).to(device)
         block.set_submodule(name.split(".", 3)[-1], Bf16Linear.of(weight))
 
 
