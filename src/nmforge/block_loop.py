@@ -29,7 +29,7 @@ from nmforge.reference import dequantize
 class Solved:
     """Compressed layers that read the same inputs, and what was done to these inputs first.
 
-    order: where they were reordered. factors: float32[K], powers of two that they were divided by, in the old order.
+    order: where they were reordered. factors: float32[K], powers of two, what each is divided by before that.
     """
 
     layers: Mapping[str, CompressedLinear]

@@ -22,7 +22,7 @@ from nmforge.bf16 import add_gram, add_products, round_bf16
 from nmforge.gram import permuted
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
-SLAB = 192  # columns of a Gram matrix mirrored at once
+COLUMNS = 192  # columns of a Gram matrix mirrored at once
 
 Function = Callable[[Tensor], Tensor]
 
@@ -54,8 +54,8 @@ class InputStats:
 
     def scaled(self, factors: Tensor) -> InputStats:
         """The statistics of inputs divided by factors float32[K]."""
-        gram = self.gram / factors[:, None] / factors
-        drift = None if self.drift is None else self.drift / factors[:, None] / factors
+        gram = (self.gram / factors[:, None]).div_(factors)
+        drift = None if self.drift is None else (self.drift / factors[:, None]).div_(factors)
         residual = None if self.residual is None else self.residual / factors
         return InputStats(self.count, gram, drift, residual)
 
@@ -108,9 +108,9 @@ def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
 
 
 def _mirrored(gram: Tensor) -> Tensor:
-    """Copy the triangle above the diagonal onto the one below, in place, SLAB columns at a time."""
-    for first in range(0, len(gram), SLAB):
-        last = first + SLAB
+    """Copy the triangle above the diagonal onto the one below, in place, COLUMNS columns at a time."""
+    for first in range(0, len(gram), COLUMNS):
+        last = first + COLUMNS
         corner = gram[first:last, first:last]
         corner.copy_(corner.triu() + corner.triu(1).T)
         gram[last:, first:last] = gram[first:last, last:].T

@@ -67,6 +67,11 @@ def check_design(point: DesignPoint) -> None:
             f"design {point.id}: permute needs a sparse pattern and calibration text; set a pruner or quantizer that "
             "reads it, or remove permute"
         )
+    if point.awq and (point.pruner in ("magnitude", "ria") or point.quantizer == "tensor-absmax"):
+        raise NmforgeError(
+            f"design {point.id}: awq changes the magnitudes that pruner {point.pruner} and quantizer {point.quantizer} "
+            "go by; set pruner wanda, sparsegpt, alps or none and quantizer rtn or gptq, or remove awq"
+        )
     if point.dense_layers and point.pattern.is_dense:
         raise NmforgeError(f"design {point.id}: dense_layers needs a sparse pattern; set one, or remove dense_layers")
     if point.pruner in PEER_PRUNERS and (point.pattern != modelopt.PATTERN or point.permute):
@@ -147,7 +152,7 @@ def solve_group(
     """`compress_layers`, the inputs scaled and reordered first where the design point asks for it.
 
     spans: by the end of a layer's name, the channels of a span within which its inputs may be reordered, and how many
-    neighbouring spans must have one order and one set of factors. Inputs of other layers are not reordered.
+    neighbouring spans must have one order and one set of factors. Other layers' inputs keep their order.
     """
     name = next(iter(weights))
     span = next((size for end, size in spans.items() if name.endswith(end)), None)
@@ -157,8 +162,7 @@ def solve_group(
     factors = None
     if point.awq:
         _check_finite(weights, stats)
-        stacked = torch.cat(list(weights.values()))
-        factors = channel_factors(stacked, stats.gram, first.pattern, first.scheme, *(span or ()))
+        factors = channel_factors(weights.values(), stats.gram, first.pattern, first.scheme, *(span or ()))
         weights, stats = {name: weight * factors for name, weight in weights.items()}, stats.scaled(factors)
     if span is None or not first.permute or span[0] % first.pattern.of:
         return Solved(_compress_alike(weights, stats, point, masks), factors=factors)

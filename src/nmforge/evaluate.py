@@ -55,14 +55,14 @@ def score_window(
     """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden], rounded to bf16 as the input
     of every linear layer in bf16 is, the head's included."""
     hidden = round_bf16(model.model(tokens[None], use_cache=False).last_hidden_state[0])
-    head: Tensor = model.lm_head.weight.float()
+    head: Tensor = model.lm_head.weight
     first = max(len(tokens) - settings.stride - 1, 0)  # with stride < seqlen, earlier positions are context only
     scores.nll += float(negative_log_likelihood(hidden[first:-1], head, tokens[first + 1 :]).sum())
     scores.tokens += len(tokens) - 1 - first
     if dense_hidden is not None:
-        places = torch.arange(first, len(tokens) - 1, settings.compare_every)
+        places, wide = torch.arange(first, len(tokens) - 1, settings.compare_every), head.float()
         for some in places.split(COMPARED_BLOCK):
-            _compare(multiply(dense_hidden[some], head), multiply(hidden[some], head), scores)
+            _compare(multiply(dense_hidden[some], wide), multiply(hidden[some], wide), scores)
     return hidden
 
 
@@ -75,7 +75,7 @@ def negative_log_likelihood(hidden: Tensor, head: Tensor, targets: Tensor) -> Te
     highest, total = torch.full((len(hidden),), -torch.inf), torch.zeros(len(hidden))
     chosen = torch.zeros(len(hidden))
     for first in range(0, len(head), VOCABULARY_BLOCK):
-        logits = multiply(hidden, head[first : first + VOCABULARY_BLOCK])
+        logits = multiply(hidden, head[first : first + VOCABULARY_BLOCK].float())
         inside = ((targets >= first) & (targets < first + VOCABULARY_BLOCK)).nonzero()[:, 0]
         chosen[inside] = logits[inside, targets[inside] - first]
         higher = torch.maximum(highest, logits.amax(dim=1))

@@ -145,7 +145,7 @@ def measure_layers(
 
 
 def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """(kind of layer, measure) of channels that are stored in another order or at another scale than the dense ones."""
+    """(kind of layer, measure) of channels in another order or at another scale than in the dense model."""
     found: set[tuple[str, str]] = set()
     if design.get("permute"):
         found |= {(reader, "input_error") for reader in WRITERS}

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 
 from nmforge import block_loop, compress
 from nmforge.artifact import load_linears, read_header
-from nmforge.bf16 import Bf16Linear
+from nmforge.bf16 import ROWS, Bf16Linear
 from nmforge.block_loop import Solved
 from nmforge.calibration import InputStats
 from nmforge.config import CalibrationConfig
 from nmforge.models.layers import BLOCK_LINEARS
 from nmforge.models.sources import load_checkpoint
 from nmforge.packed_model import load_packed
-from nmforge.quantization.awq import ALPHAS, channel_factors
+from nmforge.quantization.awq import ALPHAS, LARGEST, channel_factors
 from nmforge.quantization.rtn import rtn
 from nmforge.spec import DENSE, DesignPoint, Pattern, QuantScheme
 
 CALIBRATION = CalibrationConfig(tokens=256, seqlen=64)
-TOKENS = torch.arange(60)[None] * 11 % 257
+TOKENS = torch.arange(ROWS + 4)[None] * 11 % 257  # enough for our own products
 
 
 def logits(model: nn.Module) -> Tensor:
@@ -87,7 +87,7 @@ def test_factors_are_the_best_of_those_tried(pattern: Pattern, shared: int) -> N
     x[:, 5] = 0
     weight, scheme = torch.randn(12, 32, generator=generator), QuantScheme(3, 8)
     gram = x.T @ x
-    found = channel_factors(weight, gram, pattern, scheme, 8, shared)
+    found = channel_factors([weight[:5], weight[5:]], gram, pattern, scheme, 8, shared)
     score = (weight.square() * gram.diagonal()).view(12, -1, pattern.of)
     kept = (score.argsort(dim=2, descending=True).argsort(dim=2) < pattern.keep).view(12, 32)
     assert torch.equal(found.log2(), found.log2().round())
@@ -100,8 +100,15 @@ def test_factors_are_the_best_of_those_tried(pattern: Pattern, shared: int) -> N
     assert min(errors) < 0.9 * errors[0]  # against no factors at all
 
 
+def test_a_channel_that_hardly_speaks_is_not_scaled_beyond_reason() -> None:
+    gram = torch.eye(16)
+    gram[3, 3] = 1e-30
+    factors = channel_factors([torch.randn(4, 16) * 1000 ** torch.rand(16)], gram, DENSE, QuantScheme(2, 16))
+    assert factors.log2().abs().max() <= LARGEST
+
+
 def test_a_layer_without_inputs_keeps_its_scale() -> None:
-    assert (channel_factors(torch.randn(4, 16), torch.zeros(16, 16), DENSE, QuantScheme(4, 16)) == 1).all()
+    assert (channel_factors([torch.randn(4, 16)], torch.zeros(16, 16), DENSE, QuantScheme(4, 16)) == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +128,6 @@ def test_a_scaled_point_is_calibrated_on_what_it_will_be(start: Path, tmp_path: 
     wanted = logits(load_checkpoint(start / "checkpoint")[0])
     plain, scaled = (float((found - wanted).square().mean()) for found in out.values())
     assert scaled != plain
-    assert scaled < 1.5 * plain
+    assert scaled < (1.1 if point.quantizer == "rtn" else 1.5) * plain  # its inputs are all as active
     assert read_header(tmp_path / "True")["calibration"]["tokens"] > 0
     assert load_linears(tmp_path / "True").keys() == load_linears(tmp_path / "False").keys()

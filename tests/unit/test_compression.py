@@ -218,6 +218,11 @@ def test_sentences() -> None:
         check_design(point(Pattern(3, 6), "sparsegpt", "gptq"))
     with pytest.raises(NmforgeError, match="target dense needs calibration text, which pruner magnitude and quantizer"):
         check_design(replace(point(Pattern(2, 4), "magnitude", "rtn"), target="dense"))
+    for pruner, quantizer in (("magnitude", "rtn"), ("ria", "gptq"), ("wanda", "tensor-absmax")):
+        with pytest.raises(
+            NmforgeError, match=f"design p: awq changes the magnitudes that pruner {pruner} and quantizer"
+        ):
+            check_design(replace(point(Pattern(2, 4), pruner, quantizer), awq=True))
     with pytest.raises(NmforgeError, match="design p: permute needs a sparse pattern and calibration text"):
         check_design(replace(point(DENSE, "none", "gptq"), permute=True))
 

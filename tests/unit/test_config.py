@@ -78,6 +78,16 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
             {
                 "designs": [
                     COMPRESSED,
+                    {"id": "b", "recovery": {"start": "a", "steps": 1, "scope": "block"}},
+                    {"id": "c", "recovery": {"start": "b", "steps": 1, "scope": "block"}},
+                ]
+            },
+            "recovery.start of c must name a compressed design point that is not trained",
+        ),
+        (
+            {
+                "designs": [
+                    COMPRESSED,
                     {"id": "b", "recovery": {"start": "a", "steps": 1}},
                     {"id": "c", "recovery": {"start": "b", "steps": 1}},
                 ]

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nmforge.artifact import load_linears, read_header
+from nmforge.cli import main
 from nmforge.compress import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
 from nmforge.errors import NmforgeError
@@ -97,3 +98,29 @@ def test_a_start_that_cannot_be_trained(start: Path, tmp_path: Path) -> None:
     (other / "source.json").write_text(json.dumps(identity))
     with pytest.raises(NmforgeError, match=r"start is not of checkpoint .*; name the one it was made from"):
         reconstruct_artifact(other, start / "start", *inputs)
+
+
+def test_another_seed_trains_on_other_windows(start: Path) -> None:
+    few = SETTINGS.model_copy(update={"seqlen": 16})
+    chosen = [
+        training_windows(start / "checkpoint", start / "tokens", few.model_copy(update={"seed": seed}), most=8)[0]
+        for seed in (0, 1)
+    ]
+    assert [windows.shape for windows in chosen] == [(8, 16), (8, 16)]
+    assert (chosen[0] != chosen[1]).any()
+
+
+def test_self_written_text_is_not_for_blocks(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = {
+        "model": {"name": "toy", "source": "toy"},
+        "text": {"source": "wikipedia-wheel"},
+        "designs": [
+            {"id": "d"},
+            {"id": "a", "quantizer": "rtn", "bits": 4},
+            {"id": "b", "recovery": {"start": "a", "scope": "block", "steps": 1}},
+        ],
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    words = f"--config {tmp_path}/config.yaml recover {start}/start --design b --self-text x --out {tmp_path}/out"
+    assert main(words.split()) == 2
+    assert capsys.readouterr().err == "nmforge recover: --self-text is for recovery.scope model; leave it out\n"

@@ -4,7 +4,7 @@
 
 rule evaluate_dense:
     input:
-        sources("evaluate.py", "packed_model.py", "bf16"),
+        sources("evaluate.py", "packed_model.py", "bf16", "kernels/cpu/pool.cpp"),
         artifact=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,
     output:
@@ -29,7 +29,13 @@ rule evaluate_dense:
 
 rule evaluate:
     input:
-        sources("evaluate.py", "packed_model.py", "bf16", "kernels/cpu"),
+        sources(
+            "evaluate.py",
+            "packed_model.py",
+            "bf16",
+            "kernels/cpu/pool.cpp",
+            "kernels/cpu",
+        ),
         artifact=ARTIFACT,
         tokens=TOKENS,
         dense=rules.evaluate_dense.output.point,

@@ -3,7 +3,7 @@
 
 rule layers:
     input:
-        sources("layer_errors.py", "packed_model.py", "bf16"),
+        sources("layer_errors.py", "packed_model.py", "bf16", "kernels/cpu/pool.cpp"),
         artifact=ARTIFACT,
         dense=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,

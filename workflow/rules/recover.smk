@@ -31,7 +31,18 @@ rule self_text:
 
 rule recover:
     input:
-        sources("recovery", "bf16", "artifact.py", "tensor_file.py", "block_loop.py"),
+        sources(
+            "recovery",
+            "bf16",
+            "kernels/cpu/pool.cpp",
+            "artifact.py",
+            "tensor_file.py",
+            "block_loop.py",
+            "block_state.py",
+            "activations.py",
+            "models/layers.py",
+            "models/shards.py",
+        ),
         artifact=lambda wildcards: ARTIFACT.format(
             design=RECOVERED[wildcards.design].start
         ),

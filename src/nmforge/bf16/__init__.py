@@ -1,8 +1,8 @@
 """bf16 numbers in float32 arithmetic: what mode W4A16 rounds, and products of such numbers at full speed.
 
-A product of two bf16 numbers is exact in float32, so rounding the factors first changes nothing where they are bf16
-numbers already, and sums are float32 either way. Processors with AVX-512's bf16 products sum them in our own kernel
-(`products.cpp`); those with AMX, GPUs and all others in torch's.
+A product of two bf16 numbers is exact in float32 unless it is denormal, so rounding the factors first changes nothing
+where they are bf16 numbers already, and sums are float32 either way. Processors with AVX-512's bf16 products sum them
+in our own kernel (`products.cpp`); those with AMX, GPUs and all others in torch's.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from nmforge.bf16 import _products
 
-SLAB = 192  # columns of a triangle that torch computes at once: only slabs on and above the diagonal are
+COLUMNS = 192  # of a triangle that torch computes at once: only those on and above the diagonal are
 ROWS = 256  # fewer are left to torch: the kernel packs the other factor in each call
 
-_native = _products.available() and not torch.cpu.get_capabilities().get("amx_bf16", False)
+_native = _products.available() and not torch.cpu.get_capabilities().get("amx_bf16", False)  # then torch is faster
 
 
 def round_bf16(x: Tensor) -> Tensor:
@@ -28,13 +28,13 @@ def round_bf16(x: Tensor) -> Tensor:
 
 def multiply(x: Tensor, weight: Tensor) -> Tensor:
     """x w^T: [..., K] of any float type, rounded to bf16, and bf16 numbers float32[N, K] -> float32[..., N]."""
-    flat = x.reshape(-1, x.shape[-1]).float()
+    flat = x.reshape(-1, x.shape[-1])
     if len(flat) < ROWS or not _takes(flat, weight):
         with _torch_may_round():
             return nn.functional.linear(x.bfloat16().float(), weight)
-    found = flat.new_empty(len(flat), len(weight))
+    found = torch.empty(len(flat), len(weight))
     _products.multiply_rows(
-        flat.contiguous().numpy(), weight.contiguous().numpy(), found.numpy(), torch.get_num_threads()
+        flat.float().contiguous().numpy(), weight.contiguous().numpy(), found.numpy(), torch.get_num_threads()
     )
     return found.view(*x.shape[:-1], len(weight))
 
@@ -57,8 +57,8 @@ def add_gram(gram: Tensor, x: Tensor) -> Tensor:
         _products.add_outer_products(own, own, True, gram.numpy(), torch.get_num_threads())
         return gram
     with _torch_may_round():
-        for first in range(0, len(gram), SLAB):
-            last = first + SLAB
+        for first in range(0, len(gram), COLUMNS):
+            last = first + COLUMNS
             gram[first:last, first:].addmm_(x[:, first:last].T, x[:, first:])
     return gram
 

@@ -37,7 +37,7 @@ __m512i two_rounded(__m512 low, __m512 high) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
-// 32 floats from p on, the last `missing` of them zero.
+// 32 floats from p on, zeros behind the first `count`.
 __m512i rounded(const float* p, std::size_t count) {
   const auto mask = [](std::size_t n) { return static_cast<__mmask16>(n >= kLanes ? 0xffff : (1u << n) - 1); };
   return two_rounded(_mm512_maskz_loadu_ps(mask(count), p),

@@ -26,7 +26,7 @@ from nmforge.errors import NmforgeError
 TIMED = ("bench", "decode")  # verbs that measure torch as its users find it
 # Looks of a thread of torch for more work before it sleeps. By default it keeps a core for milliseconds, which the
 # threads of our own kernels wait for: compression takes a tenth longer.
-SPINS = {"GOMP_SPINCOUNT": "20000"}
+SPINS = ("GOMP_SPINCOUNT", "20000")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; 0 on success, 2 with one sentence on an error the user can mend."""
     arguments = _build_parser().parse_args(argv)
     if arguments.verb not in TIMED:  # read when a verb imports torch
-        os.environ.update(SPINS | os.environ)
+        os.environ.setdefault(*SPINS)
     try:
         arguments.run(arguments)
     except NmforgeError as error:

@@ -49,11 +49,11 @@ def plot(rows: pd.DataFrame) -> Figure:
     """Above: the residual stream by depth, one line a format. Below: every layer of 2:4 and of its dense rivals."""
     if rows.empty:
         return unmeasured(COLUMN, "error by layer: not measured here")
-    reordered = rows[rows["kind"].isin(KINDS)]["output_error"].isna().any()
+    uncompared = rows[rows["kind"].isin(KINDS)]["output_error"].isna().any()
     text = (
         "Squared difference from the dense model's activations over their squared size, everything upstream "
         f"included, on {int(rows['tokens'].iloc[0]):,} tokens; of each format the design point that ends closest. "
-        f"{'White: channels stored in another order. ' if reordered else ''}"
+        f"{'White: channels in another order or scale. ' if uncompared else ''}"
         f"{measured(rows)}."
     )
     mapped = [series for series in MAPPED if series in set(rows["series"])]

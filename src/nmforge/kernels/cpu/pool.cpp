@@ -109,10 +109,10 @@ class Pool {
 
   // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read behind a
   // successful exchange only; a worker that wakes late finds nothing and touches nothing. What remains carries the
-  // number of its call: a chunk size read in one call cannot take chunks of the next.
+  // number of its call: neither a chunk size nor a number of threads read in one call can take chunks of the next.
   void work(int worker) {
     std::uint64_t seen = remaining_;
-    while (static_cast<std::uint32_t>(seen) > 0) {
+    while (static_cast<std::uint32_t>(seen) > 0 && worker < threads_) {
       const int left = static_cast<int>(static_cast<std::uint32_t>(seen));
       const int size = std::min<int>(chunk_, left);
       if (remaining_.compare_exchange_weak(seen, seen - static_cast<std::uint32_t>(size))) {
