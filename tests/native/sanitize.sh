@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the extension under address and undefined-behaviour sanitizers and runs kernels and decoder in it.
+# Builds the extensions under address and undefined-behaviour sanitizers and runs kernels, decoder and products in them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,4 +20,4 @@ cmake --build "$build" -j2 >> "$build.log" 2>&1 || { tail -40 "$build.log" >&2; 
 
 # Python itself leaks by design; numpy is not instrumented.
 LD_PRELOAD="${libraries[*]}" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    "$python" tests/native/sanitized.py "$build"/_cpu*.so
+    "$python" tests/native/sanitized.py "$build"/_cpu*.so "$build"/_products*.so

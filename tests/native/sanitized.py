@@ -1,4 +1,4 @@
-"""Kernels and decoder of one built extension, for a build under sanitizers: `sanitized.py EXTENSION`.
+"""Kernels, decoder and bf16 products of a build under sanitizers: `sanitized.py EXTENSION PRODUCTS`.
 
 A sanitizer ends the process at its first report; wrong sums end it with an AssertionError.
 """
@@ -10,23 +10,46 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-NAME = "nmforge.kernels.cpu._cpu"
+SIZES = [(1, 1, 1), (8, 48, 32), (9, 50, 37), (131, 97, 66), (260, 3, 95)]  # full tiles, and none
 
 
-def load(extension: str) -> None:
+def load(name: str, extension: str) -> Any:
     """Put this extension in the place of the installed one."""
-    spec = importlib.util.spec_from_file_location(NAME, extension)
+    spec = importlib.util.spec_from_file_location(name, extension)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
+    return module
 
 
-def main(extension: str) -> None:
-    load(extension)
+def multiply(products: Any) -> int:
+    """Products whose sums float32 holds exactly, with numbers of threads that change from call to call; how many."""
+    if not products.available():
+        return 0
+    random, count = np.random.default_rng(0), 0
+    for m, n, k in SIZES:
+        for threads in (1, 5, 2):
+            x, w, y = (random.integers(-8, 9, size).astype(np.float32) for size in ((m, k), (n, k), (m, n)))
+            out = np.empty((m, n), np.float32)
+            products.multiply_rows(x, w, out, threads)
+            total, gram = np.ones((n, k), np.float32), np.zeros((k, k), np.float32)
+            products.add_outer_products(y, x, False, total, threads)
+            products.add_outer_products(x, x, True, gram, threads)
+            assert (out == x @ w.T).all()
+            assert (total == 1 + y.T @ x).all()
+            assert (np.triu(gram) == np.triu(x.T @ x)).all()
+            count += 3
+    return count
+
+
+def main(extension: str, products: str) -> None:
+    load("nmforge.kernels.cpu._cpu", extension)
+    bf16 = multiply(load("_products", products))
     sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
     from cpu_cases import check_isa
 
@@ -44,8 +67,8 @@ def main(extension: str) -> None:
                 assert np.isfinite(model.forward(range(count), 2)).all()
             model.fill(model.context - 1)
             assert np.isfinite(model.forward([1], 2)).all()
-    print(f"{checked} products on {', '.join(available_isas())}, nothing reported")
+    print(f"{checked} products on {', '.join(available_isas())}, {bf16} of bf16 numbers, nothing reported")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -121,6 +121,12 @@ def test_cuda_rows_are_compared_with_cuda_rows() -> None:
     assert row["ours_value"] == 2.0 and row["verdict"] == "exceeded" and "recorded on NVIDIA H100, " in row["source"]
 
 
+def test_storage_is_counted_as_a_cpu_kernel_reads_it() -> None:
+    gpu = kernel("gpu-ours-2of4-int4", "ours", "2:4", 4, 1.0, device="cuda: NVIDIA H100", weight_bytes=1.0)
+    found, before = (rows_of({"kernels": rows}, "4x less", "4096x4096").iloc[0] for rows in ([*KERNELS, gpu], KERNELS))
+    assert found["ours_value"] == before["ours_value"] > 1
+
+
 def test_a_gpu_of_this_machine_stands_in_place_of_a_recorded_one() -> None:
     def gpu(name: str, date: str, ours: float) -> list[dict[str, object]]:
         where = {"device": f"cuda: {name}", "m": 1, "run_id": name, "date": date}

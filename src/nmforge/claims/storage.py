@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from nmforge.claims.entry import STORAGE, Entry, Tables, factor, missing, table_of
-from nmforge.selection import at, origin, pattern_name
+from nmforge.selection import at, gpu_or_cpu, origin, pattern_name
 
 
 def storage_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
@@ -34,8 +34,8 @@ def storage_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
 
 
 def _square_storage(kernels: pd.DataFrame, claim: str, here: str | None) -> Entry:
-    where = "4096x4096, 2:4 INT4 as our kernel reads it"
-    rows = at(_ours_2of4(kernels), n=4096, k=4096)
+    where = "4096x4096, 2:4 INT4 as our CPU kernel reads it"
+    rows = at(_ours_2of4(gpu_or_cpu(kernels, "CPU")), n=4096, k=4096)
     rows = rows if rows.empty else rows[rows["weight_bytes"].notna()]
     if rows.empty:
         return missing(claim, "4x", where, "no 2:4 INT4 kernel rows at 4096x4096")
