@@ -29,11 +29,14 @@ TIMED = ("bench", "decode")  # verbs that measure torch as its users find it
 SPINS = ("GOMP_SPINCOUNT", "20000")
 
 
+CACHE: dict[str, tuple[Path | None, str]] = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
+Add = Callable[[Callable[[Arguments], None]], argparse.ArgumentParser]
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nmforge", description=verbs.__doc__.split("\n")[0].replace("`", ""))
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)")
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    inputs: dict[str, tuple[Path | None, str]] = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
 
     def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
         name = verb.__name__.replace("_", "-")
@@ -41,48 +44,62 @@ def _build_parser() -> argparse.ArgumentParser:
         one.set_defaults(run=verb)
         return one
 
-    add_paths(add(verbs.checkpoint), **inputs, out=(None, "folder to write"))
+    _add_compression(add)
+    _add_checks(add)
+    _add_runs(add)
+    hardware.add_verbs(commands)
+    _add_results(add)
+    return parser
+
+
+def _add_compression(add: Add) -> None:
+    """Checkpoint, text, compression and training."""
+    add_paths(add(verbs.checkpoint), **CACHE, out=(None, "folder to write"))
     one = add(verbs.text)
-    add_paths(one, **inputs, **OUT)
+    add_paths(one, **CACHE, **OUT)
     add_inputs(one, "checkpoint")
     one = add(verbs.compress)
     one.add_argument("--design", required=True, help="id of a design point in the config")
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _add_threads(one, "torch")
     add_paths(one, **OUT)
     add_inputs(one, "checkpoint", "tokens")
     one.add_argument("--masks", type=Path, help="masks of pruner modelopt, which modelopt-masks writes")
     one = add(verbs.modelopt_masks)
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _add_threads(one, "torch")
     add_paths(one, **OUT)
     add_inputs(one, "checkpoint", "tokens")
     one = add(verbs.recover)
     add_artifact(one)
     one.add_argument("--design", required=True, help="id of a design point with a recovery block")
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _add_threads(one, "torch")
     one.add_argument("--self-text", type=Path, help="what write-text wrote, for a point with recovery.self_text")
     add_paths(one, **OUT)
     add_inputs(one, "checkpoint", "tokens")
     one = add(verbs.write_text)
     one.add_argument("--windows", type=int, required=True, help="how many")
     add_sizes(one, seqlen=512, seed=0)
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _add_threads(one, "torch")
     add_paths(one, **OUT)
     add_inputs(one, "checkpoint", "tokens")
+
+
+def _add_checks(add: Add) -> None:
+    """What is in an artifact and how good it is."""
     add_artifact(add(verbs.inspect))
     one = add(verbs.evaluate)
     add_artifact(one)
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch and of the kernels")
+    _add_threads(one, "torch and of the kernels")
     one.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
     add_paths(one, **OUT)
     add_inputs(one, "tokens", "dense_hidden")
     one = add(verbs.layers)
     add_artifact(one)
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
+    _add_threads(one, "torch")
     add_paths(one, dense=(None, "artifact of the bf16 design point"), **OUT)
     add_inputs(one, "tokens")
     one = add(verbs.sample)
     add_artifact(one)
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of the kernels")
+    _add_threads(one, "the kernels")
     add_paths(one, **OUT)
     one = add(verbs.storage)
     add_artifact(one)
@@ -90,6 +107,10 @@ def _build_parser() -> argparse.ArgumentParser:
     one = add(verbs.coherence)
     add_artifact(one)
     add_paths(one, **BUILD, **OUT)
+
+
+def _add_runs(add: Add) -> None:
+    """Times of kernels and decoders, and text."""
     one = add(verbs.bench)
     one.add_argument("--limits", type=Path, help="also measure the machine's bandwidth and peak, and write them here")
     one.add_argument("--artifact", type=Path, help="an artifact, for the model's own shapes (kernels.model_shapes)")
@@ -98,7 +119,7 @@ def _build_parser() -> argparse.ArgumentParser:
     one = add(verbs.decode)
     one.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
     one.add_argument("--llama7b", action="store_true", help="a random LLaMA-7B in the formats of the config instead")
-    add_paths(one, **inputs, build=(Path("build/llama7b"), "folder for files of up to 14 GB, deleted again"), **OUT)
+    add_paths(one, **CACHE, build=(Path("build/llama7b"), "folder for files of up to 14 GB, deleted again"), **OUT)
     add_inputs(one, "checkpoint")
     one = add(verbs.generate)
     add_artifact(one)
@@ -108,7 +129,7 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--backend", default="native", help="native, cpu, reference, or rtl: every layer in simulation")
     one.add_argument("--temperature", type=float, default=0, help="0: the likeliest token")
     one.add_argument("--seed", type=int, default=0, help="of the samples")
-    one.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of kernels and simulations")
+    _add_threads(one, "kernels and simulations")
     add_paths(one, **BUILD)
     one = add(verbs.rtl_text)
     one.add_argument("artifact", type=Path, help="an *.nmf.safetensors file")
@@ -116,7 +137,10 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--tokens", type=int, default=8, help="most tokens to generate; default: 8")
     one.add_argument("--threads", type=int, default=1, help="simulations at once; default: 1")
     add_paths(one, **BUILD, **OUT)
-    hardware.add_verbs(commands)
+
+
+def _add_results(add: Add) -> None:
+    """Tables, figures and what is made of them."""
     one = add(verbs.table)
     one.add_argument("points", type=Path, nargs="+", help="point files")
     add_paths(one, **OUT)
@@ -131,7 +155,10 @@ def _build_parser() -> argparse.ArgumentParser:
     add_paths(one, **IN_TABLES)
     add_paths(add(verbs.report), **IN_TABLES, figures=(FIGURES, "folder of the figures"), **OUT)
     add(verbs.schema)
-    return parser
+
+
+def _add_threads(one: argparse.ArgumentParser, whose: str) -> None:
+    one.add_argument("--threads", type=int, default=os.cpu_count(), help=f"threads of {whose}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
