@@ -1,14 +1,16 @@
 """Block-wise reconstruction: one block after another learns to hand on what the dense model has behind it.
 
 The block is the unit, as in BRECQ (Li et al. 2021, arXiv 2102.05426, section 3.2); it reads what the compressed blocks
-before it hand on, so it also makes up for them. With h what a block hands on and h' the dense model's, per token, the
-loss is
+before it hand on, so it also makes up for them. With h what a block hands on and h' the dense model's, the loss is
 
-    mean of || h - h' ||^2 / || h' ||^2
+    mean of || h - h' ||^2 / || h' ||^2  +  sum || h - h' ||^2 / sum || h' ||^2        over tokens.
 
-which is what the normalization behind the block sees of an error. As in end-to-end distillation codes and norms are
-trained, masks and scales stay; gradients are not clipped, since this loss has no peaks. One block is in memory at a
-time, so it reaches models that distillation does not.
+The first is what the normalization behind the block sees of an error. The second belongs to the few tokens whose states
+are a thousand times larger than the others': attention rests on them (Sun et al. 2024, arXiv 2402.17762), and as one
+among hundreds they would be given up for the others' sake.
+
+As in end-to-end distillation codes and norms are trained, masks and scales stay; gradients are not clipped, since this
+loss has no peaks. One block is in memory at a time, so it reaches models that distillation does not.
 """
 
 from __future__ import annotations
@@ -197,6 +199,6 @@ def _error(job: Job, index: int, inputs: Windows, wanted: Windows) -> float:
 
 
 def relative_error(outputs: Tensor, wanted: Tensor) -> Tensor:
-    """Mean over tokens of || h - h' ||^2 / || h' ||^2, of [B, T, hidden] each."""
-    sizes = wanted.square().sum(-1).clamp(min=TINY)
-    return ((outputs - wanted).square().sum(-1) / sizes).mean()
+    """The loss, of [B, T, hidden] each."""
+    errors, sizes = (x.square().sum(-1) for x in (outputs - wanted, wanted))
+    return (errors / sizes.clamp(min=TINY)).mean() + errors.sum() / sizes.sum().clamp(min=TINY)
