@@ -104,9 +104,7 @@ def compress_blocks(
     )  # fmt: skip
 
 
-def walk_blocks(
-    model: Any, shards: Shards, windows: Tensor, room: Room, first: int, name: str, work: Work
-) -> None:  # fmt: skip
+def walk_blocks(model: Any, shards: Shards, windows: Tensor, room: Room, first: int, name: str, work: Work) -> None:
     """Let `work` make each block from `first` on, and keep it and the activations behind it in the folder of `room`.
 
     model: a skeleton. windows: int64[W, T] calibration tokens, W = 0 where none are needed. name: for progress.

@@ -22,7 +22,7 @@ from nmforge.bf16 import add_gram, add_products, round_bf16
 from nmforge.gram import permuted
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
-COLUMNS = 192  # columns of a Gram matrix mirrored at once
+SLAB = 192  # columns of a Gram matrix mirrored at once
 
 Function = Callable[[Tensor], Tensor]
 
@@ -108,9 +108,9 @@ def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
 
 
 def _mirrored(gram: Tensor) -> Tensor:
-    """Copy the triangle above the diagonal onto the one below, in place, COLUMNS columns at a time."""
-    for first in range(0, len(gram), COLUMNS):
-        last = first + COLUMNS
+    """Copy the triangle above the diagonal onto the one below, in place, SLAB columns at a time."""
+    for first in range(0, len(gram), SLAB):
+        last = first + SLAB
         corner = gram[first:last, first:last]
         corner.copy_(corner.triu() + corner.triu(1).T)
         gram[last:, first:last] = gram[first:last, last:].T

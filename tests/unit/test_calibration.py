@@ -10,7 +10,7 @@ import torch
 
 from nmforge.activations import Shape, SpilledWindows, Windows, is_saved
 from nmforge.bf16 import round_bf16
-from nmforge.calibration import COLUMNS, InputStats, Streams, gather, walk_block
+from nmforge.calibration import SLAB, InputStats, Streams, gather, walk_block
 from nmforge.errors import NmforgeError
 from nmforge.models.layers import BLOCK_LINEARS, check_supported, embed
 from nmforge.models.sources import SOURCES
@@ -68,7 +68,7 @@ def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> Non
 
 
 def test_gram_matrix_of_a_width_that_needs_several_slabs() -> None:
-    x = torch.randint(-8, 8, (2, 50, 2 * COLUMNS + 7)).float()
+    x = torch.randint(-8, 8, (2, 50, 2 * SLAB + 7)).float()
     windows = Windows(x.shape, CPU)
     windows[0], windows[1] = x[:1], x[1:]
     stats = gather(Streams(windows))

@@ -33,7 +33,6 @@ rule evaluate:
             "evaluate.py",
             "packed_model.py",
             "bf16",
-            "kernels/cpu/pool.cpp",
             "kernels/cpu",
         ),
         artifact=ARTIFACT,

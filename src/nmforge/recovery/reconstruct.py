@@ -6,7 +6,7 @@ before it hand on, so it also makes up for them. With h what a block hands on an
     mean of || h - h' ||^2 / || h' ||^2  +  sum || h - h' ||^2 / sum || h' ||^2        over tokens.
 
 The first is what the normalization behind the block sees of an error. The second belongs to the few tokens whose states
-are a thousand times larger than the others': attention rests on them (Sun et al. 2024, arXiv 2402.17762), and as one
+are hundreds of times larger than the others': attention rests on them (Sun et al. 2024, arXiv 2402.17762), and as one
 among hundreds they would be given up for the others' sake.
 
 As in end-to-end distillation codes and norms are trained, masks and scales stay; gradients are not clipped, since this
