@@ -31,15 +31,15 @@ Function = Callable[[Tensor], Tensor]
 class InputStats:
     """Sums over the tokens seen, x being the inputs in the compressed model and x' those in the dense one.
 
-    count: tokens. gram: float32[K, K], sum of x x^T. drift: float32[K, K], sum of (x' - x) x^T, None where the dense
-    model is not walked. residual: float32[N, K], sum of (h' - h) x^T for a layer that adds its N outputs to the
-    residual stream h, else None.
+    count: tokens. gram: float32[K, K], sum of x x^T. Where the dense model is walked, one of two more says what the
+    layer should give: drift float32[K, K], sum of (x' - x) x^T; or, for a layer that adds its N outputs to the residual
+    stream, wanted float32[N, K], sum of (h' - h) x^T with h' behind the layer and h in front of it.
     """
 
     count: int
     gram: Tensor
     drift: Tensor | None = None
-    residual: Tensor | None = None
+    wanted: Tensor | None = None
 
     @property
     def sum_of_squares(self) -> Tensor:
@@ -49,15 +49,15 @@ class InputStats:
     def reordered(self, inputs: Tensor) -> InputStats:
         """The statistics with input inputs[j] at place j, int64[K]."""
         drift = None if self.drift is None else permuted(self.drift, inputs)
-        residual = None if self.residual is None else self.residual[:, inputs]
-        return InputStats(self.count, permuted(self.gram, inputs), drift, residual)
+        wanted = None if self.wanted is None else self.wanted[:, inputs]
+        return InputStats(self.count, permuted(self.gram, inputs), drift, wanted)
 
     def scaled(self, factors: Tensor) -> InputStats:
         """The statistics of inputs divided by factors float32[K]."""
         gram = (self.gram / factors[:, None]).div_(factors)
         drift = None if self.drift is None else (self.drift / factors[:, None]).div_(factors)
-        residual = None if self.residual is None else self.residual / factors
-        return InputStats(self.count, gram, drift, residual)
+        wanted = None if self.wanted is None else self.wanted / factors
+        return InputStats(self.count, gram, drift, wanted)
 
 
 @dataclass(frozen=True)
@@ -75,25 +75,28 @@ class Streams:
 Compress = Callable[[tuple[str, ...], InputStats | None], None]
 
 
-def gather(inputs: Streams, read: Function = lambda h: h, residual: Streams | None = None) -> InputStats | None:
+def gather(
+    inputs: Streams, read: Function = lambda h: h, wanted: Callable[[int], Tensor] | None = None
+) -> InputStats | None:
     """Statistics of a group of layers; None where there are no windows.
 
-    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. residual: the stream the layers add to.
+    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. wanted: the outputs [1, T, N] that the layers
+    should have, by window; without it their inputs are compared with the dense model's, where there are any.
     """
-    gram = cross = lacking = None
+    gram = cross = given = None
     count = 0
     for index, window in enumerate(inputs.compressed):
         x = _rounded(read(window))
         count += len(x)
         gram = add_gram(torch.zeros(x.shape[1], x.shape[1]) if gram is None else gram, x)
-        if inputs.dense is not None:
+        if wanted is not None:
+            given = _add_products(given, wanted(index), x)
+        elif inputs.dense is not None:
             cross = _add_products(cross, read(inputs.dense[index]), x)
-        if residual is not None and residual.dense is not None:
-            lacking = _add_products(lacking, residual.dense[index] - residual.compressed[index], x)
     if gram is None:
         return None
     gram = _mirrored(gram)
-    return InputStats(count, gram, None if cross is None else cross.sub_(gram), lacking)
+    return InputStats(count, gram, None if cross is None else cross.sub_(gram), given)
 
 
 def _rounded(x: Tensor) -> Tensor:
@@ -143,13 +146,19 @@ def _through(
 ) -> None:  # fmt: skip
     """Compress the layers `names` on read(source), and put forward(read(source)) into `target`, plus the residual.
 
-    The dense stream goes through the weights as they are, the other through the compressed ones.
+    The dense stream goes first, through the weights as they are; the other goes through the compressed ones.
     """
-    stats = gather(source, read, residual)
+    wanted = None
     if source.dense is not None and target.dense is not None:
         _forward(source.dense, read, forward, target.dense, None if residual is None else residual.dense)
-    compress(names, stats)
+        wanted = _lacking(target.dense, residual.compressed) if residual is not None else None
+    compress(names, gather(source, read, wanted))
     _forward(source.compressed, read, forward, target.compressed, None if residual is None else residual.compressed)
+
+
+def _lacking(behind: Windows, before: Windows) -> Callable[[int], Tensor]:
+    """What has to be added to a window of `before` to make that of `behind`."""
+    return lambda index: behind[index] - before[index]
 
 
 def _forward(source: Windows, read: Function, forward: Function, target: Windows, residual: Windows | None) -> None:

@@ -1,13 +1,15 @@
 """What a layer should have been to give the dense model's outputs on the inputs the compressed model hands it.
 
-Let x be those inputs, x' the dense model's, h and h' the two residual streams in front of the layer. The weights are
-moved, before they are pruned and quantized, to the minimum of
+Let x be those inputs, x' the dense model's, and y what the layer should give: W x' for a layer whose outputs other
+layers read; h' - h for one that adds to the residual stream, h' being the dense model's stream behind the layer and h
+the compressed model's in front of it. The weights are moved, before they are pruned and quantized, to the minimum of
 
-    sum over tokens of || V x - (W x' + h' - h) ||^2  +  lambda || V - W ||^2
-    V = W + (W D + R) (H + lambda I)^-1       with H = sum x x^T, D = sum (x' - x) x^T, R = sum (h' - h) x^T
+    sum over tokens of || V x - y ||^2  +  lambda || V - W ||^2
+    V = W + (sum y x^T - W H) (H + lambda I)^-1       with H = sum x x^T
 
-The term W D is quantization error propagation (Arai and Ichikawa 2025, arXiv 2504.09629, equation 6 with strength 1).
-R lets the layers that write to the residual stream also make up for what the stream already lacks.
+The first kind is quantization error propagation (Arai and Ichikawa 2025, arXiv 2504.09629, equation 6 with strength 1),
+and sum y x^T - W H = W D with D = sum (x' - x) x^T. The second lets a layer also make up for what the stream already
+lacks. D has K^2 numbers and the sum of the second kind N K, which for a down projection is a third of it.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ def toward_dense(weight: Tensor, stats: InputStats, where: str) -> Tensor:
 
     lambda is the first of DAMPINGS that lets H be factored. Raises NmforgeError naming `where` where none does.
     """
-    if stats.drift is None:
+    if stats.wanted is not None:
+        missing = stats.wanted - weight @ stats.gram
+    elif stats.drift is not None:
+        missing = weight @ stats.drift
+    else:
         return weight
-    missing = weight @ stats.drift
-    if stats.residual is not None:
-        missing += stats.residual
     factor = inverse_factor(stats.gram, where, DAMPINGS)  # (H + lambda I)^-1 = factor^T factor
     return weight + (missing @ factor.T) @ factor

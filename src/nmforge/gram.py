@@ -23,6 +23,16 @@ def permuted(gram: Tensor, order: Tensor) -> Tensor:
     return found
 
 
+def damped_inverse(gram: Tensor, damping: float, where: str) -> Tensor:
+    """(gram + damping I)^-1, float32[K, K]. Raises NmforgeError naming `where` where that is singular or not finite."""
+    damped = gram.clone()
+    damped.diagonal().add_(damping)
+    lower, failed = torch.linalg.cholesky_ex(damped)
+    if failed or not torch.isfinite(lower).all():
+        raise NmforgeError(f"{where}: its Gram matrix is singular at damping {damping:g}; calibrate on more tokens")
+    return torch.cholesky_inverse(lower)
+
+
 def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPINGS) -> Tensor:
     """Upper Cholesky factor of (gram + damping)^-1; an input that was never active gets a unit pivot.
 

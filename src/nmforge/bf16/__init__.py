@@ -40,7 +40,10 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def add_products(total: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """total + y^T x, in place: float32[N, K], and bf16 numbers float32[T, N] and float32[T, K]."""
+    """total + y^T x, in place: float32[N, K], float32[T, N] and float32[T, K].
+
+    Factors that are no bf16 numbers may be rounded to such, or not.
+    """
     if _takes(total, y, x):
         _products.add_outer_products(
             y.contiguous().numpy(), x.contiguous().numpy(), False, total.numpy(), torch.get_num_threads()

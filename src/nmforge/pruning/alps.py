@@ -1,15 +1,18 @@
 """ALPS: mask and weights of a layer together, by operator splitting (Meng et al. 2024, arXiv 2406.07831).
 
 To be found is the layer W with the pattern that is closest in its outputs to the given V: the minimum of
-|| (W - V) X ||^2, with H = X X^T the (damped) Gram matrix. W is split in two, a free one and one with the pattern, D,
-held together by multipliers U and a growing penalty rho:
+|| (W - V) X ||^2, with H = X X^T the (damped) Gram matrix. W is split in two, a free one and one with the pattern, D.
+A growing penalty rho holds them together, and what the pattern drops, u, is carried into the next round (the scaled
+form of Boyd et al. 2011, section 3.1.1):
 
-    W = (H V - U + rho D) (H + rho I)^-1          the free weights
-    D = keep the largest of each window of W + U / rho
-    U = U + rho (W - D)
+    W = V + (D - u - V) B           the free weights, B = rho (H + rho I)^-1
+    D = keep the largest of each window of W + u
+    u = W + u - D
 
 Inputs are scaled first so that H has a unit diagonal: a weight then counts by what it does to the outputs, and one
-range of rho serves every layer. Last, the kept weights are fitted exactly, by conjugate gradients.
+range of rho serves every layer. B is no larger than the identity and its factor is a difference, so bf16 numbers do for
+the products. Last, the kept weights are fitted, by conjugate gradients. Arrays are held transposed, K first, so that
+weights of one window are compared a row at a time.
 """
 
 from __future__ import annotations
@@ -19,14 +22,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmforge.gram import inverse_factor
-from nmforge.pruning.select import keep_largest
+from nmforge.bf16 import add_products
+from nmforge.gram import damped_inverse
+from nmforge.pruning.select import keep_largest_columns
 from nmforge.spec import Pattern
 
 DAMPING = 0.01  # share of the mean of H's diagonal that is added to it, as in GPTQ
-PENALTIES = (0.05, 0.11, 0.26, 0.58, 1.3, 3.0)  # rho, against a unit diagonal; an inverse is made for each
+PENALTIES = (0.2, 0.3, 0.46, 0.7)  # rho, against a unit diagonal; an inverse is made for each
 ITERATIONS = 4  # at each penalty
-REFIT_ITERATIONS = 8
+REFIT_ITERATIONS = 3
 
 
 class Pruned(NamedTuple):
@@ -43,9 +47,10 @@ def alps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pruned:
     finite.
     """
     normal, scale = unit_diagonal(gram)
-    wanted = torch.where(gram.diagonal() == 0, 0.0, weight) * scale
+    wanted = (torch.where(gram.diagonal() == 0, 0.0, weight) * scale).T.contiguous()
     kept, sparse = split(wanted, normal, pattern, where)
-    return Pruned(refit(wanted, normal, kept, sparse) / scale, kept)
+    found = refit(wanted, normal, kept, sparse) / scale[:, None]
+    return Pruned(found.T.contiguous(), kept.T.contiguous())
 
 
 def unit_diagonal(gram: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,32 +66,39 @@ def unit_diagonal(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def split(wanted: Tensor, normal: Tensor, pattern: Pattern, where: str) -> tuple[Tensor, Tensor]:
-    """Scaled weights float32[N, K] and matrix -> mask bool[N, K] and scaled weights with that mask."""
-    target = wanted @ normal
-    kept = keep_largest(wanted.abs(), pattern)
-    sparse, multiplier = wanted * kept, torch.zeros_like(wanted)
+    """Scaled weights float32[K, N] and matrix -> mask bool[K, N] and scaled weights with that mask."""
+    proposed, step = wanted.clone(), torch.empty_like(wanted)
+    kept = keep_largest_columns(proposed.abs(), pattern)
+    sparse = proposed * kept
+    dropped, before = proposed.zero_(), PENALTIES[0]
     for rho in PENALTIES:
-        factor = inverse_factor(normal, where, (rho,))  # (normal + rho I)^-1 = factor^T factor
-        inverse = factor.T @ factor
+        pull = damped_inverse(normal, rho, where).mul_(rho)
+        dropped.mul_(before / rho)  # the multipliers rho u stay as they are
+        before = rho
         for _ in range(ITERATIONS):
-            free = (target - multiplier + rho * sparse) @ inverse
-            proposed = free + multiplier / rho
-            kept = keep_largest(proposed.abs(), pattern)
-            sparse = proposed * kept
-            multiplier += rho * (free - sparse)
+            start = dropped.add_(wanted)
+            proposed = add_products(start, pull, torch.sub(sparse, start, out=step))
+            kept = keep_largest_columns(torch.abs(proposed, out=step), pattern)
+            torch.mul(proposed, kept, out=sparse)
+            dropped = proposed.sub_(sparse)
     return kept, sparse
 
 
 def refit(wanted: Tensor, normal: Tensor, kept: Tensor, start: Tensor) -> Tensor:
-    """The kept weights that minimise (w - v) H (w - v)^T, each row by REFIT_ITERATIONS of conjugate gradients."""
+    """The kept weights float32[K, N] toward the least (w - v)^T H (w - v), each column by conjugate gradients."""
     found = start.clone()
-    residual = ((wanted - found) @ normal) * kept
-    direction, size = residual.clone(), residual.square().sum(dim=1, keepdim=True)
+    residual = _times(normal, wanted - found, kept)
+    direction, size = residual.clone(), residual.square().sum(dim=0)
     for _ in range(REFIT_ITERATIONS):
-        change = (direction @ normal) * kept
-        length = size / (direction * change).sum(dim=1, keepdim=True).clamp(min=torch.finfo(size.dtype).tiny)
-        found += length * direction
-        residual -= length * change
-        before, size = size, residual.square().sum(dim=1, keepdim=True)
-        direction = residual + direction * (size / before.clamp(min=torch.finfo(size.dtype).tiny))
+        change = _times(normal, direction, kept)
+        length = size / (direction * change).sum(dim=0).clamp(min=torch.finfo(size.dtype).tiny)
+        found.addcmul_(direction, length)
+        residual.addcmul_(change, length, value=-1)
+        before, size = size, residual.square().sum(dim=0)
+        direction.mul_(size / before.clamp(min=torch.finfo(size.dtype).tiny)).add_(residual)
     return found
+
+
+def _times(normal: Tensor, columns: Tensor, kept: Tensor) -> Tensor:
+    """normal columns, where kept."""
+    return add_products(torch.zeros_like(columns), normal, columns).mul_(kept)
