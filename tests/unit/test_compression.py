@@ -96,7 +96,7 @@ def test_damped_inverse_is_the_inverse_and_names_the_layer_that_has_none() -> No
     wanted = np.linalg.inv(gram.double().numpy() + 3 * np.eye(6))
     assert np.allclose(damped_inverse(gram, 3.0, "w"), wanted, rtol=1e-4, atol=1e-6)
     for hopeless in (torch.full((2, 2), torch.nan), torch.tensor([[1.0, 3.0], [3.0, 1.0]])):
-        with pytest.raises(NmforgeError, match="layer x: its Gram matrix is singular at damping 0.2; calibrate on more"):
+        with pytest.raises(NmforgeError, match=r"layer x: its Gram matrix is singular at damping 0\.2; calibrate"):
             damped_inverse(hopeless, 0.2, "layer x")
 
 
