@@ -92,7 +92,7 @@ class DesignConfig(Section):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     pattern: str = "dense"
-    pruner: Literal["none", "magnitude", "wanda", "ria", "alps", "sparsegpt", "modelopt"] = "none"
+    pruner: Literal["none", "magnitude", "wanda", "ria", "alps", "alps-swaps", "sparsegpt", "modelopt"] = "none"
     quantizer: Literal["none", "rtn", "gptq", "tensor-absmax"] = "none"
     bits: int = 16
     group_size: int = Field(64, ge=0, description="0 = one group per row.")

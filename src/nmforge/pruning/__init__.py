@@ -16,6 +16,7 @@ from nmforge.calibration import InputStats
 from nmforge.pruning.alps import Pruned, alps
 from nmforge.pruning.magnitude import magnitude
 from nmforge.pruning.ria import ria
+from nmforge.pruning.swaps import alps_swaps
 from nmforge.pruning.wanda import wanda
 from nmforge.spec import Pattern
 
@@ -23,7 +24,7 @@ Pruner = Callable[[Tensor, InputStats | None, Pattern], Tensor]
 PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda, "ria": ria}
 
 Solver = Callable[[Tensor, Tensor, Pattern, str], Pruned]
-SOLVERS: dict[str, Solver] = {"alps": alps}
+SOLVERS: dict[str, Solver] = {"alps": alps, "alps-swaps": alps_swaps}
 JOINT_PRUNERS = ("sparsegpt",)
 PEER_PRUNERS = ("modelopt",)  # whose masks come from a file
-CALIBRATED_PRUNERS = ("wanda", "ria", "alps", "sparsegpt")
+CALIBRATED_PRUNERS = ("wanda", "ria", "sparsegpt", *SOLVERS)

@@ -46,11 +46,20 @@ def alps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pruned:
     Rows are solved independently of each other. Raises NmforgeError naming `where` on a Gram matrix that is not
     finite.
     """
-    normal, scale = unit_diagonal(gram)
-    wanted = (torch.where(gram.diagonal() == 0, 0.0, weight) * scale).T.contiguous()
+    wanted, normal, scale = scaled_problem(weight, gram)
     kept, sparse = split(wanted, normal, pattern, where)
-    found = refit(wanted, normal, kept, sparse) / scale[:, None]
-    return Pruned(found.T.contiguous(), kept.T.contiguous())
+    return unscaled(refit(wanted, normal, kept, sparse), kept, scale)
+
+
+def scaled_problem(weight: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights [K, N], matrix [K, K] and scale [K], all float32: inputs scaled so that the diagonal is 1."""
+    normal, scale = unit_diagonal(gram)
+    return (torch.where(gram.diagonal() == 0, 0.0, weight) * scale).T.contiguous(), normal, scale
+
+
+def unscaled(sparse: Tensor, kept: Tensor, scale: Tensor) -> Pruned:
+    """Scaled weights and mask, both [K, N] -> the layer's."""
+    return Pruned((sparse / scale[:, None]).T.contiguous(), kept.T.contiguous())
 
 
 def unit_diagonal(gram: Tensor) -> tuple[Tensor, Tensor]:
