@@ -360,6 +360,15 @@ def test_the_order_of_a_few_channels_is_close_to_the_best_of_all(text: str) -> N
     assert torch.equal(found.inputs, found.writers)
 
 
+def test_an_order_is_found_on_the_cpu_wherever_new_tensors_go() -> None:
+    score = torch.rand(6, 16, generator=torch.Generator().manual_seed(1))
+    here = channel_order(score, Pattern(2, 4), 8)
+    with torch.device("meta"):
+        found = channel_order(score, Pattern(2, 4), 8)
+    assert torch.equal(found.inputs, here.inputs)
+    assert torch.equal(found.writers, here.writers)
+
+
 def test_channels_stay_in_their_heads_and_heads_of_one_writer_move_alike() -> None:
     score = (
         torch.rand(5, 48, generator=torch.Generator().manual_seed(42)) ** 4

@@ -35,14 +35,16 @@ def channel_order(score: Tensor, pattern: Pattern, span: int, shared: int = 1) -
     """Order of the inputs of a layer with the score float32[N, K] of each weight, every row's sum being fixed.
 
     Channels stay within spans of `span`, and `shared` neighbouring spans have one order, since the same rows write
-    them: query heads that read one key-value head. span = K, shared = 1: any order.
+    them: query heads that read one key-value head. span = K, shared = 1: any order. It is found on the CPU, wherever
+    `score` is, and the same everywhere: its tries are many and small.
     """
-    rows = score[:: max(1, len(score) // ROWS)]
-    folded = rows.view(len(rows), -1, shared, span).transpose(1, 2).reshape(len(rows) * shared, -1)
-    writers = improved(folded, pattern, span)
-    within = (writers % span).view(-1, 1, span)  # of each group of spans
-    starts = torch.arange(0, score.shape[1], span).view(-1, shared, 1)
-    return ChannelOrder((starts + within).reshape(-1), writers)
+    with torch.device("cpu"):
+        rows = score[:: max(1, len(score) // ROWS)].cpu()
+        folded = rows.view(len(rows), -1, shared, span).transpose(1, 2).reshape(len(rows) * shared, -1)
+        writers = improved(folded, pattern, span)
+        within = (writers % span).view(-1, 1, span)  # of each group of spans
+        starts = torch.arange(0, score.shape[1], span).view(-1, shared, 1)
+        return ChannelOrder((starts + within).reshape(-1), writers)
 
 
 def improved(score: Tensor, pattern: Pattern, span: int) -> Tensor:
