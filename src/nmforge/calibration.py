@@ -33,13 +33,13 @@ class InputStats:
 
     count: tokens. gram: float32[K, K], sum of x x^T. Where the dense model is walked, one of two more says what the
     layer should give: drift float32[K, K], sum of (x' - x) x^T; or, for a layer that adds its N outputs to the residual
-    stream, wanted float32[N, K], sum of (h' - h) x^T with h' behind the layer and h in front of it.
+    stream, lacking float32[N, K], sum of (h' - h) x^T with h' behind the layer and h in front of it.
     """
 
     count: int
     gram: Tensor
     drift: Tensor | None = None
-    wanted: Tensor | None = None
+    lacking: Tensor | None = None
 
     @property
     def sum_of_squares(self) -> Tensor:
@@ -49,15 +49,15 @@ class InputStats:
     def reordered(self, inputs: Tensor) -> InputStats:
         """The statistics with input inputs[j] at place j, int64[K]."""
         drift = None if self.drift is None else permuted(self.drift, inputs)
-        wanted = None if self.wanted is None else self.wanted[:, inputs]
-        return InputStats(self.count, permuted(self.gram, inputs), drift, wanted)
+        lacking = None if self.lacking is None else self.lacking[:, inputs]
+        return InputStats(self.count, permuted(self.gram, inputs), drift, lacking)
 
     def scaled(self, factors: Tensor) -> InputStats:
         """The statistics of inputs divided by factors float32[K]."""
         gram = (self.gram / factors[:, None]).div_(factors)
         drift = None if self.drift is None else (self.drift / factors[:, None]).div_(factors)
-        wanted = None if self.wanted is None else self.wanted / factors
-        return InputStats(self.count, gram, drift, wanted)
+        lacking = None if self.lacking is None else self.lacking / factors
+        return InputStats(self.count, gram, drift, lacking)
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ Compress = Callable[[tuple[str, ...], InputStats | None], None]
 
 
 def gather(
-    inputs: Streams, read: Function = lambda h: h, wanted: Callable[[int], Tensor] | None = None
+    inputs: Streams, read: Function = lambda h: h, lacking: Callable[[int], Tensor] | None = None
 ) -> InputStats | None:
     """Statistics of a group of layers; None where there are no windows.
 
-    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. wanted: the outputs [1, T, N] that the layers
-    should have, by window; without it their inputs are compared with the dense model's, where there are any.
+    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. lacking: what their outputs [1, T, N] should
+    be, by window; without it their inputs are compared with the dense model's, where there are any.
     """
     gram = cross = given = None
     count = 0
@@ -89,8 +89,8 @@ def gather(
         x = _rounded(read(window))
         count += len(x)
         gram = add_gram(torch.zeros(x.shape[1], x.shape[1]) if gram is None else gram, x)
-        if wanted is not None:
-            given = _add_products(given, wanted(index), x)
+        if lacking is not None:
+            given = _add_products(given, lacking(index), x)
         elif inputs.dense is not None:
             cross = _add_products(cross, read(inputs.dense[index]), x)
     if gram is None:
@@ -148,15 +148,15 @@ def _through(
 
     The dense stream goes first, through the weights as they are; the other goes through the compressed ones.
     """
-    wanted = None
+    lacking = None
     if source.dense is not None and target.dense is not None:
         _forward(source.dense, read, forward, target.dense, None if residual is None else residual.dense)
-        wanted = _lacking(target.dense, residual.compressed) if residual is not None else None
-    compress(names, gather(source, read, wanted))
+        lacking = _difference(target.dense, residual.compressed) if residual is not None else None
+    compress(names, gather(source, read, lacking))
     _forward(source.compressed, read, forward, target.compressed, None if residual is None else residual.compressed)
 
 
-def _lacking(behind: Windows, before: Windows) -> Callable[[int], Tensor]:
+def _difference(behind: Windows, before: Windows) -> Callable[[int], Tensor]:
     """What has to be added to a window of `before` to make that of `behind`."""
     return lambda index: behind[index] - before[index]
 

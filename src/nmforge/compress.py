@@ -70,7 +70,7 @@ def check_design(point: DesignPoint) -> None:
     if point.awq and (point.pruner in ("magnitude", "ria") or point.quantizer == "tensor-absmax"):
         raise NmforgeError(
             f"design {point.id}: awq changes the magnitudes that pruner {point.pruner} and quantizer {point.quantizer} "
-            "go by; set pruner wanda, sparsegpt, alps or none and quantizer rtn or gptq, or remove awq"
+            "go by; set pruner wanda, sparsegpt, alps, alps-swaps or none and quantizer rtn or gptq, or remove awq"
         )
     if point.dense_layers and point.pattern.is_dense:
         raise NmforgeError(f"design {point.id}: dense_layers needs a sparse pattern; set one, or remove dense_layers")

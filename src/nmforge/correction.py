@@ -9,7 +9,7 @@ the compressed model's in front of it. The weights are moved, before they are pr
 
 The first kind is quantization error propagation (Arai and Ichikawa 2025, arXiv 2504.09629, equation 6 with strength 1),
 and sum y x^T - W H = W D with D = sum (x' - x) x^T. The second lets a layer also make up for what the stream already
-lacks. D has K^2 numbers and the sum of the second kind N K, which for a down projection is a third of it.
+lacks. D has K^2 numbers and the sum of the second kind N K, for a down projection of LLaMA about a third of it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def toward_dense(weight: Tensor, stats: InputStats, where: str) -> Tensor:
 
     lambda is the first of DAMPINGS that lets H be factored. Raises NmforgeError naming `where` where none does.
     """
-    if stats.wanted is not None:
-        missing = stats.wanted - weight @ stats.gram
+    if stats.lacking is not None:
+        missing = stats.lacking - weight @ stats.gram
     elif stats.drift is not None:
         missing = weight @ stats.drift
     else:

@@ -29,7 +29,7 @@ from nmforge.spec import pattern_label
 from nmforge.storage import linear_bits_per_weight
 
 VOCABULARY_BLOCK = 1024  # head rows multiplied at once: their logits stay in the cache
-COMPARED_BLOCK = 64  # positions compared at once: their probabilities stay in the cache
+COMPARED_BLOCK = 256  # positions whose whole logits are held at once
 
 
 @dataclass
@@ -60,10 +60,9 @@ def score_window(
     scores.nll += float(negative_log_likelihood(hidden[first:-1], head, tokens[first + 1 :]).sum())
     scores.tokens += len(tokens) - 1 - first
     if dense_hidden is not None:
-        places, wide = slice(first, len(tokens) - 1, settings.compare_every), head.float()
-        both = (multiply(states[places], wide).split(COMPARED_BLOCK) for states in (dense_hidden, hidden))
-        for dense, compressed in zip(*both, strict=True):
-            _compare(dense, compressed, scores)
+        places, wide = torch.arange(first, len(tokens) - 1, settings.compare_every), head.float()
+        for some in places.split(COMPARED_BLOCK):
+            _compare(multiply(dense_hidden[some], wide), multiply(hidden[some], wide), scores)
     return hidden
 
 

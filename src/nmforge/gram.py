@@ -24,12 +24,13 @@ def permuted(gram: Tensor, order: Tensor) -> Tensor:
 
 
 def damped_inverse(gram: Tensor, damping: float, where: str) -> Tensor:
-    """(gram + damping I)^-1, float32[K, K]. Raises NmforgeError naming `where` where that is singular or not finite."""
+    """(gram + damping I)^-1, float32[K, K]. Raises NmforgeError naming `where` where there is none."""
     damped = gram.clone()
     damped.diagonal().add_(damping)
     lower, failed = torch.linalg.cholesky_ex(damped)
+    del damped
     if failed or not torch.isfinite(lower).all():
-        raise NmforgeError(f"{where}: its Gram matrix is singular at damping {damping:g}; calibrate on more tokens")
+        raise NmforgeError(f"{where}: its Gram matrix plus {damping:g} stays singular; calibrate on more tokens")
     return torch.cholesky_inverse(lower)
 
 

@@ -117,21 +117,21 @@ def test_each_layer_is_told_what_the_dense_model_has_and_the_compressed_one_lack
     for name in ("self_attn.q_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj"):
         drift = (round_bf16(dense[name]) - round_bf16(halved[name])).T @ round_bf16(halved[name])
         assert_close(found[name].drift, drift)
-        assert found[name].wanted is None
+        assert found[name].lacking is None
     first = found["self_attn.q_proj"]
     assert torch.allclose(first.drift, torch.zeros_like(first.gram), atol=1e-5 * float(first.gram.max()))
     for name, behind, before in (
         ("self_attn.o_proj", dense["middle"], start[0]),
         ("mlp.down_proj", left[0], halved["middle"]),
     ):
-        assert_close(found[name].wanted, round_bf16(behind - before).T @ round_bf16(halved[name]))
+        assert_close(found[name].lacking, round_bf16(behind - before).T @ round_bf16(halved[name]), 1e-3)
         assert found[name].drift is None
 
 
-def assert_close(found: torch.Tensor | None, wanted: torch.Tensor) -> None:
-    """Equal but for the order of sums."""
+def assert_close(found: torch.Tensor | None, wanted: torch.Tensor, share: float = 1e-4) -> None:
+    """Equal but for the order of sums, or for a few of many factors rounded the other way to bf16."""
     assert found is not None
-    assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()) + 1e-9)
+    assert torch.allclose(found, wanted, rtol=share, atol=share * float(wanted.abs().max()) + 1e-9)
 
 
 def observed(block: Any, model: Any, start: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:

@@ -17,11 +17,13 @@ from nmforge.correction import DAMPINGS, toward_dense
 from nmforge.errors import NmforgeError
 from nmforge.gram import damped_inverse, inverse_factor, permuted
 from nmforge.linear import CompressedLinear
-from nmforge.pruning.alps import alps
+from nmforge.pruning import Solver
+from nmforge.pruning.alps import alps, refit
 from nmforge.pruning.magnitude import magnitude
 from nmforge.pruning.permutation import channel_order
 from nmforge.pruning.ria import ria
 from nmforge.pruning.select import _places_by_comparison, _places_by_sorting, keep_largest
+from nmforge.pruning.swaps import alps_swaps
 from nmforge.pruning.wanda import wanda
 from nmforge.quantization.gptq import activation_order, gptq
 from nmforge.quantization.rtn import rtn
@@ -96,7 +98,7 @@ def test_damped_inverse_is_the_inverse_and_names_the_layer_that_has_none() -> No
     wanted = np.linalg.inv(gram.double().numpy() + 3 * np.eye(6))
     assert np.allclose(damped_inverse(gram, 3.0, "w"), wanted, rtol=1e-4, atol=1e-6)
     for hopeless in (torch.full((2, 2), torch.nan), torch.tensor([[1.0, 3.0], [3.0, 1.0]])):
-        with pytest.raises(NmforgeError, match=r"layer x: its Gram matrix is singular at damping 0\.2; calibrate"):
+        with pytest.raises(NmforgeError, match=r"layer x: its Gram matrix plus 0\.2 stays singular; calibrate"):
             damped_inverse(hopeless, 0.2, "layer x")
 
 
@@ -142,7 +144,7 @@ def test_a_layer_held_to_the_dense_model_is_the_ridge_regression_on_its_outputs(
     weight = torch.randn(5, 8, generator=generator)
     lacking = torch.randint(-9, 10, (60, 5), generator=generator).float()
     outputs = lacking if adds_to_the_stream else dense @ weight.T
-    stats = gather(Streams(held(x), held(dense)), wanted=(lambda _window: lacking) if adds_to_the_stream else None)
+    stats = gather(Streams(held(x), held(dense)), lacking=(lambda _window: lacking) if adds_to_the_stream else None)
     assert stats is not None
     found = toward_dense(weight, stats, "w")
     ridge = float(DAMPINGS[0] * stats.gram.diagonal().mean()) ** 0.5
@@ -333,12 +335,21 @@ def test_alps_comes_close_to_the_best_of_all_masks(text: str) -> None:
     assert alps_excess < 0.3 * sparsegpt_excess
 
 
-def test_alps_gives_no_place_to_an_input_that_was_never_active() -> None:
+@pytest.mark.parametrize("solve", [alps, alps_swaps])
+def test_no_place_is_given_to_an_input_that_was_never_active(solve: Solver) -> None:
     weight, x = torch.randn(6, 16, generator=torch.Generator().manual_seed(33)), correlated(64, 16)
     weight[:, 5], x[:, 5] = 100, 0
-    found = alps(weight, stats_of(x).gram, Pattern(2, 4), "w")
+    found = solve(weight, stats_of(x).gram, Pattern(2, 4), "w")
     assert not found.keep_mask[:, 5].any()
     assert not found.weight[~found.keep_mask].any()
+
+
+def test_weights_stay_finite_where_a_matrix_has_lost_its_curvature() -> None:
+    rounded = torch.tensor([[1.0, 1.01], [1.01, 1.0]])  # a positive definite one, its entries rounded
+    kept, start = torch.ones(2, 3, dtype=torch.bool), torch.tensor([[1.0, 2.0, 0.0], [-1.0, 2.0, 0.0]])
+    found = refit(torch.zeros(2, 3), rounded, kept, start)
+    assert torch.equal(found[:, [0, 2]], start[:, [0, 2]])
+    assert found[:, 1].abs().max() < 1e-2
 
 
 def retained(score: np.ndarray, order: Sequence[int], pattern: Pattern) -> float:
@@ -415,6 +426,7 @@ def test_layers_that_share_inputs_are_solved_as_if_alone() -> None:
     for pruner, pattern, last_bits in (
         ("sparsegpt", two, 0),
         ("alps", two, 1e-6),
+        ("alps-swaps", two, 1e-6),
         ("wanda", two, 0),
         ("none", DENSE, 0),
     ):

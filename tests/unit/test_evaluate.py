@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div
 
+from nmforge import evaluate
 from nmforge.bf16 import ROWS, round_bf16
 from nmforge.config import EvaluationConfig
 from nmforge.evaluate import VOCABULARY_BLOCK, Scores, negative_log_likelihood, score_window
@@ -45,8 +46,12 @@ def test_a_stride_shorter_than_the_window_scores_its_last_tokens_only(model: Any
     assert scores.nll == pytest.approx(float(wanted), rel=1e-5)
 
 
+@pytest.mark.parametrize("block", [evaluate.COMPARED_BLOCK, 3])
 @torch.inference_mode()
-def test_divergence_and_agreement_on_one_position_in_eight(model: Any) -> None:
+def test_divergence_and_agreement_on_one_position_in_eight(
+    model: Any, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(evaluate, "COMPARED_BLOCK", block)
     settings = EvaluationConfig(seqlen=64, stride=64)
     dense_hidden = score_window(model, TOKENS, None, settings, Scores())
     same = Scores()

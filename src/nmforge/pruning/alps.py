@@ -90,21 +90,26 @@ def split(wanted: Tensor, normal: Tensor, pattern: Pattern, where: str) -> tuple
             kept = keep_largest_columns(torch.abs(proposed, out=step), pattern)
             torch.mul(proposed, kept, out=sparse)
             dropped = proposed.sub_(sparse)
+        del pull  # at K = 11008 half a gigabyte, and the next takes two of them
     return kept, sparse
 
 
 def refit(wanted: Tensor, normal: Tensor, kept: Tensor, start: Tensor) -> Tensor:
-    """The kept weights float32[K, N] toward the least (w - v)^T H (w - v), each column by conjugate gradients."""
+    """The kept weights float32[K, N] toward the least (w - v)^T H (w - v), each column by conjugate gradients.
+
+    A column stays as it is along a direction in which rounded products show no curvature.
+    """
     found = start.clone()
     residual = _times(normal, wanted - found, kept)
     direction, size = residual.clone(), residual.square().sum(dim=0)
     for _ in range(REFIT_ITERATIONS):
         change = _times(normal, direction, kept)
-        length = size / (direction * change).sum(dim=0).clamp(min=torch.finfo(size.dtype).tiny)
+        curvature = (direction * change).sum(dim=0)
+        length = torch.where(curvature > 0, size / curvature, 0.0)
         found.addcmul_(direction, length)
         residual.addcmul_(change, length, value=-1)
         before, size = size, residual.square().sum(dim=0)
-        direction.mul_(size / before.clamp(min=torch.finfo(size.dtype).tiny)).add_(residual)
+        direction.mul_(torch.where(before > 0, size / before, 0.0)).add_(residual)
     return found
 
 

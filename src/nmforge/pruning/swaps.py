@@ -3,14 +3,15 @@
 After SparseSwaps (Zimmer et al. 2025, arXiv 2512.10922), where weights stay what they were; here the one that enters
 gets its best value.
 
-Let R = H (V - W) for weights W with the pattern, closest to V in the norm of H, whose diagonal is 1. Weight i leaves
-and j of the same window enters with value t: the error (W - V)^T H (W - V) then falls by
+Let W have the pattern, V be the weights it imitates, and G = H (V - W), with 1 on the diagonal of H. If weight i leaves
+and j of the same window enters with its best value t, the error (W - V)^T H (W - V) falls by
 
-    t^2 - w_i^2 - 2 R_i w_i,    best for    t = R_j + H_ij w_i
+    t^2 - w_i^2 - 2 G_i w_i,    t = G_j + H_ij w_i
 
-so all swaps of a window are compared exactly, and the best is made if it gains anything. Windows are visited one after
-another, all columns of the layer at once; R is kept up to date inside a panel of windows, and behind it by one matrix
-product. After each sweep the kept weights are fitted again. Arrays are held transposed, K first.
+so the swaps of a window are compared by what they gain, and the best is made if it gains anything. Windows are visited
+one after another, all columns of the layer at once; G follows every swap inside a panel of windows, and behind the
+panel by one matrix product. After each sweep the kept weights are fitted again. An input that was never active is
+never given a place. Arrays are held transposed, K first.
 """
 
 from __future__ import annotations
@@ -41,28 +42,29 @@ def alps_swaps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pr
 
 def sweep(wanted: Tensor, normal: Tensor, pattern: Pattern, kept: Tensor, sparse: Tensor) -> None:
     """One visit of every window; changes the mask bool[K, N] and weights float32[K, N] in place."""
-    residual = add_products(torch.zeros_like(wanted), normal, wanted - sparse)
+    gradient = add_products(torch.zeros_like(wanted), normal, wanted - sparse)
     size = math.lcm(pattern.of, PANEL)
     for first in range(0, len(wanted), size):
-        panel = slice(first, first + size)
-        before = sparse[panel].clone()
-        inside = residual[panel].clone()
+        last = min(first + size, len(wanted))
+        panel, behind = slice(first, last), slice(last, None)
+        before, inside = sparse[panel].clone(), gradient[panel]
         for start in range(0, len(before), pattern.of):
             window = slice(first + start, first + start + pattern.of)
             change = swap_best(normal[window, window], inside[start : start + pattern.of], kept[window], sparse[window])
             inside.addmm_(normal[panel, window], change, alpha=-1)
-        add_products(residual, normal[panel], before.sub_(sparse[panel]))
+        if last < len(wanted):
+            add_products(gradient[behind], normal[panel, behind], before.sub_(sparse[panel]))
 
 
-def swap_best(normal: Tensor, residual: Tensor, kept: Tensor, sparse: Tensor) -> Tensor:
+def swap_best(normal: Tensor, gradient: Tensor, kept: Tensor, sparse: Tensor) -> Tensor:
     """Make the best swap in each column of one window, in place, where there is one that gains.
 
-    normal: [M, M]. residual, kept, sparse: [M, N]. Returns how the weights changed, [M, N].
+    normal: float32[of, of]. gradient, kept, sparse: [of, N]. Returns how the weights changed, float32[of, N].
     """
     count = len(normal)
-    entering = residual[None] + normal[:, :, None] * sparse[:, None]  # [leaves, enters, N]
-    gain = entering.square() - (sparse * (sparse + 2 * residual))[:, None]
-    gain.masked_fill_(~kept[:, None] | kept[None], -torch.inf)
+    entering = gradient[None] + normal[:, :, None] * sparse[:, None]  # [leaves, enters, N]
+    gain = entering.square() - (sparse * (sparse + 2 * gradient))[:, None]
+    gain.masked_fill_(~kept[:, None] | kept[None] | (entering == 0), -torch.inf)
     best, pair = gain.flatten(0, 1).max(dim=0)
     columns = (best > 0).nonzero()[:, 0]
     leaves, enters = pair[columns] // count, pair[columns] % count
