@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nmforge.activations import Windows
-from nmforge.bf16 import add_gram, add_products, round_bf16
+from nmforge.bf16 import add_gram, add_products
 from nmforge.gram import permuted
 from nmforge.models.layers import INPUT_GROUPS, down_input, output_input
 
@@ -86,7 +86,7 @@ def gather(
     gram = cross = given = None
     count = 0
     for index, window in enumerate(inputs.compressed):
-        x = _rounded(read(window))
+        x = _tokens(read(window))
         count += len(x)
         gram = add_gram(torch.zeros(x.shape[1], x.shape[1]) if gram is None else gram, x)
         if lacking is not None:
@@ -99,15 +99,15 @@ def gather(
     return InputStats(count, gram, None if cross is None else cross.sub_(gram), given)
 
 
-def _rounded(x: Tensor) -> Tensor:
-    """[1, T, K] -> float32[T, K], bf16 numbers."""
-    return round_bf16(x.flatten(0, -2).float())
+def _tokens(window: Tensor) -> Tensor:
+    """[1, T, K] -> float32[T, K]."""
+    return window.flatten(0, -2).float()
 
 
 def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
-    """total + y^T x, in place; outputs y: [1, T, N], rounded to bf16; x: bf16 numbers [T, K]."""
+    """total + y^T x, in place; outputs y: [1, T, N]; x: float32[T, K]."""
     total = torch.zeros(outputs.shape[-1], x.shape[1]) if total is None else total
-    return add_products(total, _rounded(outputs), x)
+    return add_products(total, _tokens(outputs), x)
 
 
 def _mirrored(gram: Tensor) -> Tensor:

@@ -40,25 +40,23 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def add_products(total: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """total + y^T x, in place: float32[N, K], float32[T, N] and float32[T, K].
-
-    Factors that are no bf16 numbers may be rounded to such, or not.
-    """
+    """total + y^T x, in place: float32[N, K]; y float32[T, N] and x float32[T, K] are rounded to bf16."""
     if _takes(total, y, x):
         _products.add_outer_products(
             y.contiguous().numpy(), x.contiguous().numpy(), False, total.numpy(), torch.get_num_threads()
         )
         return total
     with _torch_may_round():
-        return total.addmm_(y.T, x)
+        return total.addmm_(round_bf16(y).T, round_bf16(x))
 
 
 def add_gram(gram: Tensor, x: Tensor) -> Tensor:
-    """gram + x^T x in place, on and above the diagonal at least: float32[K, K] and bf16 numbers float32[T, K]."""
+    """gram + x^T x in place, on and above the diagonal at least: float32[K, K]; x float32[T, K] is rounded to bf16."""
     if _takes(gram, x):
         own = x.contiguous().numpy()
         _products.add_outer_products(own, own, True, gram.numpy(), torch.get_num_threads())
         return gram
+    x = round_bf16(x)
     with _torch_may_round():
         for first in range(0, len(gram), COLUMNS):
             last = first + COLUMNS
