@@ -58,8 +58,9 @@ def plot(rows: pd.DataFrame) -> Figure:
     axes = figure.add_axes((0.14, (under + 0.42) / height, 0.83, 1.7 / height))
     limited = rows[rows["memory_rate"].notna()]
     last = float(limited["memory_rate"].max())
-    for series, points in rows.groupby("series", sort=False):
-        _curve(axes, str(series), points, last)
+    groups = list(rows.groupby("series", sort=False))
+    for later, (series, points) in zip(reversed(range(len(groups))), groups, strict=True):
+        _curve(axes, str(series), points, last, later)
     axes.set_xlim(0, last)
     axes.set_ylim(0, 105)
     axes.set_xlabel("memory, bytes a cycle", labelpad=2)
@@ -70,14 +71,17 @@ def plot(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, series: str, points: pd.DataFrame, last: float) -> None:
-    """One pattern: its simulated points and the line of its bound."""
+def _curve(axes: Axes, series: str, points: pd.DataFrame, last: float, later: int) -> None:
+    """One pattern: its simulated points and the line of its bound.
+
+    later: how many are drawn over it; it is so much wider that it shows where they are equal.
+    """
     limited = points[points["memory_rate"].notna()]
     axes.plot(
-        limited["memory_rate"], 100 * limited["efficiency"], linestyle="", marker="o", markersize=3.2,
-        color=colour(series), zorder=4, label=series,
+        limited["memory_rate"], 100 * limited["efficiency"], linestyle="", marker="o", markersize=3 + later,
+        color=colour(series), zorder=4, label=series, clip_on=False,
     )  # fmt: skip
     needed = float((limited["bytes_per_cycle"] / limited["efficiency"]).median())  # bytes of a step
     sustained = float((limited["bytes_per_cycle"] / limited["memory_share"] / limited["memory_rate"]).median())
     rates = np.linspace(0, last, 200)
-    axes.plot(rates, 100 * np.minimum(1, rates * sustained / needed), color=colour(series), linewidth=0.9)
+    axes.plot(rates, 100 * np.minimum(1, rates * sustained / needed), color=colour(series), linewidth=0.9 * (1 + later))
