@@ -58,9 +58,11 @@ def plot(rows: pd.DataFrame) -> Figure:
     axes = figure.add_axes((0.14, (under + 0.42) / height, 0.83, 1.7 / height))
     limited = rows[rows["memory_rate"].notna()]
     last = float(limited["memory_rate"].max())
-    groups = list(rows.groupby("series", sort=False))
-    for later, (series, points) in zip(reversed(range(len(groups))), groups, strict=True):
-        _curve(axes, str(series), points, last, later)
+    rates = np.linspace(0, last, 200)
+    lines = {str(series): _bound(points) for series, points in rows.groupby("series", sort=False)}
+    for series, points in rows.groupby("series", sort=False):
+        alike = [other for other, bound in lines.items() if np.isclose(bound, lines[str(series)], rtol=1e-3)]
+        _curve(axes, str(series), points, rates, np.minimum(1, lines[str(series)] * rates), alike)
     axes.set_xlim(0, last)
     axes.set_ylim(0, 105)
     axes.set_xlabel("memory, bytes a cycle", labelpad=2)
@@ -71,17 +73,26 @@ def plot(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, series: str, points: pd.DataFrame, last: float, later: int) -> None:
-    """One pattern: its simulated points and the line of its bound.
-
-    later: how many are drawn over it; it is so much wider that it shows where they are equal.
-    """
+def _bound(points: pd.DataFrame) -> float:
+    """Share of the array that a byte a cycle of memory feeds, the refresh taken off."""
     limited = points[points["memory_rate"].notna()]
-    axes.plot(
-        limited["memory_rate"], 100 * limited["efficiency"], linestyle="", marker="o", markersize=3 + later,
-        color=colour(series), zorder=4, label=series, clip_on=False,
-    )  # fmt: skip
     needed = float((limited["bytes_per_cycle"] / limited["efficiency"]).median())  # bytes of a step
     sustained = float((limited["bytes_per_cycle"] / limited["memory_share"] / limited["memory_rate"]).median())
-    rates = np.linspace(0, last, 200)
-    axes.plot(rates, 100 * np.minimum(1, rates * sustained / needed), color=colour(series), linewidth=0.9 * (1 + later))
+    return sustained / needed
+
+
+def _curve(
+    axes: Axes, series: str, points: pd.DataFrame, rates: np.ndarray, bound: np.ndarray, alike: list[str]
+) -> None:  # fmt: skip
+    """One pattern: its simulated points and the line of its bound.
+
+    bound: the share of the array that memories of `rates` bytes a cycle feed. alike: the series that have this line, in
+    the order they are drawn; each leaves room for the others.
+    """
+    limited, place = points[points["memory_rate"].notna()], alike.index(series)
+    axes.plot(
+        limited["memory_rate"], 100 * limited["efficiency"], linestyle="", marker="o",
+        markersize=3.2 + 1.6 * (len(alike) - 1 - place), color=colour(series), zorder=4, label=series, clip_on=False,
+    )  # fmt: skip
+    dashes = (6.0 * place, (6.0, 6.0 * (len(alike) - 1))) if len(alike) > 1 else "-"
+    axes.plot(rates, 100 * bound, color=colour(series), linewidth=0.9, linestyle=dashes)

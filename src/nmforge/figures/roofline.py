@@ -92,12 +92,14 @@ def _limits(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame) -> None:
     axes.set_xlim(low, high)
     axes.set_ylim(points["rate"].min() / 1e9 / 2, value["int8_peak"] * 2.2)
     knee = value["int8_peak"] / value["memory"]
-    _label(axes, f"INT8 peak {value['int8_peak']:,.0f}", (0.55 * knee, value["int8_peak"]), (0, 2), "bottom")
-    _label(axes, f"memory {value['memory']:.0f} GB/s", (2.5 * low, 2.5 * low * value["memory"]), (5, -2), "top")
+    _label(axes, f"INT8 peak {value['int8_peak']:,.0f}", (knee, value["int8_peak"]), (0, 2), "right", "bottom")
+    _label(axes, f"memory {value['memory']:.0f} GB/s", (2.5 * low, 2.5 * low * value["memory"]), (5, -2), "left", "top")
 
 
-def _label(axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], side: str) -> None:
-    axes.annotate(text, at, xytext=shift, textcoords="offset points", ha="left", va=side, fontsize=7)
+def _label(
+    axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], across: str, up: str
+) -> None:  # fmt: skip
+    axes.annotate(text, at, xytext=shift, textcoords="offset points", ha=across, va=up, fontsize=7)
 
 
 def _legend(axes: Axes, points: pd.DataFrame, sizes: list[int]) -> None:
