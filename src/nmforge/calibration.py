@@ -33,7 +33,7 @@ class InputStats:
 
     count: tokens. gram: float32[K, K], sum of x x^T. Where the dense model is walked, one of two more says what the
     layer should give: drift float32[K, K], sum of (x' - x) x^T; or, for a layer that adds its N outputs to the residual
-    stream, lacking float32[N, K], sum of (h' - h) x^T with h' behind the layer and h in front of it.
+    stream, lacking float32[N, K], sum of (h' - h) x^T, both streams taken behind the layer as the dense model has it.
     """
 
     count: int
@@ -80,8 +80,8 @@ def gather(
 ) -> InputStats | None:
     """Statistics of a group of layers; None where there are no windows.
 
-    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. lacking: what their outputs [1, T, N] should
-    be, by window; without it their inputs are compared with the dense model's, where there are any.
+    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. lacking: by window, what their outputs
+    [1, T, N] lack; without it their inputs are compared with the dense model's, where there are any.
     """
     gram = cross = given = None
     count = 0
@@ -151,14 +151,19 @@ def _through(
     lacking = None
     if source.dense is not None and target.dense is not None:
         _forward(source.dense, read, forward, target.dense, None if residual is None else residual.dense)
-        lacking = _difference(target.dense, residual.compressed) if residual is not None else None
+        lacking = _lacking(source, read, forward, target.dense, residual) if residual is not None else None
     compress(names, gather(source, read, lacking))
     _forward(source.compressed, read, forward, target.compressed, None if residual is None else residual.compressed)
 
 
-def _difference(behind: Windows, before: Windows) -> Callable[[int], Tensor]:
-    """What has to be added to a window of `before` to make that of `behind`."""
-    return lambda index: behind[index] - before[index]
+def _lacking(
+    source: Streams, read: Function, forward: Function, behind: Windows, residual: Streams
+) -> Callable[[int], Tensor]:
+    """What the compressed stream lacks of the dense one, `behind`, once the layer as it is has added to it.
+
+    A difference is small, and so is what rounding it takes away.
+    """
+    return lambda index: behind[index] - (residual.compressed[index] + forward(read(source.compressed[index])))
 
 
 def _forward(source: Windows, read: Function, forward: Function, target: Windows, residual: Windows | None) -> None:

@@ -143,7 +143,7 @@ def test_a_layer_held_to_the_dense_model_is_the_ridge_regression_on_its_outputs(
     x, dense = (torch.randint(-9, 10, (60, 8), generator=generator).float() for _ in range(2))
     weight = torch.randn(5, 8, generator=generator)
     lacking = torch.randint(-9, 10, (60, 5), generator=generator).float()
-    outputs = lacking if adds_to_the_stream else dense @ weight.T
+    outputs = x @ weight.T + lacking if adds_to_the_stream else dense @ weight.T
     stats = gather(Streams(held(x), held(dense)), lacking=(lambda _window: lacking) if adds_to_the_stream else None)
     assert stats is not None
     found = toward_dense(weight, stats, "w")
