@@ -63,6 +63,20 @@ def test_the_best_swap_of_a_window_is_the_best_of_all(text: str) -> None:
     assert swapped > 3
 
 
+def test_a_weight_that_is_better_gone_makes_no_room_for_an_input_that_was_never_active() -> None:
+    """Weight 0 is worse than none (G_0 = -w_0). Input 3 is dead; the best value of 2 is 0 at first, then 0.1."""
+    normal = torch.eye(4)
+    normal[0, 2] = normal[2, 0] = 0.1
+    kept = torch.tensor([[True], [True], [False], [False]])
+    sparse, gradient = torch.tensor([[1.0], [1.0], [0.0], [0.0]]), torch.tensor([[-1.0], [0.0], [-0.1], [0.0]])
+    swap_best(normal, gradient, kept, sparse)
+    assert kept[:, 0].tolist() == [True, True, False, False]
+    gradient[2] = 0.0
+    swap_best(normal, gradient, kept, sparse)
+    assert kept[:, 0].tolist() == [False, True, True, False]
+    assert sparse[2, 0] == pytest.approx(0.1)
+
+
 def test_sweeps_end_where_no_swap_gains_anything() -> None:
     pattern = Pattern(2, 4)
     wanted, normal, _ = scaled_problem(*problem(k=160))
