@@ -17,7 +17,7 @@ pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock 
 peers := .venv-peers/.installed
 scalesim := .venv-scalesim/.installed
 modelopt := .venv-modelopt/.installed
-extension := pyproject.toml CMakeLists.txt $(wildcard $(addprefix src/nmforge/,kernels/cpu/*.cpp kernels/cpu/*.hpp bf16/*.cpp bf16/*.hpp))
+extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
 smk := Snakefile $(wildcard workflow/rules/*.smk)
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
@@ -50,13 +50,13 @@ test: lint ## style, types, import layers, workflow checks, then every test
 	@$(in_venv) python -m pytest
 
 faults: $(ready) ## seed faults into the RTL and count how many the comparisons catch, some minutes
-	@$(in_venv) python tests/mutation/rtl_faults.py
+	@$(in_venv) python tests/fpga/faults/rtl_faults.py
 
 sanitize: $(ready) ## kernels and decoder under address and undefined-behaviour sanitizers
-	@$(in_venv) tests/native/sanitize.sh
+	@$(in_venv) tests/csrc/sanitize.sh
 
 fuzz: $(ready) ## 100,000 damaged artifacts, some minutes
-	@$(in_venv) NMFORGE_FUZZ=100000 python -m pytest tests/fuzz
+	@$(in_venv) NMFORGE_FUZZ=100000 python -m pytest tests/artifact/fuzz
 
 lint: $(ready) ## the checks of `make test` that run no test
 	@echo "nmforge: ruff" >&2

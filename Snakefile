@@ -9,7 +9,7 @@ from snakemake.utils import min_version, validate
 
 from nmforge.cli import INPUTS
 from nmforge.config import parse_config
-from nmforge.errors import NmforgeError
+from nmforge.core.errors import NmforgeError
 
 min_version("9.0")
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
-from nmforge.errors import NmforgeError
-from nmforge.spec import DesignPoint, Pattern
+from nmforge.core.errors import NmforgeError
+from nmforge.core.formats import DesignPoint, Pattern
 
 
 class Section(BaseModel):

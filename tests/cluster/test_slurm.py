@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from one_node import completed_jobs, one_node_slurm, search_path, why_not
+from cluster.one_node import completed_jobs, one_node_slurm, search_path, why_not
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW_SECONDS = 600  # a job that Slurm never starts must fail the test, not hang it

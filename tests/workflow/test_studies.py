@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from nmforge.config import RandomLayerConfig
-from nmforge.fpga.engine import Engine
-from nmforge.spec import Pattern
+from nmforge.core.formats import Pattern
+from nmforge.fpga.model.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")

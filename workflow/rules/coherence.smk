@@ -3,7 +3,7 @@
 
 rule coherence:
     input:
-        sources("coherence.py", "reference.py", "kernels/cpu", "kernels/gpu", "fpga"),
+        sources("evaluation/coherence.py", "core/reference.py", "kernels/cpu", "kernels/gpu", "fpga"),
         artifact=ARTIFACT,
     output:
         "results/points/coherence/{design}.json",
@@ -29,7 +29,7 @@ rule coherence:
 rule rtl_text:
     input:
         sources(
-            "coherence.py", "generation.py", "rtl_backend.py", "kernels/cpu", "fpga"
+            "evaluation/coherence.py", "runtime/generate.py", "runtime/rtl.py", "kernels/cpu", "fpga"
         ),
         artifact=lambda wildcards: ARTIFACT.format(
             design=text_of(wildcards)["design"] or COMPRESSED[-1]

@@ -8,7 +8,7 @@ BY_MODELOPT = [d.id for d in SETTINGS.designs if d.pruner == "modelopt"]
 
 rule modelopt_masks:
     input:
-        sources("pruning/modelopt.py", "pruning/modelopt_worker.py"),
+        sources("compression/pruning/modelopt.py", "compression/pruning/modelopt_worker.py"),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
     output:
@@ -33,21 +33,20 @@ rule modelopt_masks:
 rule compress:
     input:
         sources(
-            "compress.py",
-            "block_loop.py",
-            "block_state.py",
-            "calibration.py",
-            "correction.py",
-            "gram.py",
-            "bf16",
-            "kernels/cpu/pool.cpp",
-            "activations.py",
-            "models/layers.py",
-            "pruning",
-            "quantization",
-            "packing",
-            "artifact.py",
-            "tensor_file.py",
+            "compression/run.py",
+            "compression/blockwise.py",
+            "compression/checkpoints.py",
+            "compression/calibration/statistics.py",
+            "compression/transforms/error_correction.py",
+            "linalg/hessian.py",
+            "linalg",
+            "compression/calibration/activation_cache.py",
+            "models/llama.py",
+            "compression/pruning",
+            "compression/quantization",
+            "artifact/packing",
+            "artifact/format.py",
+            "io/safetensors_stream.py",
         ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,

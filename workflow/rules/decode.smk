@@ -3,7 +3,7 @@
 
 rule decode:
     input:
-        sources("kernels", "bench", "native_model.py"),
+        sources("kernels", "benchmarks", "runtime/native.py"),
         checkpoint=CHECKPOINT,
         artifacts=expand(ARTIFACT, design=DECODED),
     output:
@@ -27,7 +27,7 @@ rule decode:
 
 rule decode_llama7b:
     input:
-        sources("kernels", "bench", "native_model.py"),
+        sources("kernels", "benchmarks", "runtime/native.py"),
     output:
         "results/points/decode/llama7b.json",
     log:

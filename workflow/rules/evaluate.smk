@@ -4,7 +4,7 @@
 
 rule evaluate_dense:
     input:
-        sources("evaluate.py", "packed_model.py", "bf16", "kernels/cpu/pool.cpp"),
+        sources("evaluation/perplexity.py", "runtime/torch_model.py", "linalg",),
         artifact=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,
     output:
@@ -30,9 +30,9 @@ rule evaluate_dense:
 rule evaluate:
     input:
         sources(
-            "evaluate.py",
-            "packed_model.py",
-            "bf16",
+            "evaluation/perplexity.py",
+            "runtime/torch_model.py",
+            "linalg",
             "kernels/cpu",
         ),
         artifact=ARTIFACT,

@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        sources("figures"),
+        sources("reporting/figures"),
         lambda wildcards: expand(
             "results/tables/{table}.parquet", table=FIGURES[wildcards.figure].split()
         ),

@@ -5,10 +5,10 @@ rule checkpoint:
     input:
         sources(
             "models/sources.py",
-            "models/toy.py",
+            "models/byte_tokenizer.py",
             "models/random_llama.py",
             "models/convert.py",
-            "models/shard_writer.py",
+            "models/checkpoint_writer.py",
         ),
     output:
         directory(CHECKPOINT),
@@ -29,7 +29,7 @@ rule checkpoint:
 
 rule tokens:
     input:
-        sources("corpora"),
+        sources("data"),
         checkpoint=CHECKPOINT,
     output:
         TOKENS,

@@ -3,7 +3,7 @@
 
 rule bench:
     input:
-        sources("kernels", "bench"),
+        sources("kernels", "benchmarks"),
         artifact=ARTIFACT.format(design=COMPRESSED[0]),
     output:
         kernels="results/points/kernels/bench.json",

@@ -3,7 +3,7 @@
 
 rule layers:
     input:
-        sources("layer_errors.py", "packed_model.py", "bf16", "kernels/cpu/pool.cpp"),
+        sources("evaluation/layer_errors.py", "runtime/torch_model.py", "linalg",),
         artifact=ARTIFACT,
         dense=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,

@@ -4,7 +4,7 @@
 
 rule self_text:
     input:
-        sources("recovery/self_text.py", "recovery/device.py"),
+        sources("recovery/self_generated.py", "recovery/device.py"),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
     output:
@@ -33,15 +33,14 @@ rule recover:
     input:
         sources(
             "recovery",
-            "bf16",
-            "kernels/cpu/pool.cpp",
-            "artifact.py",
-            "tensor_file.py",
-            "block_loop.py",
-            "block_state.py",
-            "activations.py",
-            "models/layers.py",
-            "models/shards.py",
+            "linalg",
+            "artifact/format.py",
+            "io/safetensors_stream.py",
+            "compression/blockwise.py",
+            "compression/checkpoints.py",
+            "compression/calibration/activation_cache.py",
+            "models/llama.py",
+            "models/checkpoint.py",
         ),
         artifact=lambda wildcards: ARTIFACT.format(
             design=RECOVERED[wildcards.design].start

@@ -3,7 +3,7 @@
 
 rule report:
     input:
-        sources("report.py", "claims"),
+        sources("reporting/report.py", "reporting/claims"),
         expand(
             "results/tables/{table}.parquet", table=["claims", "accuracy", "samples"]
         ),

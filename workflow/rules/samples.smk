@@ -3,7 +3,7 @@
 
 rule sample:
     input:
-        sources("samples.py", "generation.py", "native_model.py", "kernels/cpu"),
+        sources("evaluation/samples.py", "runtime/generate.py", "runtime/native.py", "kernels/cpu"),
         artifact=ARTIFACT,
     output:
         "results/points/samples/{design}.json",

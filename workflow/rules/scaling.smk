@@ -4,11 +4,11 @@
 rule scaling:
     input:
         sources(
-            "scaling.py",
-            "fpga/board_model.py",
-            "fpga/board_room.py",
-            "fpga/boards.py",
-            "fpga/boards.yaml",
+            "reporting/llama7b_scaling.py",
+            "fpga/boards/throughput.py",
+            "fpga/boards/capacity.py",
+            "fpga/boards/boards.py",
+            "fpga/boards/boards.yaml",
         ),
         "results/tables/kernels.parquet",
         "results/tables/fpga.parquet",
@@ -30,7 +30,7 @@ rule scaling:
 
 rule claims:
     input:
-        sources("claims"),
+        sources("reporting/claims"),
         expand(
             "results/tables/{table}.parquet",
             table=[

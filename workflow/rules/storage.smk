@@ -3,7 +3,7 @@
 
 rule storage:
     input:
-        sources("storage.py", "packing"),
+        sources("artifact/storage.py", "artifact/packing"),
         artifact=ARTIFACT,
     output:
         "results/points/storage/{design}.json",

@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from nmforge import provenance
 from nmforge.config import Config, load_config
+from nmforge.io import provenance
 
 Arguments = argparse.Namespace
 DEFAULT_CACHE = Path(".cache/inputs")

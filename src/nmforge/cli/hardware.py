@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmforge.cli.arguments import BUILD, IN_TABLES, OUT, Arguments, add_artifact, add_paths, add_sizes, read_config
-from nmforge.errors import NmforgeError
+from nmforge.core.errors import NmforgeError
 
 if TYPE_CHECKING:
-    from nmforge.fpga.engine import Engine
-    from nmforge.spec import GemmShape, Pattern
+    from nmforge.core.formats import GemmShape, Pattern
+    from nmforge.fpga.model.engine import Engine
 
 WINDOWS = "windows of the build: 1 for dense only, 4 for any N:4"
 SUMMARY = "the accelerator: generate, simulate, random, synthesize, place, bitstream, netlist, prove, report"
@@ -21,8 +21,8 @@ KINDS = ("device", "gemm", "gemv")
 
 def generate(arguments: Arguments) -> None:
     """write the top module and sources of one engine and, from an artifact, its DRAM image"""
-    from nmforge.fpga.build_files import engine_of_artifact, engine_of_settings, write_build
-    from nmforge.fpga.dram_check import write_checked_image
+    from nmforge.fpga.export import engine_of_artifact, engine_of_settings, write_build
+    from nmforge.fpga.images.verify import write_checked_image
 
     fpga = read_config(arguments).fpga
     kind, rows, cols = arguments.engine, arguments.rows or fpga.rows, arguments.cols or fpga.cols
@@ -41,7 +41,7 @@ def generate(arguments: Arguments) -> None:
 
 def simulate(arguments: Arguments) -> None:
     """simulate one engine cycle by cycle on a tile of an artifact's layer; with --trace leave a waveform"""
-    from nmforge.fpga.run import simulate_point
+    from nmforge.fpga.points import simulate_point
 
     fpga = read_config(arguments).fpga
     simulate_point(
@@ -52,7 +52,7 @@ def simulate(arguments: Arguments) -> None:
 
 def random(arguments: Arguments) -> None:
     """simulate a random layer of any size, without and with a limit of bandwidth, and compare every sum"""
-    from nmforge.fpga.random_layer import memory_of, memory_of_board, random_point
+    from nmforge.fpga.sim.random_layer import memory_of, memory_of_board, random_point
 
     read_config(arguments)
     engine, pattern, shape = _random_layer(arguments)
@@ -85,8 +85,8 @@ def _random_line(row: dict[str, Any], cycles: int) -> str:
 
 def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
     """Engine, pattern and shape that the options of `random` name."""
-    from nmforge.fpga.engine import Engine
-    from nmforge.spec import GemmShape, Pattern
+    from nmforge.core.formats import GemmShape, Pattern
+    from nmforge.fpga.model.engine import Engine
 
     pattern = Pattern.parse(arguments.pattern)
     of, lanes = arguments.of or pattern.of, arguments.lanes
@@ -96,7 +96,7 @@ def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
 
 def synthesize(arguments: Arguments) -> None:
     """count the LUTs, flip-flops and DSPs of one engine with Yosys"""
-    from nmforge.fpga.run import synthesize_point
+    from nmforge.fpga.points import synthesize_point
 
     fpga = read_config(arguments).fpga
     synthesize_point(
@@ -107,7 +107,7 @@ def synthesize(arguments: Arguments) -> None:
 
 def place(arguments: Arguments) -> None:
     """place and route one engine with its banks on an ECP5"""
-    from nmforge.fpga.run import place_point
+    from nmforge.fpga.points import place_point
 
     read_config(arguments)
     place_point(*_device(arguments))
@@ -115,7 +115,7 @@ def place(arguments: Arguments) -> None:
 
 def bitstream(arguments: Arguments) -> None:
     """pack the bitstream of one engine, placed and routed first where it is not yet"""
-    from nmforge.fpga.run import pack_bitstream
+    from nmforge.fpga.points import pack_bitstream
 
     read_config(arguments)
     placed, size = pack_bitstream(*_device(arguments))
@@ -130,7 +130,7 @@ def _device(arguments: Arguments) -> tuple[Any, ...]:
 
 def netlist(arguments: Arguments) -> None:
     """run a layer through the synthesized and the routed netlist of a device and compare every sum"""
-    from nmforge.fpga.run import check_netlist
+    from nmforge.fpga.points import check_netlist
 
     read_config(arguments)
     check_netlist(
@@ -141,9 +141,9 @@ def netlist(arguments: Arguments) -> None:
 
 def prove(arguments: Arguments) -> None:
     """prove, for every input and all time, that a PE sums what a dense one does on the unpacked weights"""
-    from nmforge.fpga.engine import Engine
-    from nmforge.fpga.proofs import proof_point
-    from nmforge.spec import Pattern
+    from nmforge.core.formats import Pattern
+    from nmforge.fpga.formal.proofs import proof_point
+    from nmforge.fpga.model.engine import Engine
 
     read_config(arguments)
     pattern = Pattern.parse(arguments.pattern)
@@ -157,7 +157,7 @@ def prove(arguments: Arguments) -> None:
 def report(arguments: Arguments) -> None:
     """print cycles, costs and speed-up of every engine in the fpga table"""
     from nmforge.fpga.report import format_report
-    from nmforge.records import read_points, read_table
+    from nmforge.io.records import read_points, read_table
 
     found = read_points(arguments.points) if arguments.points else read_table(arguments.tables / "fpga.parquet")
     print(format_report(found))

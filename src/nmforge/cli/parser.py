@@ -21,7 +21,7 @@ from nmforge.cli.arguments import (
     add_paths,
     add_sizes,
 )
-from nmforge.errors import NmforgeError
+from nmforge.core.errors import NmforgeError
 
 TIMED = ("bench", "decode")  # verbs that measure torch as its users find it
 # Looks of a thread of torch for more work before it sleeps. By default it keeps a core for milliseconds, which the

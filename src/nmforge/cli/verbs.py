@@ -11,13 +11,10 @@ import os
 import sys
 from pathlib import Path
 
-from nmforge import provenance
-from nmforge.cli.arguments import (
-    Arguments,
-    read_config,
-)
+from nmforge.cli.arguments import Arguments, read_config
 from nmforge.config import Config
-from nmforge.errors import NmforgeError
+from nmforge.core.errors import NmforgeError
+from nmforge.io import provenance
 
 
 def _threads(arguments: Arguments) -> None:
@@ -43,8 +40,8 @@ def checkpoint(arguments: Arguments) -> None:
 
 def text(arguments: Arguments) -> None:
     """fetch the text and tokenize its calibration and evaluation documents"""
-    from nmforge.corpora.sources import load_corpus
-    from nmforge.corpora.windows import write_tokens
+    from nmforge.data.sources import load_corpus
+    from nmforge.data.tokens import write_tokens
     from nmforge.models.sources import load_tokenizer
 
     settings = read_config(arguments).text
@@ -54,7 +51,7 @@ def text(arguments: Arguments) -> None:
 
 def compress(arguments: Arguments) -> None:
     """prune, quantize and pack one design point into an artifact"""
-    from nmforge.compress import compress_checkpoint
+    from nmforge.compression.run import compress_checkpoint
 
     config = read_config(arguments)
     point = config.design(arguments.design).point()
@@ -73,7 +70,7 @@ def compress(arguments: Arguments) -> None:
 
 def modelopt_masks(arguments: Arguments) -> None:
     """let NVIDIA ModelOpt choose 2:4 masks on our calibration text"""
-    from nmforge.compress import write_peer_masks
+    from nmforge.compression.run import write_peer_masks
 
     calibration = read_config(arguments).calibration
     write_peer_masks(arguments.checkpoint, arguments.tokens, calibration, arguments.threads, arguments.out)
@@ -81,8 +78,8 @@ def modelopt_masks(arguments: Arguments) -> None:
 
 def recover(arguments: Arguments) -> None:
     """train codes and norms of an artifact to follow the dense model, masks and scales kept"""
-    from nmforge.recovery.reconstruct import reconstruct_artifact
-    from nmforge.recovery.run import recover_artifact
+    from nmforge.recovery.blockwise import reconstruct_artifact
+    from nmforge.recovery.end_to_end import recover_artifact
 
     config = read_config(arguments)
     design = config.design(arguments.design)
@@ -100,7 +97,7 @@ def recover(arguments: Arguments) -> None:
 
 def write_text(arguments: Arguments) -> None:
     """let the dense model write windows of training text itself"""
-    from nmforge.recovery.self_text import write_self_text
+    from nmforge.recovery.self_generated import write_self_text
 
     read_config(arguments)
     _threads(arguments)
@@ -111,15 +108,15 @@ def write_text(arguments: Arguments) -> None:
 
 def inspect(arguments: Arguments) -> None:
     """print what is in an artifact, after checking every hash"""
-    from nmforge.inspection import describe
+    from nmforge.artifact.inspect import describe
 
     print(describe(arguments.artifact))
 
 
 def evaluate(arguments: Arguments) -> None:
     """perplexity, KL and top-1 agreement of one artifact, in every mode it has"""
-    from nmforge.artifact import read_header
-    from nmforge.evaluate import evaluate_artifact
+    from nmforge.artifact.format import read_header
+    from nmforge.evaluation.perplexity import evaluate_artifact
 
     config = read_config(arguments)
     dense = not read_header(arguments.artifact)["layers"]
@@ -137,7 +134,7 @@ def evaluate(arguments: Arguments) -> None:
 
 def layers(arguments: Arguments) -> None:
     """error of every layer and block of one artifact against the bf16 design point"""
-    from nmforge.layer_errors import measure_layers
+    from nmforge.evaluation.layer_errors import measure_layers
 
     config = read_config(arguments)
     _threads(arguments)
@@ -148,7 +145,7 @@ def layers(arguments: Arguments) -> None:
 
 def sample(arguments: Arguments) -> None:
     """continue the prompt of the config with one artifact and write the text down"""
-    from nmforge.samples import write_sample
+    from nmforge.evaluation.samples import write_sample
 
     config = read_config(arguments)
     _one_torch_thread()
@@ -157,14 +154,14 @@ def sample(arguments: Arguments) -> None:
 
 def storage(arguments: Arguments) -> None:
     """bytes on disk of one artifact, under every index encoding"""
-    from nmforge.storage import measure_storage
+    from nmforge.artifact.storage import measure_storage
 
     measure_storage(arguments.artifact, read_config(arguments).model.name, arguments.out)
 
 
 def coherence(arguments: Arguments) -> None:
     """compare reference, C++ kernels and RTL simulation of one artifact bit for bit"""
-    from nmforge.coherence import check_coherence
+    from nmforge.evaluation.coherence import check_coherence
 
     config = read_config(arguments)
     check_coherence(arguments.artifact, config.coherence, config.fpga, arguments.build, arguments.out)
@@ -172,10 +169,10 @@ def coherence(arguments: Arguments) -> None:
 
 def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, peers alternated with ours"""
-    from nmforge.bench.limits import write_limits
-    from nmforge.bench.run import kernels_like, run_bench
-    from nmforge.bench.shapes import model_shapes
-    from nmforge.kernels.table import HERE, KERNELS
+    from nmforge.benchmarks.kernels import kernels_like, run_bench
+    from nmforge.benchmarks.machine_limits import write_limits
+    from nmforge.benchmarks.registry import HERE, KERNELS
+    from nmforge.benchmarks.shapes import model_shapes
 
     settings = read_config(arguments).kernels
     if settings.model_shapes and arguments.artifact is None:
@@ -194,7 +191,7 @@ def bench(arguments: Arguments) -> None:
 
 def decode(arguments: Arguments) -> None:
     """time the decoding of compressed models, or with --llama7b of a random LLaMA-7B"""
-    from nmforge.bench.decode import decode_artifacts, decode_llama7b
+    from nmforge.benchmarks.decode import decode_artifacts, decode_llama7b
     from nmforge.models.sources import gguf_of
 
     config = read_config(arguments)
@@ -210,7 +207,7 @@ def decode(arguments: Arguments) -> None:
 
 def rtl_text(arguments: Arguments) -> None:
     """generate a text with every linear layer in RTL simulation and compare sums and tokens with the kernels'"""
-    from nmforge.coherence import check_text
+    from nmforge.evaluation.coherence import check_text
 
     _one_torch_thread()
     read_config(arguments)
@@ -223,7 +220,7 @@ def rtl_text(arguments: Arguments) -> None:
 
 def generate(arguments: Arguments) -> None:
     """continue a text with the model of one artifact"""
-    from nmforge.generation import generate as continue_text
+    from nmforge.runtime.generate import generate as continue_text
 
     _one_torch_thread()
     show = (lambda piece: print(piece, end="", flush=True)) if arguments.stream else None
@@ -246,15 +243,15 @@ def generate(arguments: Arguments) -> None:
 
 def table(arguments: Arguments) -> None:
     """collect points into one Parquet and CSV table"""
-    from nmforge.records import read_points, write_table
+    from nmforge.io.records import read_points, write_table
 
     write_table(read_points(arguments.points), arguments.out)
 
 
 def scaling(arguments: Arguments) -> None:
     """LLaMA-7B per token, from the kernel and accelerator tables"""
-    from nmforge.records import read_table, write_table
-    from nmforge.scaling import llama_on_boards, scaling_table
+    from nmforge.io.records import read_table, write_table
+    from nmforge.reporting.llama7b_scaling import llama_on_boards, scaling_table
 
     kernels, fpga, decoded = (
         read_table(arguments.tables / f"{name}.parquet") for name in ("kernels", "fpga", "decode")
@@ -265,8 +262,8 @@ def scaling(arguments: Arguments) -> None:
 
 def figures(arguments: Arguments) -> None:
     """draw figures from the tables"""
-    from nmforge.figures import FIGURES as KNOWN
-    from nmforge.figures import draw
+    from nmforge.reporting.figures.registry import FIGURES as KNOWN
+    from nmforge.reporting.figures.registry import draw
 
     for name in arguments.names or KNOWN:
         draw(name, arguments.tables, arguments.out)
@@ -274,8 +271,8 @@ def figures(arguments: Arguments) -> None:
 
 def claims(arguments: Arguments) -> None:
     """print the ledger of claims; with --build make it from the tables first"""
-    from nmforge.claims import format_ledger, insert, ledger, markdown
-    from nmforge.records import read_table, write_atomically, write_table
+    from nmforge.io.records import read_table, write_atomically, write_table
+    from nmforge.reporting.claims.ledger import format_ledger, insert, ledger, markdown
 
     path = arguments.tables / "claims.parquet"
     names = ("accuracy", "storage", "kernels", "decode", "fpga", "coherence", "scaling")
@@ -296,9 +293,9 @@ def claims(arguments: Arguments) -> None:
 
 def report(arguments: Arguments) -> None:
     """the ledger, accuracy, samples and figures of a run as one page of Markdown"""
-    from nmforge.figures import FIGURES as KNOWN
-    from nmforge.records import read_table, write_atomically
-    from nmforge.report import TABLES, report
+    from nmforge.io.records import read_table, write_atomically
+    from nmforge.reporting.figures.registry import FIGURES as KNOWN
+    from nmforge.reporting.report import TABLES, report
 
     tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
     pictures = [arguments.figures / f"{name}.png" for name in KNOWN]

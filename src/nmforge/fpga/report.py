@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from nmforge.errors import NmforgeError
-from nmforge.spec import Pattern
+from nmforge.core.errors import NmforgeError
+from nmforge.core.formats import Pattern
 
 ARRAY = ["rows", "cols", "lanes"]
 TILE = ["m", "n", "k"]

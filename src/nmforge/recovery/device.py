@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from nmforge.block_loop import compute_device
+from nmforge.compression.blockwise import compute_device
 from nmforge.recovery import attention
 
 training_device = compute_device

@@ -7,11 +7,11 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from nmforge.errors import NmforgeError
+from nmforge.core.compressed_linear import CompressedLinear
+from nmforge.core.errors import NmforgeError
+from nmforge.core.formats import QuantScheme, check_accumulator
 from nmforge.kernels.cpu import _cpu
-from nmforge.kernels.cpu.layout import TiledLinear, duplicate, tile_linear
-from nmforge.linear import CompressedLinear
-from nmforge.spec import QuantScheme, check_accumulator
+from nmforge.kernels.cpu.repack import TiledLinear, duplicate, tile_linear
 
 ISA_VARIABLE = "NMFORGE_ISA"
 MAX_BITS = 4

@@ -1,0 +1,102 @@
+"""Bytes on disk: the compressed linear layers under every index encoding, and the whole file as it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.packing.bits import pack_bits
+from nmforge.artifact.packing.indices import INDEX_ENCODINGS
+from nmforge.core.compressed_linear import CompressedLinear
+from nmforge.core.formats import pattern_label
+from nmforge.io.records import write_point
+
+LINEAR_SUFFIXES = tuple(f"{name}_proj.weight" for name in ("q", "k", "v", "o", "gate", "up", "down"))
+
+
+def tensor_entries(path: Path) -> dict[str, Any]:
+    """The safetensors header: name -> dtype, shape, data_offsets."""
+    with path.open("rb") as handle:
+        entries: dict[str, Any] = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+    entries.pop("__metadata__", None)
+    return entries
+
+
+def _span(entry: Mapping[str, Any]) -> int:
+    begin, end = entry["data_offsets"]
+    return int(end - begin)
+
+
+def linear_sizes(path: Path) -> tuple[int, int]:
+    """(bytes in the file, dense weights) of all linear layers, compressed or left in bf16."""
+    layers, entries = read_header(path)["layers"], tensor_entries(path)
+    if layers:
+        spans = [_span(e) for name, e in entries.items() if name.rsplit(".", 1)[0] in layers]
+        return sum(spans), sum(layer["n"] * layer["k"] for layer in layers.values())
+    dense = [entry for name, entry in entries.items() if name.endswith(LINEAR_SUFFIXES)]
+    return sum(_span(e) for e in dense), sum(math.prod(e["shape"]) for e in dense)
+
+
+def linear_bits_per_weight(path: Path) -> float:
+    """Bits per dense weight of the linear layers: codes, indices, scales and padding."""
+    size, weights = linear_sizes(path)
+    return 8 * size / weights
+
+
+def part_bytes(path: Path, part: str) -> int:
+    """Bytes that one part of the compressed layers (artifact.LAYER_PARTS) takes in the file."""
+    return sum(_span(entry) for name, entry in tensor_entries(path).items() if name.endswith(f".{part}"))
+
+
+def packed_index_bytes(linears: Mapping[str, CompressedLinear], encoding: str) -> int:
+    """Bytes the layers' masks take once packed in that encoding; everything else in the file stays as it is."""
+    pack = INDEX_ENCODINGS[encoding].pack
+    return sum(pack(linear.keep_mask, linear.pattern).nbytes for linear in linears.values())
+
+
+def dense_code_bytes(linears: Mapping[str, CompressedLinear]) -> int:
+    """Bytes of the layers' codes with every pruned weight stored as a zero, as dense hardware reads them."""
+    return sum(pack_bits(linear.codes, linear.bits).nbytes for linear in linears.values())
+
+
+def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
+    """Rows of the storage table for one artifact; encoding `none` stores zeros in place and no index."""
+    header = read_header(path)
+    own_size, weights = linear_sizes(path)
+    common = {
+        "model": model_name,
+        "pattern": pattern_label(header["design"]),
+        **{key: header["design"][key] for key in ("bits", "group_size")},
+    }
+    common["design_id"] = header["design"]["id"]
+    indices = part_bytes(path, "indices")
+    encoding = header["index_encoding"] if indices else "none"
+    sizes = {encoding: own_size}
+    if indices:
+        linears, rest = load_linears(path), own_size - indices
+        others = [name for name in INDEX_ENCODINGS if name != encoding]
+        sizes |= {name: rest + packed_index_bytes(linears, name) for name in others}
+        sizes["none"] = rest - part_bytes(path, "codes") + dense_code_bytes(linears)
+    rows = [_row("linear", name, size, weights, 2 * weights) for name, size in sizes.items()]
+    fp16 = path.stat().st_size - own_size + 2 * weights
+    rows.append(_row("model", encoding, path.stat().st_size, fp16 // 2, fp16))
+    return [common | row for row in rows]
+
+
+def _row(scope: str, encoding: str, size: int, weights: int, fp16_bytes: int) -> dict[str, Any]:
+    return {
+        "scope": scope,
+        "encoding": encoding,
+        "bytes": size,
+        "bits_per_weight": 8 * size / weights,
+        "ratio_to_fp16": fp16_bytes / size,
+    }
+
+
+def measure_storage(path: Path, model_name: str, out: Path) -> None:
+    """Write the storage point of one artifact."""
+    write_point(out, "storage", storage_rows(path, model_name))

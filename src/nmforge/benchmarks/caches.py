@@ -1,0 +1,48 @@
+"""Cache states: how many copies of the weights keep a run out of the last-level cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from nmforge.core.errors import NmforgeError
+
+Cache = Literal["resident", "streamed"]
+CACHES: tuple[Cache, ...] = ("resident", "streamed")
+MEMORY_CAP = 600 * 2**20
+MARGIN = 6  # a cycle reads this many cache sizes: replacement is not LRU, and below four some of them survive
+MAX_COPIES = 128  # with more, a cycle would time the calls rather than the weights
+SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def last_level_cache(root: Path = SYSFS) -> int:
+    """Bytes of the largest cache the kernel lists for the first core; raises NmforgeError where it lists none."""
+    sizes = [_bytes(path.read_text().strip()) for path in sorted(root.glob("index*/size"))]
+    if not sizes:
+        raise NmforgeError(f"{root} lists no cache, so streamed timings are impossible; bench with caches = resident")
+    return max(sizes)
+
+
+def copies_for(cache: Cache, weight_bytes: int, cache_bytes: int) -> int | None:
+    """Copies of the weights to cycle through: 1 for `resident`; None where `streamed` needs more than the caps."""
+    if cache == "resident":
+        return 1
+    copies = max(2, -(-int(MARGIN * cache_bytes) // weight_bytes))
+    return copies if copies <= MAX_COPIES and copies * weight_bytes <= MEMORY_CAP else None
+
+
+def why_not_streamed(cache_bytes: int) -> str | None:
+    """A sentence where no weights can be streamed past a cache of this size, as on a virtual machine that shows its
+    host's; else None."""
+    if MARGIN * cache_bytes <= MEMORY_CAP:
+        return None
+    return (
+        f"a last-level cache of {cache_bytes >> 20:,} MiB holds a part of any copies of weights up to "
+        f"{MEMORY_CAP >> 20} MiB; no kernel is timed with weights streamed from memory on this machine"
+    )
+
+
+def _bytes(text: str) -> int:
+    """`32768K` -> 33,554,432."""
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    return int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)

@@ -1,0 +1,1 @@
+"""From a checkpoint to an artifact: calibration, transforms, pruning and quantization, block by block."""

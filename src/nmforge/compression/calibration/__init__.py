@@ -1,0 +1,1 @@
+"""What calibration text does to each layer: activations and their statistics."""

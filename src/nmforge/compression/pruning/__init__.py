@@ -1,0 +1,1 @@
+"""Pruners: which weights of each window are kept."""

@@ -1,0 +1,1 @@
+"""Quantizers: integer codes and the two-level scale."""

@@ -1,0 +1,1 @@
+"""What changes a layer before it is pruned and rounded."""

@@ -1,0 +1,1 @@
+"""The words of the project and its arithmetic: errors, formats, one compressed layer, the reference."""

@@ -1,0 +1,1 @@
+"""How good an artifact is, and whether all backends agree."""

@@ -1,0 +1,1 @@
+"""Boards: what fits on them and how fast it runs."""

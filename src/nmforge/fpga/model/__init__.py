@@ -1,0 +1,1 @@
+"""What an engine is, and how many cycles it takes."""

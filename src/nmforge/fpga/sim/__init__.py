@@ -1,0 +1,1 @@
+"""The accelerator in simulation, compared with the reference."""

@@ -1,0 +1,1 @@
+"""Matrix products of bf16 numbers, and Hessians with their inverses."""

@@ -1,0 +1,204 @@
+"""Block-wise reconstruction: one block after another learns to hand on what the dense model has behind it.
+
+The block is the unit, as in BRECQ (Li et al. 2021, arXiv 2102.05426, section 3.2); it reads what the compressed blocks
+before it hand on, so it also makes up for them. With h what a block hands on and h' the dense model's, the loss is
+
+    mean of || h - h' ||^2 / || h' ||^2  +  sum || h - h' ||^2 / sum || h' ||^2        over tokens.
+
+The first is what the normalization behind the block sees of an error. The second belongs to the few tokens whose states
+are hundreds of times larger than the others': attention rests on them (Sun et al. 2024, arXiv 2402.17762), and as one
+among hundreds they would be given up for the others' sake.
+
+As in end-to-end distillation codes and norms are trained, masks and scales stay; gradients are not clipped, since this
+loss has no peaks. One block is in memory at a time, so it reaches models that distillation does not.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header, verify, write_streamed
+from nmforge.compression.blockwise import Finished, Room, bf16_tensor, compute_device, fill_block, stored, walk_blocks
+from nmforge.compression.calibration.activation_cache import Windows
+from nmforge.compression.calibration.statistics import Streams
+from nmforge.compression.checkpoints import finished_tensors, open_state, state_folder
+from nmforge.config import RecoveryConfig
+from nmforge.core.compressed_linear import CompressedLinear
+from nmforge.core.errors import NmforgeError
+from nmforge.core.reference import dequantize
+from nmforge.io import provenance
+from nmforge.io.provenance import sha256_bytes
+from nmforge.io.records import remove_unfinished
+from nmforge.linalg.bf16 import Bf16Linear
+from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
+from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name, block_output
+from nmforge.recovery.data import recovered_header, training_windows
+from nmforge.recovery.device import attention_name, compute_dtype
+from nmforge.recovery.distill import BETAS, batches, learning_rate
+from nmforge.recovery.straight_through import LatentLinear, LatentNorm
+
+REPORTED = 32  # windows whose error is logged, before and after
+TINY = 1e-30  # no token's square is less
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every block of a run needs."""
+
+    model: Any
+    shards: Shards
+    artifact: Path
+    rest: dict[str, RawTensor]
+    settings: RecoveryConfig
+    encoding: str
+    room: Room
+
+
+def reconstruct_artifact(
+    checkpoint: Path, artifact: Path, tokens: Path, design_id: str, settings: RecoveryConfig, memory_gb: float,
+    out: Path,
+) -> int:  # fmt: skip
+    """Train block after block and write `out`; returns how many blocks an earlier, interrupted call had finished.
+
+    settings: `steps` are those of each block. As many windows are walked as these steps read, at most the whole text;
+    activations that would take more than `memory_gb` go to files. Finished blocks are kept beside `out`.
+    Raises NmforgeError for a damaged artifact or checkpoint, a text too short, a start without compressed layers or of
+    another model, the state of another run, or a full disk.
+    """
+    torch.set_flush_denormal(True)
+    remove_unfinished(out)
+    verify(artifact)
+    start, identity, shards = read_header(artifact), verify_shards(checkpoint), open_shards(checkpoint)
+    _check_start(start, identity, artifact, checkpoint)
+    model = load_skeleton(checkpoint)
+    model.set_attn_implementation(attention_name())
+    windows, revision = training_windows(checkpoint, tokens, settings, most=settings.steps * settings.batch)
+    header = recovered_header(start, design_id, settings, windows, revision, compute_dtype())
+    folder, encoding, device = state_folder(out), start["index_encoding"], compute_device()
+    first = open_state(folder, _run(start, header, device))
+    in_memory = 2 * 4 * windows.numel() * model.config.hidden_size <= memory_gb * 1e9
+    room = Room(len(windows), settings.seqlen, device, folder, in_memory, walk_dense=True)
+    rest = load_rest(artifact)
+    job = Job(model, shards, artifact, rest, settings, encoding, room)
+    with torch.no_grad():
+        walk_blocks(
+            model, shards, windows, room, first, f"reconstruct {design_id}",
+            lambda index, hidden, after: _reconstruct_block(job, index, hidden, after),
+        )  # fmt: skip
+    layers, tensors = finished_tensors(folder, len(model.model.layers))
+    others = {name: (tensor.lazy(), sha256_bytes(tensor.data)) for name, tensor in rest.items()}
+    write_streamed(out, header, layers, {**others, **tensors}, encoding)
+    shutil.rmtree(folder)
+    return first
+
+
+def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path, checkpoint: Path) -> None:
+    """Raise NmforgeError unless the artifact has compressed layers and was made from the checkpoint."""
+    if not start["layers"]:
+        raise NmforgeError(
+            f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
+        )
+    if start["model"]["sha256"] != identity["sha256"]:
+        raise NmforgeError(f"artifact {artifact} is not of checkpoint {checkpoint}; name the one it was made from")
+
+
+def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """What the bytes of finished blocks depend on."""
+    return {
+        "start": provenance.hash_json(start),
+        "recovery": header["recovery"],
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }
+
+
+def _reconstruct_block(job: Job, index: int, hidden: Streams, after: Streams) -> Finished:
+    """Train one block; the outputs of the dense block and of the trained one go to `after`."""
+    assert hidden.dense is not None
+    assert after.dense is not None
+    block = job.model.model.layers[index]
+    fill_block(job.model, index, job.shards, job.room.device)
+    _forward(job.model, index, hidden.dense, after.dense)
+    dense_norms = {name: block.get_submodule(name) for name in BLOCK_NORMS}
+    layers, norms = _make_trainable(job, index)
+    before = _error(job, index, hidden.compressed, after.dense)
+    with torch.enable_grad():
+        _train(job, index, [part.latent for part in (layers | norms).values()], hidden.compressed, after.dense)
+    trained = _error(job, index, hidden.compressed, after.dense)
+    tqdm.write(f"{block_name(index)}: error {before:.4g}, trained {trained:.4g}", file=sys.stderr)
+    found = {f"{block_name(index)}.{name}": layer.to_linear() for name, layer in layers.items()}
+    tensors, headers = stored(found, job.encoding)
+    for name, norm in norms.items():
+        dense_norms[name].weight.copy_(norm.weight())
+        block.set_submodule(name, dense_norms[name])
+        tensors[f"{block_name(index)}.{name}.weight"] = bf16_tensor(norm.weight())
+    _use_weights(block, found, job.room.device)
+    _forward(job.model, index, hidden.compressed, after.compressed)
+    empty(block)
+    return tensors, headers
+
+
+def _forward(model: Any, index: int, source: Windows, target: Windows) -> None:
+    for place, window in enumerate(source):
+        target[place] = block_output(model, index, window)
+
+
+def _make_trainable(job: Job, index: int) -> tuple[dict[str, LatentLinear], dict[str, LatentNorm]]:
+    """Put the start's layers and norms into a block of the model, trainable; both by their names in the block."""
+    block, path = job.model.model.layers[index], block_name(index)
+    layers = {name: LatentLinear(load_linear(job.artifact, f"{path}.{name}")) for name in BLOCK_LINEARS}
+    norms = {}
+    for name in BLOCK_NORMS:
+        raw = job.rest[f"{path}.{name}.weight"]
+        weight = torch.frombuffer(bytearray(raw.data), dtype=TORCH_TYPES[raw.dtype])
+        norms[name] = LatentNorm(weight, job.model.config.rms_norm_eps)
+    for name, part in (layers | norms).items():
+        block.set_submodule(name, part.to(job.room.device))
+    return layers, norms
+
+
+def _use_weights(block: Any, layers: Mapping[str, CompressedLinear], device: torch.device) -> None:
+    """Give a block the weights of finished layers, on `device`, in the arithmetic of mode W4A16."""
+    for name, linear in layers.items():
+        weight = torch.from_numpy(dequantize(linear)).to(device)
+        block.set_submodule(name.split(".", 3)[-1], Bf16Linear.of(weight))
+
+
+def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: Windows, wanted: Windows) -> None:
+    """Train the latents of one block to give `wanted` for `inputs`."""
+    settings, dtype = job.settings, compute_dtype()
+    optimizer = torch.optim.AdamW(latents, lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True)
+    order = batches(len(inputs), settings.batch, settings.seed, 0)
+    for step in range(settings.steps):
+        chosen = next(order).tolist()
+        x, target = (torch.cat([windows[place] for place in chosen]) for windows in (inputs, wanted))
+        loss = relative_error(block_output(job.model, index, x.to(dtype)).float(), target)
+        loss.backward()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, settings.steps, settings.learning_rate)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def _error(job: Job, index: int, inputs: Windows, wanted: Windows) -> float:
+    """The loss of a block on the first windows."""
+    places, dtype = range(min(len(inputs), REPORTED)), compute_dtype()
+    outputs = ((block_output(job.model, index, inputs[place].to(dtype)).float(), wanted[place]) for place in places)
+    return sum(float(relative_error(*pair)) for pair in outputs) / len(places)
+
+
+def relative_error(outputs: Tensor, wanted: Tensor) -> Tensor:
+    """The loss, of [B, T, hidden] each."""
+    errors, sizes = (x.square().sum(-1) for x in (outputs - wanted, wanted))
+    return (errors / sizes.clamp(min=TINY)).mean() + errors.sum() / sizes.sum().clamp(min=TINY)

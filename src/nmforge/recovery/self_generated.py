@@ -1,0 +1,102 @@
+"""Text that the dense model writes itself: training text without end where the calibration text is short.
+
+Each window opens with tokens of the calibration text and goes on as the dense model samples it, at temperature 1 from
+the whole vocabulary (Liu et al. 2023, LLM-QAT, arXiv 2305.17888, section 3.1), so what a student learns from is
+distributed as what its teacher says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from nmforge.core.errors import NmforgeError
+from nmforge.data.tokens import Tokens, read_tokens
+from nmforge.io.provenance import hash_json
+from nmforge.io.records import write_atomically
+from nmforge.models.checkpoint import read_identity
+from nmforge.models.sources import load_checkpoint
+from nmforge.recovery.device import compute_dtype, training_device
+
+PROMPT = 32  # tokens of calibration text in front
+BATCHES = {"cpu": 64, "cuda": 4096}  # windows that are written side by side
+
+
+def write_self_text(checkpoint: Path, tokens: Path, windows: int, seqlen: int, seed: int, out: Path) -> None:
+    """Write int32[windows, seqlen] as `self_text` of a safetensors file, and what model and text it is of.
+
+    The same bytes for the same arguments on the same kind of device. Raises NmforgeError for windows no longer than
+    the prompt, or a calibration text shorter than one.
+    """
+    stream, revision = read_tokens(tokens, "calibration")
+    prompts = torch.from_numpy(_prompts(stream, windows, seqlen, seed)).long()
+    device = training_device()
+    model = load_checkpoint(checkpoint, compute_dtype())[0].to(device)
+    written = []
+    bar = tqdm(total=windows, desc="write text", unit="window", disable=None)
+    for number, some in enumerate(prompts.split(BATCHES[device.type])):
+        state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        generator = torch.Generator(device).manual_seed(state)
+        written.append(continue_windows(model, some.to(device), seqlen, generator).cpu())
+        bar.update(len(some))
+    arrays = {"self_text": torch.cat(written).int().numpy()}
+    made_of = _made_of(checkpoint, revision)
+    write_atomically(out, lambda path: save_file(arrays, path, made_of))
+
+
+def _made_of(checkpoint: Path, revision: str) -> dict[str, str]:
+    """Metadata that names model and text; one entry, as safetensors writes several in any order."""
+    return {"made_of": hash_json([read_identity(checkpoint), revision])}
+
+
+def read_self_text(path: Path, windows: int, seqlen: int, checkpoint: Path, revision: str) -> Tokens:
+    """int32[windows, seqlen] that `write_self_text` wrote with this checkpoint from the text of this revision.
+
+    NmforgeError where there is no such file, or it is another model's, text's or size.
+    """
+    try:
+        with safe_open(path, framework="np") as handle:
+            found: Tokens = handle.get_tensor("self_text")
+            made_of = handle.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise NmforgeError(f"{path} holds no self-written text ({error}); write it with nmforge write-text") from error
+    if made_of != _made_of(checkpoint, revision):
+        raise NmforgeError(f"{path} was written by another model or from another text; write it again")
+    if found.shape != (windows, seqlen):
+        raise NmforgeError(
+            f"{path} holds {found.shape[0]} windows of {found.shape[1]} tokens, recovery asks for {windows} of "
+            f"{seqlen}; write it again with nmforge write-text --windows {windows} --seqlen {seqlen}"
+        )
+    return found
+
+
+def _prompts(stream: Tokens, windows: int, seqlen: int, seed: int) -> Tokens:
+    """int32[windows, PROMPT] from random places of the text."""
+    if seqlen <= PROMPT or len(stream) < PROMPT:
+        raise NmforgeError(
+            f"windows of {seqlen} tokens from a text of {len(stream)} leave nothing to write: each opens with "
+            f"{PROMPT} tokens of the calibration text; ask for longer ones (recovery.seqlen) or name a longer text"
+        )
+    places = np.random.default_rng(seed).integers(0, len(stream) - PROMPT + 1, windows)
+    return stream[places[:, None] + np.arange(PROMPT)]
+
+
+@torch.inference_mode()
+def continue_windows(model: Any, prompts: Tensor, seqlen: int, generator: torch.Generator) -> Tensor:
+    """int64[B, P] -> int64[B, seqlen]: each prompt and what the model samples behind it."""
+    written, state = prompts, None
+    new = prompts
+    while written.shape[1] < seqlen:
+        output = model(new, past_key_values=state, use_cache=True, logits_to_keep=1)
+        state = output.past_key_values
+        chances = output.logits[:, -1].float().softmax(-1)
+        new = torch.multinomial(chances, 1, generator=generator)
+        written = torch.cat([written, new], dim=1)
+    return written

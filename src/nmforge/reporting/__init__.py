@@ -1,0 +1,1 @@
+"""Tables, the ledger of claims, figures and the report."""

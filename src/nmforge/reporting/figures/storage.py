@@ -1,0 +1,94 @@
+"""Storage: how many times smaller than fp16 the linear layers are on disk, per format and index encoding."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nmforge.reporting.figures.style import (
+    CLAIMED,
+    COLUMN,
+    QUIET,
+    blank,
+    colour,
+    foot,
+    foot_height,
+    measured,
+    rank,
+    reference_line,
+    series_name,
+    tidy,
+    unmeasured,
+    write_value,
+)
+
+TABLES = ("storage",)
+ENCODINGS = {"offset": "offsets", "bitmask": "bitmask", "enumerative": "ranks"}
+
+
+def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per bar: format, encoding, bits per weight, and the factor against 16 bits.
+
+    Design points that differ only in how weights were chosen take the same bytes; the first by name is drawn.
+    The paper's point keeps its zeros in place and stands apart. `whole_file` is the factor of the whole
+    model file, embeddings included.
+    """
+    storage = tables["storage"]
+    if storage.empty:
+        return pd.DataFrame(columns=["label", "series", "times_smaller", "bits_per_weight", "whole_file"])
+    first = storage[storage["model"] == storage["model"].iloc[0]].copy()
+    first["series"] = [series_name(p, b) for p, b in zip(first["pattern"], first["bits"], strict=True)]
+    first["paper"] = first["design_id"] == "paper-2of4"
+    first["times_smaller"] = 16 / first["bits_per_weight"]
+    keys = ["series", "paper", "encoding"]
+    in_place = (first["encoding"] == "none") & ~first["series"].str.startswith("dense")
+    drawn = first[(first["scope"] == "linear") & (in_place == first["paper"])]
+    drawn = drawn.sort_values(["times_smaller", "design_id"], kind="stable").drop_duplicates(keys)
+    whole = first[first["scope"] == "model"].rename(columns={"times_smaller": "whole_file"})
+    drawn = drawn.merge(whole[["design_id", "encoding", "whole_file"]], on=["design_id", "encoding"], how="left")
+    drawn["label"] = [_label(row) for _, row in drawn.iterrows()]
+    drawn["rank"] = drawn["series"].map(rank)
+    drawn = drawn.sort_values(["rank", "paper", "times_smaller"], ascending=[True, False, True], kind="stable")
+    return drawn.drop(columns="rank").reset_index(drop=True)
+
+
+def _label(row: pd.Series) -> str:
+    if row["series"].startswith("dense"):
+        return str(row["series"])
+    return "paper-2of4, in place" if row["paper"] else f"{row['series']}, {ENCODINGS[row['encoding']]}"
+
+
+def plot(rows: pd.DataFrame) -> Figure:
+    """Horizontal bars from zero, the claimed factor as a line, the whole file as a diamond."""
+    if rows.empty:
+        return unmeasured(COLUMN, "storage: not measured here")
+    model = rows["model"].iloc[0]
+    text = f"Bytes on disk of {model}, codes, indices, scales and padding counted. {measured(rows)}."
+    under = foot_height(COLUMN, text)
+    height = 0.44 + 0.19 * len(rows) + 0.36 + under
+    figure = blank(COLUMN, height)
+    axes = figure.add_axes((0.37, (under + 0.36) / height, 0.58, 0.19 * len(rows) / height))
+    y = range(len(rows))
+    axes.barh(y, rows["times_smaller"], height=0.66, color=[colour(s) for s in rows["series"]])
+    axes.plot(
+        rows["whole_file"],
+        y,
+        "D",
+        markersize=3.2,
+        markerfacecolor="white",
+        markeredgecolor="#222222",
+        markeredgewidth=0.8,
+        linestyle="none",
+        label="whole file, embeddings in 16 bits",
+    )
+    for i, row in enumerate(rows.to_dict("records")):
+        write_value(axes, f"{row['times_smaller']:.2f}x, {row['bits_per_weight']:.4g} b/w", row["times_smaller"], i)
+    reference_line(axes, 4, f"4x {CLAIMED}")
+    axes.set_xlim(0, rows["times_smaller"].max() * 1.75)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(list(y), rows["label"])
+    axes.set_xlabel("times smaller than fp16, linear layers", labelpad=2)
+    tidy(axes)
+    figure.legend(loc="upper left", bbox_to_anchor=(0.03, 1.0), handletextpad=0.2, borderpad=0.3, labelcolor=QUIET)
+    foot(figure, text, 0.05 / height)
+    return figure

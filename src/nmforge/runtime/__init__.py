@@ -1,0 +1,1 @@
+"""Models that run from an artifact: the C++ decoder, transformers, RTL simulation."""

@@ -1,0 +1,39 @@
+"""The toy checkpoint, made once for each file of tests that asks for it; and Triton without a GPU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+if shutil.which("nvidia-smi") is None:
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, by whichever test comes first
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from nmforge.models.sources import prepare_checkpoint  # torch, which most files do without
+
+    folder = tmp_path_factory.mktemp("toy") / "checkpoint"
+    prepare_checkpoint("toy", None, folder.parent, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start(checkpoint: Path) -> Path:
+    """A folder with the toy checkpoint, the tokens of a made-up text and a pruned artifact `start`."""
+    from nmforge.compression.run import compress_checkpoint
+    from nmforge.config import CalibrationConfig
+    from nmforge.core.formats import DesignPoint, Pattern
+    from nmforge.data.sources import Corpus
+    from nmforge.data.tokens import write_tokens
+    from nmforge.models.sources import load_tokenizer
+
+    folder = checkpoint.parent
+    text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
+    write_tokens(Corpus(text, text[:1], "r"), load_tokenizer(checkpoint), folder / "tokens")
+    point = DesignPoint("start", Pattern(2, 4), "magnitude", "rtn", 4, 32)
+    compress_checkpoint(checkpoint, folder / "tokens", point, CalibrationConfig(), "bitmask", folder / "start")
+    return folder

@@ -1,0 +1,156 @@
+"""config.yaml: every mistake is one sentence that names the key."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+
+from nmforge.cli import main
+from nmforge.compression.pruning.registry import JOINT_PRUNERS, PEER_PRUNERS, PRUNERS, SOLVERS
+from nmforge.compression.quantization.registry import CALIBRATED_QUANTIZERS, QUANTIZERS
+from nmforge.compression.run import check_design
+from nmforge.config import Config, DesignConfig, load_config, parse_config
+from nmforge.core.errors import NmforgeError
+from nmforge.reporting.figures.registry import FIGURES
+
+ROOT = Path(__file__).resolve().parents[1]
+GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
+COMPRESSED = {"id": "a", "bits": 4, "quantizer": "rtn"}
+
+
+def test_default_config_has_the_points_of_the_paper_and_its_rivals() -> None:
+    ids = [design.id for design in load_config(ROOT / "config.yaml").designs]
+    assert {"dense-bf16", "paper-2of4", "qep-int3", "sparsegpt-2of4-int4"} <= set(ids)
+
+
+def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    assert Config.model_json_schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"evaluation": {"window": 3}}, "config.yaml: unknown key evaluation.window; remove it or correct"),
+        ({"evaluation": {"windows": 0}}, "config.yaml: evaluation.windows: Input should be greater than 0"),
+        (
+            {"designs": [{"id": "d"}, {"id": "a", "pattern": "2-4", "bits": 4}]},
+            "pattern '2-4' is not of the form keep:of",
+        ),
+        ({"designs": [{"id": "a"}, {"id": "a"}]}, "designs repeats the id a"),
+        ({"designs": [{"id": "a"}]}, "designs has 1 points of 16 bits among 1; it needs one, and one compressed"),
+        ({"designs": [{"id": "a", "bits": 4}, {"id": "b", "bits": 4}]}, "designs has 0 points of 16 bits among 2"),
+        ({"designs": [{"id": "d"}, {"id": "a", "pattern": "2:40", "bits": 4}]}, "pattern 2:40 is out of range"),
+        (
+            {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "c", "steps": 1}}]},
+            "recovery.start of b must name a compressed design point that is not trained, or, for",
+        ),
+        (
+            {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "a", "steps": 1}}]},
+            "recovery.start of b must name a compressed design point",
+        ),
+        (
+            {
+                "designs": [
+                    {"id": "a", "bits": 4, "quantizer": "rtn"},
+                    {"id": "b", "bits": 3, "recovery": {"start": "a", "steps": 1}},
+                ]
+            },
+            "bits of b is that of its recovery.start; remove it",
+        ),
+        (
+            {
+                "designs": [
+                    COMPRESSED,
+                    {"id": "b", "recovery": {"start": "a", "steps": 1, "scope": "block", "truth": 0.3}},
+                ]
+            },
+            "recovery.truth and recovery.self_text are for scope model; remove them",
+        ),
+        (
+            {
+                "designs": [
+                    COMPRESSED,
+                    {"id": "b", "recovery": {"start": "a", "steps": 1, "scope": "block"}},
+                    {"id": "c", "recovery": {"start": "b", "steps": 1, "scope": "block"}},
+                ]
+            },
+            "recovery.start of c must name a compressed design point that is not trained",
+        ),
+        (
+            {
+                "designs": [
+                    COMPRESSED,
+                    {"id": "b", "recovery": {"start": "a", "steps": 1}},
+                    {"id": "c", "recovery": {"start": "b", "steps": 1}},
+                ]
+            },
+            "recovery.start of c must name a compressed design point that is not trained",
+        ),
+    ],
+)
+def test_sentences(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(NmforgeError) as caught:
+        parse_config(GOOD | change, "config.yaml")
+    assert sentence in str(caught.value)
+
+
+def test_a_verb_prints_one_sentence_and_returns_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path / "no.nmf.safetensors")]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("nmforge inspect: artifact ")
+    assert printed.count("\n") == 1
+
+
+def test_a_recovered_point_has_the_compression_of_its_start() -> None:
+    start = {"id": "a", "pattern": "2:4", "pruner": "wanda", "quantizer": "rtn", "bits": 4, "group_size": 32}
+    config = parse_config(
+        GOOD | {"designs": [{"id": "d"}, {"id": "b", "recovery": {"start": "a", "steps": 5}}, start]}, "config.yaml"
+    )
+    assert config.design("b").point() == replace(config.design("a").point(), id="b")
+
+
+def test_training_can_go_on_where_that_of_the_blocks_ended() -> None:
+    blocks = {"id": "b", "recovery": {"start": "a", "steps": 5, "scope": "block"}}
+    whole = {"id": "c", "recovery": {"start": "b", "steps": 5}}
+    config = parse_config(GOOD | {"designs": [{"id": "d"}, whole, blocks, COMPRESSED]}, "config.yaml")
+    assert config.design("c").point() == replace(config.design("a").point(), id="c")
+
+
+def test_studies_are_valid_once_merged_with_the_default() -> None:
+    studies = sorted((ROOT / "workflow/studies").glob("*.yaml"))
+    assert studies
+    for study in studies:
+        config = parse_config(GOOD | yaml.safe_load(study.read_text()), study.name)
+        for design in config.designs:
+            check_design(design.point())
+
+
+@pytest.mark.parametrize("name", ["nowhere", "d"])
+@pytest.mark.parametrize("key", ["fpga.netlists", "coherence.texts"])
+def test_designs_named_elsewhere_are_compressed_ones(key: str, name: str) -> None:
+    block, field = key.split(".")
+    found = [name] if field == "netlists" else [{"design": name, "prompt": "a"}]
+    designs = [{"id": "d"}, {"id": "a", "quantizer": "rtn", "bits": 4}]
+    with pytest.raises(NmforgeError, match=f"{key} names {name}, which is no compressed point of designs"):
+        parse_config(GOOD | {"designs": designs, block: {field: found}}, "config.yaml")
+
+
+def test_the_config_knows_every_pruner_and_quantizer() -> None:
+    fields = DesignConfig.model_fields
+    pruners, quantizers = (set(get_args(fields[name].annotation)) for name in ("pruner", "quantizer"))
+    assert pruners == {"none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS, *PEER_PRUNERS}
+    assert quantizers == {"none", *QUANTIZERS, *CALIBRATED_QUANTIZERS}
+
+
+def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    found = dict(re.findall(r'^    "(\w+)": "([\w ]+)",$', text, flags=re.MULTILINE))
+    assert found == {name: " ".join(drawing.tables) for name, drawing in FIGURES.items()}
