@@ -42,7 +42,7 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
         ({"evaluation": {"windows": 0}}, "config.yaml: evaluation.windows: Input should be greater than 0"),
         (
             {"designs": [{"id": "d"}, {"id": "a", "pattern": "2-4", "bits": 4}]},
-            "pattern '2-4' is not of the form keep:of",
+            "pattern '2-4' is not of the form keep:window",
         ),
         ({"designs": [{"id": "a"}, {"id": "a"}]}, "designs repeats the id a"),
         ({"designs": [{"id": "a"}]}, "designs has 1 points of 16 bits among 1; it needs one, and one compressed"),

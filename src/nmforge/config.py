@@ -175,7 +175,7 @@ class ProofConfig(Section):
     """PEs that are proved to sum what a dense PE sums, one for each pattern."""
 
     patterns: list[str]
-    of: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
+    window: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
     bits: int = Field(4, ge=2, le=8)
     lanes: int = Field(1, gt=0)
     engine: Literal["gemm", "gemv"] = "gemm"

@@ -86,7 +86,7 @@ def test_random_models_differ_in_their_weights_only(name: str, tmp_path: Path) -
     bits = 8 * (model.weight_bytes - 2 * TINY.vocabulary * TINY.hidden) / linear
     pattern, width = FORMATS[name]
     index = 0 if pattern.is_dense else 2
-    exact = (width + index) * pattern.keep / pattern.of
+    exact = (width + index) * pattern.keep / pattern.window
     scales = 0 if width == 16 else 8 / 128 + 2 * 32 / 128  # group multipliers; row scale and correction at K = 128
     assert exact <= bits <= exact + scales
 

@@ -76,14 +76,16 @@ def test_the_generated_top_computes_the_reference(builds: Path, kind: str) -> No
     else:
         kept = kept_weights(linear, engine)
         images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-        found = run_job(folder / "program", Job.of(engine, kept, m), images, m, linear.n).acc
+        found = run_job(folder / "program", Job.for_engine(engine, kept, m), images, m, linear.n).acc
     assert (found == accumulate(linear, xq)).all()
 
 
 @pytest.mark.parametrize("kind", ["gemm", "gemv", "device"])
-@pytest.mark.parametrize(("of", "lanes"), [(1, 1), (8, 2)])
-def test_generated_files_are_lint_clean_and_fix_every_parameter(tmp_path: Path, kind: str, of: int, lanes: int) -> None:
-    engine = Engine(of, 3, 8, 2, 64, lanes, kind)
+@pytest.mark.parametrize(("window", "lanes"), [(1, 1), (8, 2)])
+def test_generated_files_are_lint_clean_and_fix_every_parameter(
+    tmp_path: Path, kind: str, window: int, lanes: int
+) -> None:
+    engine = Engine(window, 3, 8, 2, 64, lanes, kind)
     top, listing, *sources = write_build(engine, tmp_path / "out")
     run_verilator(["--lint-only", "-Wall", "--top-module", TOP, "-F", str(listing)], tmp_path)
     text = top.read_text()
@@ -103,7 +105,7 @@ def test_generate_takes_settings_and_artifact(tmp_path: Path, capsys: pytest.Cap
     size = (out / "weights.dram").stat().st_size
     assert f"weights.dram: 1 layers, 960 weights in {size:,} bytes, read back equal to the artifact" in text
     assert [name for name, _ in read_layers(out / "weights.dram", Engine(4, 4, 8, 3, 64))] == [LAYER]
-    again = ["--of", "8", "--engine", "gemv", "--rows", "2", "--lanes", "2"]
+    again = ["--window", "8", "--engine", "gemv", "--rows", "2", "--lanes", "2"]
     assert main(["--config", str(settings), "hardware", "generate", "--out", str(tmp_path / "b"), *again]) == 0
     assert "nmforge_gemv, OF 8, BITS 4, LANES 2, ROWS 2, COLS 3, GROUP 64" in capsys.readouterr().out
     assert not (tmp_path / "b/weights.dram").exists()
@@ -117,14 +119,17 @@ def test_an_engine_for_a_whole_artifact_fits_its_hardest_layer(tmp_path: Path) -
         rows=layer(2, 640, "1:1", 0, 4),
     )
     assert engine_of_artifact(source, "gemm", 4, 2) == Engine(4, 4, 4, 2, 32, 1, "gemm", 4096)
-    assert engine_of_artifact(source, "device", 8, 2, of=8) == Engine(8, 4, 8, 2, 32, 1, "device", 4096)
+    assert engine_of_artifact(source, "device", 8, 2, window=8) == Engine(8, 4, 8, 2, 32, 1, "device", 4096)
 
 
 def test_generate_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = artifact(tmp_path)
     for arguments, sentence in [
-        ([], "neither an artifact nor --of is named; name the artifact to run, or the windows of a build"),
-        ([str(source), "--of", "2"], f"{source}, layer {LAYER}: this engine selects from windows of 2, where 2:4 does"),
+        ([], "no artifact and no --window are given; name the artifact to run, or the window of a build"),
+        (
+            [str(source), "--window", "2"],
+            f"{source}, layer {LAYER}: this engine selects from windows of 2, where 2:4 does",
+        ),
         ([str(source), "--cols", "17"], f"{source}, layer {LAYER}: cols = 17 breaks the no-stall rule"),
         ([str(source), "--rows", "1"], "do not fill whole bytes; use a multiple of 8 rows"),
         ([str(tmp_path / "none")], "is missing; make it with nmforge compress"),
@@ -206,7 +211,7 @@ def test_bitstream_is_packed_from_what_place_left(
 
     monkeypatch.setattr(fpga_run, "place", place)
     monkeypatch.setattr(fpga_run, "bitstream", packed)
-    sizes = ["--of", "4", "--rows", "8", "--cols", "2", "--lanes", "2", "--seed", "7", "--build", str(tmp_path)]
+    sizes = ["--window", "4", "--rows", "8", "--cols", "2", "--lanes", "2", "--seed", "7", "--build", str(tmp_path)]
     settings = ["--config", str(ROOT / "tests/configs/tiny.yaml"), "hardware"]
     assert main([*settings, "place", *sizes, "--out", str(tmp_path / "p.json")]) == 0
     assert main([*settings, "bitstream", *sizes, "--out", str(tmp_path / "e.bit")]) == 0
@@ -229,23 +234,38 @@ def fpga_table() -> pd.DataFrame:
         "date": "2026-01-02T03",
     }
     rows: list[dict[str, object]] = [
-        base | {"stage": "rtl", "engine": "gemm", "target": "verilator", "seed": 0, "pattern": p, "of": of, "cycles": c,
-                "efficiency": e}
-        for p, of, c, e in [("1:1", 1, 49200, 0.999), ("2:4", 4, 24600, 0.9985), ("1:4", 4, 12300, 0.9971),
+        base | {"stage": "rtl", "engine": "gemm", "target": "verilator", "seed": 0, "pattern": p, "window": window,
+                "cycles": c, "efficiency": e}
+        for p, window, c, e in [("1:1", 1, 49200, 0.999), ("2:4", 4, 24600, 0.9985), ("1:4", 4, 12300, 0.9971),
                             ("4:8", 8, 24601, 0.998)]
     ]  # fmt: skip
-    for engine, of, target, lut, ff in [
+    for engine, window, target, lut, ff in [
         ("gemm", 1, "ecp5", 2000, 1500), ("gemm", 4, "ecp5", 2200, 1600), ("gemm", 4, "xcup", 1400, 1601),
         ("gemv", 4, "ecp5", 2300, 1700),
     ]:  # fmt: skip
-        cost = {"stage": "synthesis", "engine": engine, "of": of, "target": target, "lut": lut, "ff": ff, "seed": 0}
+        cost = {
+            "stage": "synthesis",
+            "engine": engine,
+            "window": window,
+            "target": target,
+            "lut": lut,
+            "ff": ff,
+            "seed": 0,
+        }
         rows.append(base | cost | {"pattern": "x"})
-    int3 = {"stage": "synthesis", "engine": "gemm", "of": 1, "bits": 3, "target": "ecp5", "lut": 1700, "ff": 1300}
+    int3 = {"stage": "synthesis", "engine": "gemm", "window": 1, "bits": 3, "target": "ecp5", "lut": 1700, "ff": 1300}
     rows.append(base | int3 | {"pattern": "x"})
-    for of, clocks in [(1, (160.0, 150.0, 155.0)), (4, (150.0, 124.0, 140.0))]:
+    for window, clocks in [(1, (160.0, 150.0, 155.0)), (4, (150.0, 124.0, 140.0))]:
         for seed, clock in enumerate(clocks):
-            routed = {"stage": "route", "engine": "device", "of": of, "target": "ecp5", "seed": seed, "pattern": "x"}
-            rows.append(base | routed | {"lut": 5000 + of, "ff": 3000 + of, "fmax_mhz": clock})
+            routed = {
+                "stage": "route",
+                "engine": "device",
+                "window": window,
+                "target": "ecp5",
+                "seed": seed,
+                "pattern": "x",
+            }
+            rows.append(base | routed | {"lut": 5000 + window, "ff": 3000 + window, "fmax_mhz": clock})
     return pd.DataFrame(rows)
 
 
@@ -269,7 +289,7 @@ def test_report_joins_cycles_costs_and_clock_of_a_build() -> None:
 
 def test_a_tile_without_a_dense_run_has_no_gain() -> None:
     table = fpga_table()
-    rows = report_rows(table[(table["of"] != 1) | (table["stage"] != "rtl")])
+    rows = report_rows(table[(table["window"] != 1) | (table["stage"] != "rtl")])
     assert rows["cycle_gain"].isna().all() and rows["wall_clock_gain"].isna().all()
     other = table[table["stage"] == "rtl"].assign(k=512, cycles=30000)
     both = report_rows(pd.concat([table, other], ignore_index=True))

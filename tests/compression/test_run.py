@@ -106,16 +106,16 @@ def test_keep_largest_is_the_best_mask_by_enumeration() -> None:
     score = torch.rand(6, 8, generator=torch.Generator().manual_seed(1))
     for pattern in (Pattern(3, 8), Pattern(1, 8), Pattern(2, 4)):
         mask = keep_largest(score, pattern)
-        for row, first in itertools.product(range(6), range(0, 8, pattern.of)):
-            window = range(first, first + pattern.of)
+        for row, first in itertools.product(range(6), range(0, 8, pattern.window)):
+            window = range(first, first + pattern.window)
             best = max(itertools.combinations(window, pattern.keep), key=lambda c, r=row: sum(score[r, list(c)]))
-            assert tuple(first + np.flatnonzero(mask[row, first : first + pattern.of])) == best
+            assert tuple(first + np.flatnonzero(mask[row, first : first + pattern.window])) == best
 
 
 def test_wide_windows_are_chosen_like_narrow_ones() -> None:
     score = torch.randint(0, 5, (64, 7), generator=torch.Generator().manual_seed(9)).float()  # many ties
-    for of in (4, 8, 16, 32):
-        windows = score.reshape(-1, of, 7)
+    for window in (4, 8, 16, 32):
+        windows = score.reshape(-1, window, 7)
         assert (_places_by_comparison(windows) == _places_by_sorting(windows)).all()
 
 
@@ -246,30 +246,30 @@ def textbook_gptq(
     """Codes and mask by optimal brain surgeon, column by column in float64: the inverse is shrunk by elimination, no
     Cholesky factor; a window keeps the weights whose removal costs most, w^2 / variance, when it is reached."""
     w, k, h = weight.double().clone(), weight.shape[1], gram.double()
-    of = pattern.of
+    window = pattern.window
     activity = h.diagonal().tolist()
     groups = sorted(range(0, k, size), key=lambda g: -sum(activity[g : g + size]))
-    windows = [sorted(range(g, g + size, of), key=lambda c: -sum(activity[c : c + of])) for g in groups]
+    windows = [sorted(range(g, g + size, window), key=lambda c: -sum(activity[c : c + window])) for g in groups]
     start = torch.linalg.inv(h + 0.01 * h.diagonal().mean() * torch.eye(k, dtype=torch.float64))
-    inverses = eliminated(start, [c + i for group in windows for c in group for i in range(of)])
+    inverses = eliminated(start, [c + i for group in windows for c in group for i in range(window)])
     variance = torch.tensor([inverses[c][c, c] for c in range(k)])
     row_scale = 1.5 * weight.double().abs().amax(1) / (7 * 127)
     codes, kept = torch.zeros_like(w), torch.zeros_like(w, dtype=torch.bool)
     for group in windows:
-        columns = [c + i for c in group for i in range(of)]
-        likely = w * torch.cat([best_of_window(w**2 / variance, c, pattern) for c in range(0, k, of)], dim=1)
+        columns = [c + i for c in group for i in range(window)]
+        likely = w * torch.cat([best_of_window(w**2 / variance, c, pattern) for c in range(0, k, window)], dim=1)
         step = torch.stack([best_step(likely[n, columns], row_scale[n], variance[columns]) for n in range(len(w))])
         for c in columns:
-            if c % of == 0:
-                kept[:, c : c + of] = best_of_window(w**2 / variance, c, pattern)
+            if c % window == 0:
+                kept[:, c : c + window] = best_of_window(w**2 / variance, c, pattern)
             codes[:, c] = (w[:, c] / step).round().clamp(-8, 7) * kept[:, c]
             w -= ((w[:, c] - codes[:, c] * step) / variance[c])[:, None] * inverses[c][c]
     return codes, kept
 
 
 def best_of_window(score: torch.Tensor, first: int, pattern: Pattern) -> torch.Tensor:
-    """bool[N, of]: the `keep` largest scores of the window that starts at `first`."""
-    window = score[:, first : first + pattern.of]
+    """bool[N, window]: the `keep` largest scores of the window that starts at `first`."""
+    window = score[:, first : first + pattern.window]
     return torch.stack([row >= row.sort(descending=True).values[pattern.keep - 1] for row in window])
 
 
@@ -312,7 +312,7 @@ def best_on(kept: np.ndarray, w: np.ndarray, h: np.ndarray) -> float:
 
 def masks_of(k: int, pattern: Pattern) -> list[np.ndarray]:
     """Every choice of kept columns that has the pattern, as column numbers."""
-    windows = [itertools.combinations(range(f, f + pattern.of), pattern.keep) for f in range(0, k, pattern.of)]
+    windows = [itertools.combinations(range(f, f + pattern.window), pattern.keep) for f in range(0, k, pattern.window)]
     return [np.array(list(itertools.chain(*choice))) for choice in itertools.product(*windows)]
 
 
@@ -354,8 +354,8 @@ def test_weights_stay_finite_where_a_matrix_has_lost_its_curvature() -> None:
 
 def retained(score: np.ndarray, order: Sequence[int], pattern: Pattern) -> float:
     """What the largest weights of every window hold once the columns are in this order."""
-    windows = np.sort(score[:, order].reshape(len(score), -1, pattern.of))
-    return float(windows[:, :, pattern.of - pattern.keep :].sum())
+    windows = np.sort(score[:, order].reshape(len(score), -1, pattern.window))
+    return float(windows[:, :, pattern.window - pattern.keep :].sum())
 
 
 @pytest.mark.parametrize("text", ["2:4", "1:4", "3:4"])

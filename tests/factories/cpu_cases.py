@@ -38,7 +38,7 @@ def extreme_cases() -> Iterator[tuple[CompressedLinear, np.ndarray]]:
     """All codes at an end of their range, multipliers 127, activations +-127 (int8)."""
     for text, k in (("1:1", 4096), ("2:4", 4096), ("4:8", 512)):
         pattern = Pattern.parse(text)
-        mask = np.tile(np.arange(pattern.of) < pattern.keep, (18, k // pattern.of))
+        mask = np.tile(np.arange(pattern.window) < pattern.keep, (18, k // pattern.window))
         for bits, code in ((4, -8), (4, 7), (3, -4), (2, -2)):
             codes = np.where(mask, code, 0).astype(np.int8)
             mult = np.full((18, k // 128), 127, dtype=np.uint8)

@@ -85,7 +85,7 @@ def test_few_rows_are_left_to_torch() -> None:
 
 @EITHER
 def test_shapes_types_and_views_of_a_layer() -> None:
-    layer, x = Bf16Linear.of(torch.randn(10, 24)), torch.randn(2, ROWS, 48).bfloat16()[:, :, ::2]
+    layer, x = Bf16Linear.from_weight(torch.randn(10, 24)), torch.randn(2, ROWS, 48).bfloat16()[:, :, ::2]
     found = layer(x)
     assert found.dtype == torch.bfloat16
     assert found.shape == (2, ROWS, 10)

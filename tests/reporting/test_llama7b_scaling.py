@@ -43,7 +43,7 @@ def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) ->
 
 def array(pattern: str, cycles: int, model: int, **more: object) -> dict[str, object]:
     return {
-        "engine": "gemm", "pattern": pattern, "of": Pattern.parse(pattern).of, "lanes": 1, "rows": 8, "cols": 8,
+        "engine": "gemm", "pattern": pattern, "window": Pattern.parse(pattern).window, "lanes": 1, "rows": 8, "cols": 8,
         "stage": "rtl", "cycles": cycles,
         "model_cycles": model, **WHERE, **more,
     }  # fmt: skip
@@ -51,7 +51,7 @@ def array(pattern: str, cycles: int, model: int, **more: object) -> dict[str, ob
 
 def one_weight_a_cycle(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
     """A closed form of our own: each PE takes one kept weight a cycle."""
-    return shape.n * shape.k // pattern.of * pattern.keep // engine.rows
+    return shape.n * shape.k // pattern.window * pattern.keep // engine.rows
 
 
 def test_the_shapes_are_llama_7b() -> None:

@@ -34,7 +34,7 @@ class NumpyDecoder:
     """The whole sequence at once in float64, linear layers by `reference` or in bf16, keys and values rounded."""
 
     def __init__(self, artifact: Path) -> None:
-        self.shape = LlamaShape.of(read_header(artifact)["model"]["config"])
+        self.shape = LlamaShape.from_config(read_header(artifact)["model"]["config"])
         self.linears = load_linears(artifact)
         with safe_open(artifact, framework="pt") as handle:
             names = [name for name in handle.keys() if name.endswith("weight")]  # noqa: SIM118
@@ -143,7 +143,7 @@ def test_calls_in_quick_succession(sparse: Path) -> None:
 
 
 def test_bytes_that_a_token_reads(sparse: Path, dense: Path) -> None:
-    shape = LlamaShape.of(read_header(dense)["model"]["config"])
+    shape = LlamaShape.from_config(read_header(dense)["model"]["config"])
     weights = sum(n * k for n, k in shape.linear_sizes) * shape.blocks + shape.vocabulary * shape.hidden
     assert load_native(dense).weight_bytes == 2 * weights
     assert load_native(dense).cache_bytes_per_token == 2 * 2 * shape.blocks * shape.kv_heads * shape.head_size
@@ -178,7 +178,7 @@ def test_a_token_outside_the_vocabulary(sparse: Path) -> None:
 def test_models_it_has_no_code_for(sparse: Path, key: str, value: object) -> None:
     config = {**read_header(sparse)["model"]["config"], key: value}
     with pytest.raises(NmforgeError, match=r"is not in the native decoder .*; generate with --backend cpu"):
-        LlamaShape.of(config)
+        LlamaShape.from_config(config)
 
 
 def test_bf16_rounds_to_even() -> None:

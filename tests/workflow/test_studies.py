@@ -41,7 +41,7 @@ def test_every_random_layer_fits_its_array(settings: Path) -> None:
     for document in yaml.safe_load(settings.read_text()).get("fpga", {}).get("random_layers", []):
         layer = RandomLayerConfig(**document)
         for pattern in map(Pattern.parse, layer.patterns):
-            Engine(pattern.of, layer.bits, layer.rows, layer.cols, group, layer.lanes, layer.engine).keep(
+            Engine(pattern.window, layer.bits, layer.rows, layer.cols, group, layer.lanes, layer.engine).keep(
                 pattern
             )  # or it raises
 

@@ -2,13 +2,13 @@
 # `2of4` in file names.
 
 RANDOM_LAYERS = random_layers()
-BUILDS = [f"{of}-int4" for of in SETTINGS.fpga.builds] + [
+BUILDS = [f"{window}-int4" for window in SETTINGS.fpga.builds] + [
     f"1-int{bits}" for bits in SETTINGS.fpga.rival_bits
 ]
 PROOFS = {  # and the options that `nmforge hardware prove` takes for each
-    f"{proof.engine}-{pattern.replace(':', 'of')}-{proof.of or 'own'}-int{proof.bits}x{proof.lanes}": (
+    f"{proof.engine}-{pattern.replace(':', 'of')}-{proof.window or 'own'}-int{proof.bits}x{proof.lanes}": (
         f"--engine {proof.engine} --pattern {pattern} --bits {proof.bits} --lanes {proof.lanes}"
-        + (f" --of {proof.of}" if proof.of else "")
+        + (f" --window {proof.window}" if proof.window else "")
     )
     for proof in SETTINGS.fpga.proofs
     for pattern in proof.patterns
@@ -71,12 +71,12 @@ rule synthesize:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/synthesis-{kind}-{of}-int{bits}-{target}.json",
+        "results/points/fpga/synthesis-{kind}-{window}-int{bits}-{target}.json",
     log:
-        "logs/fpga/synthesis-{kind}-{of}-int{bits}-{target}.log",
+        "logs/fpga/synthesis-{kind}-{window}-int{bits}-{target}.log",
     wildcard_constraints:
         kind="gemm|gemv",
-        of=r"\d+",
+        window=r"\d+",
         bits=r"\d",
     conda:
         "../../envs/fpga.yaml"
@@ -88,7 +88,7 @@ rule synthesize:
         fpga=section("fpga"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware synthesize --engine {wildcards.kind} --of {wildcards.of} --bits {wildcards.bits}"
+        "nmforge --config {params.config} hardware synthesize --engine {wildcards.kind} --window {wildcards.window} --bits {wildcards.bits}"
         " --target {wildcards.target} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -96,11 +96,11 @@ rule place:
     input:
         sources("fpga"),
     output:
-        "results/points/fpga/route-{of}-int{bits}-{rows}x{cols}x{lanes}-seed{seed}.json",
+        "results/points/fpga/route-{window}-int{bits}-{rows}x{cols}x{lanes}-seed{seed}.json",
     log:
-        "logs/fpga/route-{of}-int{bits}-{rows}x{cols}x{lanes}-seed{seed}.log",
+        "logs/fpga/route-{window}-int{bits}-{rows}x{cols}x{lanes}-seed{seed}.log",
     wildcard_constraints:
-        of=r"\d+",
+        window=r"\d+",
         bits=r"\d",
         rows=r"\d+",
         cols=r"\d+",
@@ -115,7 +115,7 @@ rule place:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware place --of {wildcards.of} --bits {wildcards.bits}"
+        "nmforge --config {params.config} hardware place --window {wildcards.window} --bits {wildcards.bits}"
         " --rows {wildcards.rows} --cols {wildcards.cols} --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 

@@ -47,7 +47,7 @@ class RawTensor:
     data: bytes
 
     @classmethod
-    def of(cls, array: np.ndarray[Any, Any]) -> RawTensor:
+    def from_array(cls, array: np.ndarray[Any, Any]) -> RawTensor:
         """From a NumPy array."""
         return cls(str(array.dtype), tuple(array.shape), np.ascontiguousarray(array).tobytes())
 
@@ -89,7 +89,7 @@ def unpack_linear(
 ) -> CompressedLinear:
     """Inverse of `pack_linear`; raises NmforgeError where the mask keeps another number of weights than the pattern."""
     n = parts["codes"].shape[0]
-    kept = k // pattern.of * pattern.keep
+    kept = k // pattern.window * pattern.keep
     mask: Bool = np.ones((n, k), dtype=np.bool_)
     if not pattern.is_dense:
         mask = index_encoding(encoding).unpack(parts["indices"], pattern, k)
@@ -126,7 +126,7 @@ def write_artifact(
 def layer_tensors(name: str, linear: CompressedLinear, encoding: str) -> dict[str, RawTensor]:
     """The tensors of one layer as the artifact stores them; raises NmforgeError where the layer breaks a rule."""
     linear.check(name)
-    return {f"{name}.{part}": RawTensor.of(array) for part, array in pack_linear(linear, encoding).items()}
+    return {f"{name}.{part}": RawTensor.from_array(array) for part, array in pack_linear(linear, encoding).items()}
 
 
 def write_streamed(
@@ -296,7 +296,7 @@ def _part_shapes(layer: Mapping[str, Any], pattern: Pattern, encoding: str) -> d
     pattern.check_divides(k, "the layer")
     _, groups = QuantScheme(bits, layer["group_size"]).groups(k, "the layer")
     shapes = {
-        "codes": ("U8", [n, packed_bytes(k // pattern.of * pattern.keep, bits)]),
+        "codes": ("U8", [n, packed_bytes(k // pattern.window * pattern.keep, bits)]),
         "group_mult": ("U8", [n, groups]),
         "row_scale": ("F32", [n]),
     }

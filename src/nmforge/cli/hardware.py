@@ -27,11 +27,11 @@ def generate(arguments: Arguments) -> None:
     fpga = read_config(arguments).fpga
     kind, rows, cols = arguments.engine, arguments.rows or fpga.rows, arguments.cols or fpga.cols
     if arguments.artifact:
-        engine = engine_of_artifact(arguments.artifact, kind, rows, cols, arguments.lanes, arguments.of)
-    elif arguments.of:
-        engine = engine_of_settings(kind, arguments.of, rows, cols, arguments.lanes)
+        engine = engine_of_artifact(arguments.artifact, kind, rows, cols, arguments.lanes, arguments.window)
+    elif arguments.window:
+        engine = engine_of_settings(kind, arguments.window, rows, cols, arguments.lanes)
     else:
-        raise NmforgeError("neither an artifact nor --of is named; name the artifact to run, or the windows of a build")
+        raise NmforgeError("no artifact and no --window are given; name the artifact to run, or the window of a build")
     top, listing, *sources = write_build(engine, arguments.out)
     print(f"{top}: {engine.top}, {', '.join(f'{name} {value}' for name, value in engine.parameters.items())}")
     print(f"{listing}: the top and {len(sources)} sources below {arguments.out / 'rtl'}")
@@ -45,7 +45,7 @@ def simulate(arguments: Arguments) -> None:
 
     fpga = read_config(arguments).fpga
     simulate_point(
-        arguments.artifact, arguments.layer, arguments.of, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens,
+        arguments.artifact, arguments.layer, arguments.window, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens,
         arguments.build, arguments.out, arguments.trace,
     )  # fmt: skip
 
@@ -89,8 +89,8 @@ def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
     from nmforge.fpga.model.engine import Engine
 
     pattern = Pattern.parse(arguments.pattern)
-    of, lanes = arguments.of or pattern.of, arguments.lanes
-    engine = Engine(of, arguments.bits, arguments.rows, arguments.cols, arguments.group, lanes, arguments.engine)
+    window, lanes = arguments.window or pattern.window, arguments.lanes
+    engine = Engine(window, arguments.bits, arguments.rows, arguments.cols, arguments.group, lanes, arguments.engine)
     return engine, pattern, GemmShape(arguments.m, arguments.n, arguments.k)
 
 
@@ -100,7 +100,7 @@ def synthesize(arguments: Arguments) -> None:
 
     fpga = read_config(arguments).fpga
     synthesize_point(
-        arguments.engine, arguments.of, arguments.bits, fpga.rows, fpga.cols, arguments.target,
+        arguments.engine, arguments.window, arguments.bits, fpga.rows, fpga.cols, arguments.target,
         arguments.build, arguments.out,
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def bitstream(arguments: Arguments) -> None:
 
 def _device(arguments: Arguments) -> tuple[Any, ...]:
     """The design that `place` and `bitstream` are asked for, and where it goes."""
-    sizes = arguments.of, arguments.bits, arguments.rows, arguments.cols, arguments.lanes, arguments.seed
+    sizes = arguments.window, arguments.bits, arguments.rows, arguments.cols, arguments.lanes, arguments.seed
     return *sizes, arguments.build, arguments.out
 
 
@@ -147,8 +147,8 @@ def prove(arguments: Arguments) -> None:
 
     read_config(arguments)
     pattern = Pattern.parse(arguments.pattern)
-    of, group = arguments.of or pattern.of, arguments.group
-    engine = Engine(of, arguments.bits, 1, 1, group, arguments.lanes, arguments.engine)
+    window, group = arguments.window or pattern.window, arguments.group
+    engine = Engine(window, arguments.bits, 1, 1, group, arguments.lanes, arguments.engine)
     for proof in proof_point(pattern, engine, arguments.out):
         how = f"by induction over {proof.depth} cycles" if proof.depth else "for every input"
         print(f"{proof.name}: proved {how}, {proof.seconds:.1f} s")
@@ -176,7 +176,7 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one = add(generate)
     one.add_argument("artifact", type=Path, nargs="?", help="an *.nmf.safetensors file; without one, no DRAM image")
     one.add_argument("--engine", default="device", choices=KINDS, help="which engine; default: device")
-    one.add_argument("--of", type=int, help=f"{WINDOWS}; default: the artifact's own")
+    one.add_argument("--window", type=int, help=f"{WINDOWS}; default: the artifact's own")
     for name in ("rows", "cols"):
         one.add_argument(f"--{name}", type=int, help=f"default: fpga.{name} of the config")
     add_sizes(one, lanes=1)
@@ -184,13 +184,13 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     one = add(simulate)
     add_artifact(one)
     one.add_argument("--layer", required=True, help="name of a layer of the artifact")
-    one.add_argument("--of", type=int, help="windows of the build; default: the layer's own")
+    one.add_argument("--window", type=int, help="windows of the build; default: the layer's own")
     one.add_argument("--trace", type=Path, metavar="FILE.fst", help="waveform to write, for GTKWave or Surfer")
     add_paths(one, **BUILD, **OUT)
     one = add(random)
     one.add_argument("--engine", default="gemm", choices=KINDS, help="which engine; default: gemm")
     one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
-    one.add_argument("--of", type=int, help="windows of the build; default: the pattern's own")
+    one.add_argument("--window", type=int, help="windows of the build; default: the pattern's own")
     one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
     one.add_argument("--board", nargs="+", default=[], help="also behind a memory channel of these boards")
     one.add_argument("--clock", type=float, metavar="MHZ", help="of the engine, for --board; default: the board's")
@@ -200,13 +200,13 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_paths(one, **BUILD, **OUT)
     one = add(synthesize)
     one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
-    one.add_argument("--of", type=int, required=True, help=WINDOWS)
+    one.add_argument("--window", type=int, required=True, help=WINDOWS)
     one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
     add_sizes(one, bits=4)
     add_paths(one, **BUILD, **OUT)
     for verb, out in ((place, "file to write"), (bitstream, "bitstream to write")):
         one = add(verb)
-        one.add_argument("--of", type=int, required=True, help=WINDOWS)
+        one.add_argument("--window", type=int, required=True, help=WINDOWS)
         add_sizes(one, bits=4, rows=4, cols=4, lanes=1, seed=1)
         add_paths(one, **BUILD, out=(None, out))
     one = add(netlist)
@@ -216,7 +216,7 @@ def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_paths(one, **BUILD, **OUT)
     one = add(prove)
     one.add_argument("--pattern", default="2:4", help="default: 2:4")
-    one.add_argument("--of", type=int, help=f"{WINDOWS}; default: those of the pattern")
+    one.add_argument("--window", type=int, help=f"{WINDOWS}; default: those of the pattern")
     one.add_argument("--engine", choices=("gemm", "gemv"), default="gemm", help="whose PE; default: gemm")
     add_sizes(one, bits=4, lanes=1, group=64)
     add_paths(one, **OUT)

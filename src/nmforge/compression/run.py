@@ -83,10 +83,10 @@ def check_design(point: DesignPoint) -> None:
     if point.pruner in JOINT_PRUNERS:
         if point.quantizer != "gptq":
             raise NmforgeError(f"design {point.id}: pruner {point.pruner} solves jointly; set quantizer gptq")
-        if point.group_size % point.pattern.of:
+        if point.group_size % point.pattern.window:
             raise NmforgeError(
                 f"design {point.id}: pattern {point.pattern} does not divide group_size {point.group_size}; "
-                f"choose a multiple of {point.pattern.of}"
+                f"choose a multiple of {point.pattern.window}"
             )
 
 
@@ -157,7 +157,7 @@ def solve_group(
     """
     name = next(iter(weights))
     span = next((size for end, size in spans.items() if name.endswith(end)), None)
-    first = point.of_layer(name)
+    first = point.for_layer(name)
     if stats is None:
         return Solved(_compress_alike(weights, stats, point, masks))
     factors = None
@@ -165,7 +165,7 @@ def solve_group(
         _check_finite(weights, stats)
         factors = channel_factors(weights.values(), stats.gram, first.pattern, first.scheme, *(span or ()))
         weights, stats = {name: weight * factors for name, weight in weights.items()}, stats.scaled(factors)
-    if span is None or not first.permute or span[0] % first.pattern.of:
+    if span is None or not first.permute or span[0] % first.pattern.window:
         return Solved(_compress_alike(weights, stats, point, masks), factors=factors)
     order = channel_order(weights[name].square() * stats.sum_of_squares, point.pattern, *span)
     reordered = {name: weight[:, order.inputs] for name, weight in weights.items()}
@@ -178,7 +178,7 @@ def _compress_alike(
     """`compress_layers` for those layers that keep every weight, and for the others."""
     alike: dict[DesignPoint, dict[str, Tensor]] = {}
     for name, weight in weights.items():
-        alike.setdefault(point.of_layer(name), {})[name] = weight
+        alike.setdefault(point.for_layer(name), {})[name] = weight
     solved: dict[str, CompressedLinear] = {}
     for own, some in alike.items():
         solved |= compress_layers(some, stats, own, masks)

@@ -46,16 +46,16 @@ class CompressedLinear:
 
     @property
     def kept_per_row(self) -> int:
-        """Stored codes per row, K * keep / of."""
-        return self.k // self.pattern.of * self.pattern.keep
+        """Stored codes per row, K * keep / window."""
+        return self.k // self.pattern.window * self.pattern.keep
 
     def kept_codes(self) -> Int8:
-        """Kept codes in ascending k: int8[N, K * keep / of]."""
+        """Kept codes in ascending k: int8[N, K * keep / window]."""
         return self.codes[self.keep_mask].reshape(self.n, self.kept_per_row)
 
     def kept_offsets(self) -> UInt8:
-        """Place of each kept weight inside its window, ascending: uint8[N, K * keep / of]."""
-        k_index = np.broadcast_to(np.arange(self.k) % self.pattern.of, self.codes.shape)
+        """Place of each kept weight inside its window, ascending: uint8[N, K * keep / window]."""
+        k_index = np.broadcast_to(np.arange(self.k) % self.pattern.window, self.codes.shape)
         return k_index[self.keep_mask].astype(np.uint8).reshape(self.n, self.kept_per_row)
 
     def take_rows(self, rows: slice | NDArray[np.integer]) -> CompressedLinear:
@@ -92,16 +92,16 @@ class CompressedLinear:
 
 
 def kept_per_window(mask: Bool, pattern: Pattern) -> UInt8:
-    """bool[N, K] -> weights kept in each window, uint8[N, K / of]; one pass for each place of a window."""
-    kept = np.zeros((mask.shape[0], mask.shape[1] // pattern.of), dtype=np.uint8)
-    for place in range(pattern.of):
-        kept += mask[:, place :: pattern.of]
+    """bool[N, K] -> weights kept in each window, uint8[N, K / window]; one pass for each place of a window."""
+    kept = np.zeros((mask.shape[0], mask.shape[1] // pattern.window), dtype=np.uint8)
+    for place in range(pattern.window):
+        kept += mask[:, place :: pattern.window]
     return kept
 
 
 def mask_from_offsets(offsets: UInt8, pattern: Pattern, k: int) -> Bool:
-    """Inverse of `kept_offsets`: bool[N, K] from ascending window offsets uint8[N, K * keep / of]."""
-    windows = np.zeros((offsets.shape[0], k // pattern.of, pattern.of), dtype=np.bool_)
+    """Inverse of `kept_offsets`: bool[N, K] from ascending window offsets uint8[N, K * keep / window]."""
+    windows = np.zeros((offsets.shape[0], k // pattern.window, pattern.window), dtype=np.bool_)
     np.put_along_axis(windows, offsets.reshape(windows.shape[0], windows.shape[1], pattern.keep), True, axis=2)
     return windows.reshape(offsets.shape[0], k)
 
@@ -112,7 +112,7 @@ def random_linear(
     """A layer of uniform random codes, masks and scales, for benchmarks and tests."""
     scheme = QuantScheme(bits, group_size)
     size, groups = scheme.groups(k, "a random layer")
-    order = rng.random((n, k // pattern.of, pattern.of)).argsort(axis=2)
+    order = rng.random((n, k // pattern.window, pattern.window)).argsort(axis=2)
     mask = (order < pattern.keep).reshape(n, k)
     codes = rng.integers(scheme.code_min, scheme.code_max + 1, (n, k), dtype=np.int8) * mask
     mult = rng.integers(1, 128, (n, groups), dtype=np.uint8)

@@ -21,34 +21,35 @@ INT32_LIMIT = 2**31
 
 @dataclass(frozen=True, order=True)
 class Pattern:
-    """N:M sparsity: `keep` weights kept in every window of `of` consecutive weights along K."""
+    """N:M sparsity: `keep` weights kept in every window of `window` consecutive weights along K."""
 
     keep: int
-    of: int
+    window: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.of <= MAX_WINDOW or not 1 <= self.keep <= self.of:
+        if not 1 <= self.window <= MAX_WINDOW or not 1 <= self.keep <= self.window:
             raise NmforgeError(
-                f"pattern {self.keep}:{self.of} is out of range; use keep:of with 1 <= keep <= of <= {MAX_WINDOW}"
+                f"pattern {self.keep}:{self.window} is out of range; "
+                f"use keep:window with 1 <= keep <= window <= {MAX_WINDOW}"
             )
 
     def __str__(self) -> str:
-        return f"{self.keep}:{self.of}"
+        return f"{self.keep}:{self.window}"
 
     @property
     def is_dense(self) -> bool:
         """True where every weight is kept."""
-        return self.keep == self.of
+        return self.keep == self.window
 
     @property
     def density(self) -> float:
-        """Share of weights kept, keep / of."""
-        return self.keep / self.of
+        """Share of weights kept, keep / window."""
+        return self.keep / self.window
 
     @property
-    def masks(self) -> int:
-        """Number of masks a window can have, C(of, keep)."""
-        return math.comb(self.of, self.keep)
+    def mask_count(self) -> int:
+        """Number of masks a window can have, C(window, keep)."""
+        return math.comb(self.window, self.keep)
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
@@ -57,12 +58,12 @@ class Pattern:
             return DENSE
         match = re.fullmatch(r"(\d+):(\d+)", text)
         if match is None:
-            raise NmforgeError(f"pattern {text!r} is not of the form keep:of; write for example 2:4, or dense")
+            raise NmforgeError(f"pattern {text!r} is not of the form keep:window; write for example 2:4, or dense")
         return cls(int(match[1]), int(match[2]))
 
     def check_divides(self, k: int, where: str) -> None:
         """Raise NmforgeError naming `where` unless rows of `k` weights split into whole windows."""
-        if k % self.of:
+        if k % self.window:
             raise NmforgeError(
                 f"pattern {self} does not divide K = {k} of {where}; choose a window that divides {k}, such as "
                 + ", ".join(str(d) for d in range(2, MAX_WINDOW + 1) if k % d == 0)
@@ -139,7 +140,7 @@ class DesignPoint:
     dense_layers: tuple[str, ...] = ()
     awq: bool = False
 
-    def of_layer(self, name: str) -> DesignPoint:
+    def for_layer(self, name: str) -> DesignPoint:
         """The design point as the layer of that name has it: without a pattern where `dense_layers` names it."""
         if not any(fnmatchcase(name, pattern) for pattern in self.dense_layers):
             return self

@@ -70,9 +70,9 @@ def _constants(found: list[re.Match[str]], ports: str, values: Mapping[str, int]
 
 
 def engine_of_artifact(
-    artifact: Path, kind: Kind, rows: int, cols: int, lanes: int = 1, of: int | None = None
+    artifact: Path, kind: Kind, rows: int, cols: int, lanes: int = 1, window: int | None = None
 ) -> Engine:
-    """The engine for every compressed layer of an artifact; `of` asks for wider windows than the layers'.
+    """The engine for every compressed layer of an artifact; `window` asks for wider windows than the layers'.
 
     The banks of a device hold the steps of the deepest layer.
     Raises NmforgeError where the artifact has no compressed layer, or one engine does not do for all of them.
@@ -81,7 +81,7 @@ def engine_of_artifact(
     if not layers:
         raise NmforgeError(f"{artifact} has no compressed layers, it is left in bf16; name a compressed artifact")
     patterns = {name: Pattern.parse(layer["pattern"]) for name, layer in layers.items()}
-    window = of or max(pattern.of for pattern in patterns.values())
+    window = window or max(pattern.window for pattern in patterns.values())
     group = math.gcd(*(engine_group(layer["group_size"], Pattern(1, window)) for layer in layers.values()))
     engine = Engine(window, max(layer["bits"] for layer in layers.values()), rows, cols, group, lanes, kind)
     deepest = engine.depth
@@ -93,6 +93,6 @@ def engine_of_artifact(
     return replace(engine, depth=1 << (deepest - 1).bit_length())
 
 
-def engine_of_settings(kind: Kind, of: int, rows: int, cols: int, lanes: int = 1) -> Engine:
-    """The INT4 engine for windows of `of` in groups of 64, when no artifact says otherwise."""
-    return Engine(of, DEFAULT_BITS, rows, cols, PREFERRED_GROUP, lanes, kind)
+def engine_of_settings(kind: Kind, window: int, rows: int, cols: int, lanes: int = 1) -> Engine:
+    """The INT4 engine for windows of `window` in groups of 64, when no artifact says otherwise."""
+    return Engine(window, DEFAULT_BITS, rows, cols, PREFERRED_GROUP, lanes, kind)

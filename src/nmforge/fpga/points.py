@@ -28,24 +28,24 @@ NETLISTS: dict[Stage, Callable[[Placed], Path]] = {"synthesis": lambda p: p.synt
 
 
 def simulate_point(
-    artifact: Path, layer: str, of: int | None, rows: int, cols: int, tile_rows: int, tokens: int, build_dir: Path,
+    artifact: Path, layer: str, window: int | None, rows: int, cols: int, tile_rows: int, tokens: int, build_dir: Path,
     out: Path, trace: Path | None = None,
 ) -> None:  # fmt: skip
     """Run the first `tile_rows` output channels of a layer through one engine and compare every sum.
 
-    `of` names the build: the layer's own windows, or wider ones that its pattern nests in. Activations are seeded
+    `window` names the build: the layer's own windows, or wider ones that its pattern nests in. Activations are seeded
     int8[tokens, K]. `trace` names a waveform to leave. Raises NmforgeError where a sum differs from the reference.
     """
     linear = load_linear(artifact, layer).take_rows(slice(tile_rows))
-    engine = engine_for(linear, rows, cols, of)
+    engine = engine_for(linear, rows, cols, window)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
     watch = Watch.NOTHING if trace is None else Watch.WAVEFORM
     found = simulate(linear, xq, engine, build_dir, watch=watch, watched=trace)
     mismatches = int((found.acc != accumulate(linear, xq)).sum())
     if mismatches:
         raise NmforgeError(
-            f"{artifact} layer {layer}: {mismatches} of {found.acc.size} sums of the engine for windows of {engine.of} "
-            "differ from the reference; the RTL or its image is wrong"
+            f"{artifact} layer {layer}: {mismatches} of {found.acc.size} sums of the engine for windows of "
+            f"{engine.window} differ from the reference; the RTL or its image is wrong"
         )
     shape = GemmShape(tokens, linear.n, linear.k)
     model = engine_cycles(shape, engine, linear.pattern)
@@ -59,33 +59,35 @@ def simulate_point(
 
 
 def synthesize_point(
-    kind: Kind, of: int, bits: int, rows: int, cols: int, target: str, build_dir: Path, out: Path
+    kind: Kind, window: int, bits: int, rows: int, cols: int, target: str, build_dir: Path, out: Path
 ) -> None:
     """Count the resources of one engine; no clock is claimed."""
-    engine = Engine(of, bits, rows, cols, GROUP, kind=kind)
+    engine = Engine(window, bits, rows, cols, GROUP, kind=kind)
     counts = synthesize(engine, target, build_dir)
-    write_point(out, "fpga", [engine_columns(engine, build_name(of), target, "synthesis", SEED) | counts])
+    write_point(out, "fpga", [engine_columns(engine, build_name(window), target, "synthesis", SEED) | counts])
 
 
-def place_point(of: int, bits: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path) -> None:
+def place_point(
+    window: int, bits: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path
+) -> None:
     """Place and route one engine with its banks and registers on an ECP5-85k; the clock is the post-route one."""
-    engine = Engine(of, bits, rows, cols, GROUP, lanes, "device")
+    engine = Engine(window, bits, rows, cols, GROUP, lanes, "device")
     placed = _place(engine, seed, build_dir)
     counts: dict[str, Any] = {
         "lut": placed.comb, "ff": placed.ff, "ram": placed.ram, "dsp": placed.dsp, "fmax_mhz": placed.fmax_mhz,
         "speed_grade": placed.speed_grade, "lut_share": placed.utilisation["TRELLIS_COMB"],
     }  # fmt: skip
-    write_point(out, "fpga", [engine_columns(engine, build_name(of), "ecp5", "route", seed) | counts])
+    write_point(out, "fpga", [engine_columns(engine, build_name(window), "ecp5", "route", seed) | counts])
 
 
 def pack_bitstream(
-    of: int, bits: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path
+    window: int, bits: int, rows: int, cols: int, lanes: int, seed: int, build_dir: Path, out: Path
 ) -> tuple[Placed, int]:
     """Write the bitstream of the device that `place_point` places, and place it if that was not done yet.
 
     Returns the placed design and the bytes of the bitstream.
     """
-    placed = _place(Engine(of, bits, rows, cols, GROUP, lanes, "device"), seed, build_dir)
+    placed = _place(Engine(window, bits, rows, cols, GROUP, lanes, "device"), seed, build_dir)
     return placed, bitstream(placed, out)
 
 
@@ -104,7 +106,7 @@ def check_netlist(
     """
     linear = load_linear(artifact, layer)
     group = engine_group(linear.group_size, linear.pattern)
-    engine = Engine(linear.pattern.of, linear.bits, rows, cols, group, kind="device")
+    engine = Engine(linear.pattern.window, linear.bits, rows, cols, group, kind="device")
     placed = _place(engine, seed, build_dir)
     xq = np.random.default_rng(SEED).integers(-127, 128, (tokens, linear.k), dtype=np.int8)
     expected, found = accumulate(linear, xq), []
@@ -126,15 +128,15 @@ def check_netlist(
     write_point(out, "coherence", found)
 
 
-def build_name(of: int) -> str:
+def build_name(window: int) -> str:
     """What a build runs: `dense`, or `N:4` for every keep:4 and what nests in it."""
-    return "dense" if of == 1 else f"N:{of}"
+    return "dense" if window == 1 else f"N:{window}"
 
 
 def engine_columns(engine: Engine, pattern: str, target: str, stage: str, seed: int) -> dict[str, Any]:
     """Columns that every row of the table has; what a stage does not measure stays empty."""
     empty = dict.fromkeys(("cycles", "ideal_cycles", "efficiency", "lut", "ff", "dsp", "fmax_mhz"))
     return empty | {
-        "engine": engine.kind, "pattern": pattern, "of": engine.of, "lanes": engine.lanes, "rows": engine.rows,
+        "engine": engine.kind, "pattern": pattern, "window": engine.window, "lanes": engine.lanes, "rows": engine.rows,
         "cols": engine.cols, "bits": engine.bits, "target": target, "seed": seed, "stage": stage,
     }  # fmt: skip

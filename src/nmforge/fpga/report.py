@@ -14,7 +14,7 @@ from nmforge.core.formats import Pattern
 ARRAY = ["rows", "cols", "lanes"]
 TILE = ["m", "n", "k"]
 HEADINGS = {
-    "engine": "engine", "array": "array", "pattern": "pattern", "windows": "of", "cycles": "cycles",
+    "engine": "engine", "array": "array", "pattern": "pattern", "windows": "window", "cycles": "cycles",
     "efficiency": "efficiency", "ecp5_lut": "ECP5 LUT", "ecp5_ff": "FF", "xcup_lut": "US+ LUT", "xcup_ff": "FF",
     "comb": "COMB", "routed_ff": "FF", "fmax_mhz": "Fmax MHz", "seeds": "seeds", "cycle_gain": "cycles",
     "wall_clock_gain": "wall clock",
@@ -65,9 +65,9 @@ def _medians(rtl: pd.DataFrame) -> list[dict[Any, Any]]:
     if rtl.empty:
         return []
     place = ["engine", *ARRAY, *TILE]
-    middle = rtl.groupby([*place, "of", "pattern"], as_index=False)[["cycles", "efficiency"]].median()
-    dense = middle[middle["of"] == 1].rename(columns={"cycles": "dense_cycles"})[[*place, "dense_cycles"]]
-    ordered = middle.sort_values(["engine", *ARRAY, "of", "cycles"], ascending=[True] * 5 + [False])
+    middle = rtl.groupby([*place, "window", "pattern"], as_index=False)[["cycles", "efficiency"]].median()
+    dense = middle[middle["window"] == 1].rename(columns={"cycles": "dense_cycles"})[[*place, "dense_cycles"]]
+    ordered = middle.sort_values(["engine", *ARRAY, "window", "cycles"], ascending=[True] * 5 + [False])
     return list(ordered.merge(dense, on=place, how="left").to_dict("records"))
 
 
@@ -81,9 +81,9 @@ def _builds(fpga: pd.DataFrame) -> Costs:
     found: Costs = {}
     for stage, names in (("synthesis", ("lut", "ff")), ("route", ("lut", "ff", "fmax_mhz"))):
         rows = fpga[fpga["stage"] == stage]
-        for (engine, *_, target), same in rows.groupby(["engine", *ARRAY, "of", "bits", "target"]):
+        for (engine, *_, target), same in rows.groupby(["engine", *ARRAY, "window", "bits", "target"]):
             kind, first = "gemm" if engine == "device" else str(engine), same.iloc[0]
-            build = kind, _array(first), int(first["of"]), int(first["bits"])
+            build = kind, _array(first), int(first["window"]), int(first["bits"])
             line = found.setdefault(build, _blank(*build))
             middle = same[list(names)].median()
             if stage == "synthesis":
@@ -94,19 +94,19 @@ def _builds(fpga: pd.DataFrame) -> Costs:
     return found
 
 
-def _blank(engine: str, array: str, of: int, bits: int) -> dict[str, Any]:
-    pattern = ("dense" if of == 1 else f"N:{of}") + ("" if bits == 4 else f" INT{bits}")
-    return {"engine": engine, "array": array, "windows": of, "pattern": pattern}
+def _blank(engine: str, array: str, window: int, bits: int) -> dict[str, Any]:
+    pattern = ("dense" if window == 1 else f"N:{window}") + ("" if bits == 4 else f" INT{bits}")
+    return {"engine": engine, "array": array, "windows": window, "pattern": pattern}
 
 
 def _simulated(row: Mapping[Any, Any], builds: Costs) -> dict[str, Any]:
     """The line of one simulated pattern: its cycles, its build's costs and its gains."""
-    engine, array, of = row["engine"], _array(row), int(row["of"])
-    costs, dense = builds.get((engine, array, of, 4), {}), builds.get((engine, array, 1, 4), {})
+    engine, array, window = row["engine"], _array(row), int(row["window"])
+    costs, dense = builds.get((engine, array, window, 4), {}), builds.get((engine, array, 1, 4), {})
     gain = row["dense_cycles"] / row["cycles"]
     pattern = "dense" if Pattern.parse(str(row["pattern"])).is_dense else row["pattern"]
     return costs | {
-        "engine": engine, "array": array, "windows": of, "pattern": pattern, "cycles": row["cycles"],
+        "engine": engine, "array": array, "windows": window, "pattern": pattern, "cycles": row["cycles"],
         "efficiency": row["efficiency"], "cycle_gain": gain,
         "wall_clock_gain": gain * costs.get("fmax_mhz", math.nan) / dense.get("fmax_mhz", math.nan),
     }  # fmt: skip

@@ -92,7 +92,7 @@ class Bf16Linear(nn.Linear):
         super().__init__(inputs, outputs, bias=False, device=device)
 
     @classmethod
-    def of(cls, weight: Tensor) -> Bf16Linear:
+    def from_weight(cls, weight: Tensor) -> Bf16Linear:
         """weight: [N, K], any float type; it is rounded to bf16."""
         layer = cls(weight.shape[1], weight.shape[0], "meta")
         layer.weight = nn.Parameter(weight.detach().bfloat16().float(), requires_grad=False)

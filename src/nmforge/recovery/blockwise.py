@@ -172,7 +172,7 @@ def _use_weights(block: Any, layers: Mapping[str, CompressedLinear], device: tor
     """Give a block the weights of finished layers, on `device`, in the arithmetic of mode W4A16."""
     for name, linear in layers.items():
         weight = torch.from_numpy(dequantize(linear)).to(device)
-        block.set_submodule(name.split(".", 3)[-1], Bf16Linear.of(weight))
+        block.set_submodule(name.split(".", 3)[-1], Bf16Linear.from_weight(weight))
 
 
 def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: Windows, wanted: Windows) -> None:

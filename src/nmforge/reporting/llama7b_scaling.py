@@ -36,7 +36,7 @@ SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
     "platform", "design_id", "context", "tokens_per_s", "us_per_token", "us_of_2of4", "cycles_per_token",
     "bytes_per_token", "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads",
-    "stage", "cache", "engine", "of", "rows", "cols", "multipliers", "clock_mhz", "scope",
+    "stage", "cache", "engine", "window", "rows", "cols", "multipliers", "clock_mhz", "scope",
 ]  # fmt: skip
 
 CycleModel = Callable[[GemmShape, Engine, Pattern], int]
@@ -130,7 +130,7 @@ def model_error_percent(rtl: pd.DataFrame) -> float:
 
 def routed_clock(fpga: pd.DataFrame, array: pd.Series) -> float:
     """Median post-route clock in MHz over the seeds of the device with this array; NaN where none was routed."""
-    keys = ["of", "lanes", "rows", "cols"]
+    keys = ["window", "lanes", "rows", "cols"]
     fpga = fpga.reindex(columns=[*keys, "engine", "stage", "fmax_mhz"])
     same = (fpga[keys] == array[keys]).all(axis=1) & (fpga["engine"] == "device") & (fpga["stage"] == "route")
     return float(fpga.loc[same, "fmax_mhz"].median())
@@ -146,7 +146,7 @@ def fpga_rows(fpga: pd.DataFrame, group_size: int, cycles: CycleModel) -> Iterat
     rtl = fpga[fpga["stage"] == "rtl"]
     for _, array in rtl.groupby(["engine", "rows", "cols"]):
         error = model_error_percent(array)
-        for _, built in array.drop_duplicates(["of", "pattern"]).iterrows():
+        for _, built in array.drop_duplicates(["window", "pattern"]).iterrows():
             yield _fpga_row(fpga, built, group_size, cycles, error)
 
 
@@ -155,7 +155,7 @@ def _fpga_row(
 ) -> dict[str, object]:
     """The row of one build and pattern; `built` is its simulated row."""
     rows, cols, pattern = int(built["rows"]), int(built["cols"]), pattern_name(built["pattern"])
-    engine = Engine(int(built["of"]), 4, rows, cols, group_size, int(built["lanes"]))
+    engine = Engine(int(built["window"]), 4, rows, cols, group_size, int(built["lanes"]))
     spec = Pattern.parse(str(built["pattern"]))
     total = LAYERS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
     clock = routed_clock(fpga, built)
@@ -170,7 +170,7 @@ def _fpga_row(
         "pattern": pattern,
         "bits": 4,
         "engine": str(built["engine"]),
-        "of": engine.of,
+        "window": engine.window,
         "rows": rows,
         "cols": cols,
         "multipliers": engine.multipliers,
@@ -236,7 +236,7 @@ def llama_on_boards(fpga: pd.DataFrame) -> pd.DataFrame:
     """LLaMA-7B decode and prefill modelled on the boards of fpga/boards.yaml, with the engines of the `fpga` table."""
 
     def cycles(shape: GemmShape, pattern: Pattern, build: Build) -> int:
-        engine = Engine(build.of, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
+        engine = Engine(build.window, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
         return engine_cycles(shape, engine, pattern)
 
     return board_table(fpga, cycles, load_boards(), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))

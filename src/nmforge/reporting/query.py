@@ -54,9 +54,9 @@ def library_name(kernel: str) -> str:
 
 
 def pattern_name(pattern: object) -> str:
-    """`dense` for any keep:of with keep == of, the pattern itself otherwise."""
-    keep, _, of = str(pattern).partition(":")
-    return "dense" if keep == of or not of else str(pattern)
+    """`dense` for any keep:window with keep == of, the pattern itself otherwise."""
+    keep, _, window = str(pattern).partition(":")
+    return "dense" if keep == window or not window else str(pattern)
 
 
 def multipliers(row: pd.Series) -> int:

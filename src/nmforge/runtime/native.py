@@ -46,7 +46,7 @@ class LlamaShape:
     eps: float
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> LlamaShape:
+    def from_config(cls, config: Mapping[str, Any]) -> LlamaShape:
         """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
         rope = config.get("rope_parameters") or {}
         if not isinstance(rope, Mapping):
@@ -201,7 +201,7 @@ def load_native(artifact: Path, context: int = CONTEXT, isa: str | None = None) 
 def _load(artifact: Path, context: int, isa: str | None) -> NativeModel:
     header = read_header(artifact)
     config = _config_of(header)
-    shape = LlamaShape.of(config)
+    shape = LlamaShape.from_config(config)
     rest = load_rest(artifact)
 
     def bf16(name: str, *sizes: int) -> UInt16:

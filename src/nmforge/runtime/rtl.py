@@ -70,7 +70,7 @@ class RtlBackend:
             self._programs[engine] = build_simulator(engine, self.build_dir)
         share = tiles(tiles(linear.n, engine.channels), self._threads) * engine.channels
         rows = [slice(first, first + share) for first in range(0, linear.n, share)]
-        return [_Part.of(linear.take_rows(some), engine, self._programs[engine]) for some in rows]
+        return [_Part.from_linear(linear.take_rows(some), engine, self._programs[engine]) for some in rows]
 
     def _sums(self, name: str, gemm: list[_Part], gemv: list[_Part], expected: Sums | None, xq: Int8) -> Int32:
         parts = gemv if xq.shape[0] == 1 else gemm
@@ -108,10 +108,10 @@ class _Part:
     n: int
 
     @classmethod
-    def of(cls, linear: CompressedLinear, engine: Engine, program: Path) -> _Part:
+    def from_linear(cls, linear: CompressedLinear, engine: Engine, program: Path) -> _Part:
         """Make the weight image."""
         kept = kept_weights(linear, engine)
-        return cls(program, Job.of(engine, kept, 1), weight_image(kept, engine).tobytes(), linear.n)
+        return cls(program, Job.for_engine(engine, kept, 1), weight_image(kept, engine).tobytes(), linear.n)
 
     def run(self, xq: Int8) -> tuple[Int32, int]:
         """int8[M, K] -> (int32[M, n], cycles)."""

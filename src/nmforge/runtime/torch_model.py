@@ -59,7 +59,7 @@ def load_packed(path: Path, mode: str, dtype: torch.dtype, threads: int) -> Any:
             layer: nn.Module = IntegerLinear(linears[name], threads)
         else:
             weight = model.get_submodule(name).weight if dense else torch.from_numpy(dequantize(linears[name]))
-            layer = Bf16Linear.of(weight.detach())
+            layer = Bf16Linear.from_weight(weight.detach())
         model.set_submodule(name, layer)
     return model
 

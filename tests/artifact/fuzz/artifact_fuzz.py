@@ -74,7 +74,7 @@ class Parts:
 def write_base(path: Path, kind: tuple[str, int, int, str] | None) -> None:
     """A whole model of one block, compressed or (None) in bf16."""
     rng = np.random.default_rng(0)
-    sizes = dict(zip(LAYERS, LlamaShape.of(CONFIG).linear_sizes, strict=True))
+    sizes = dict(zip(LAYERS, LlamaShape.from_config(CONFIG).linear_sizes, strict=True))
     rest = {
         "model.embed_tokens.weight": bf16(rng, 20, 48), "model.norm.weight": bf16(rng, 48),
         **{f"model.layers.0.{name}.weight": bf16(rng, 48) for name in NORMS},

@@ -44,8 +44,8 @@ def test_known_nibbles() -> None:
 @pytest.mark.parametrize("text", ["2:4", "1:4", "3:7", "4:8"])
 def test_ranks_count_every_mask_once_in_colexicographic_order(text: str) -> None:
     pattern = Pattern.parse(text)
-    kept = sorted(itertools.combinations(range(pattern.of), pattern.keep), key=lambda c: c[::-1])
-    masks = np.array([[i in choice for i in range(pattern.of)] for choice in kept])
+    kept = sorted(itertools.combinations(range(pattern.window), pattern.keep), key=lambda c: c[::-1])
+    masks = np.array([[i in choice for i in range(pattern.window)] for choice in kept])
     ranks = rank_masks(masks, pattern)
     assert ranks[:, 0].tolist() == list(range(pattern.masks))
     assert (unrank_masks(ranks, pattern) == masks).all()
@@ -69,7 +69,7 @@ def test_a_layer_survives_packing(
     text: str, n: int, windows: int, bits: int, encoding: str, seed: int, sparse_codes: bool
 ) -> None:
     pattern = Pattern.parse(text)
-    k = windows * pattern.of
+    k = windows * pattern.window
     linear = random_linear(np.random.default_rng(seed), n, k, pattern, bits, group_size=k)
     if sparse_codes:  # windows with fewer than `keep` nonzeros: the mask must not be guessed from the codes
         linear.codes[:, ::2] = 0

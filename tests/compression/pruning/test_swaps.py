@@ -48,11 +48,11 @@ def test_the_best_swap_of_a_window_is_the_best_of_all(text: str) -> None:
     kept = keep_largest_columns(torch.rand(wanted.shape, generator=torch.Generator().manual_seed(2)), pattern)
     sparse = wanted * kept
     v, h, start, mask = (t.double().numpy().copy() for t in (wanted, normal, sparse, kept))
-    gradient, window, swapped = normal @ (wanted - sparse), slice(0, pattern.of), 0
+    gradient, window, swapped = normal @ (wanted - sparse), slice(0, pattern.window), 0
     change = swap_best(normal[window, window], gradient[window], kept[window], sparse[window])
     assert torch.allclose(torch.from_numpy(start[window]).float() + change, sparse[window])
     for n in range(wanted.shape[1]):
-        left, leaves, enters, value = best_swap(v[:, n], h, mask[:, n], start[:, n], range(pattern.of))
+        left, leaves, enters, value = best_swap(v[:, n], h, mask[:, n], start[:, n], range(pattern.window))
         if left >= error(v[:, n], start[:, n], h):
             assert (sparse[:, n].double().numpy() == start[:, n]).all()
             continue

@@ -65,7 +65,7 @@ def test_folded_factors_leave_every_bit_of_the_model(start: Path, monkeypatch: p
             path = f"model.layers.{index}.{name}"
             original = unfolded.get_submodule(path).weight
             assert (weight - original).abs().max() < 0.1 * original.abs().max()  # 8 bits, factors up to 4
-            unfolded.set_submodule(path, Bf16Linear.of(weight))
+            unfolded.set_submodule(path, Bf16Linear.from_weight(weight))
     assert len(walked) == 2
     assert torch.equal(logits(load_packed(start / "folded", "w4a16", torch.float32, 1)), logits(unfolded))
     norms = load_packed(start / "folded", "w4a16", torch.float32, 1).model.layers[0]
@@ -89,7 +89,7 @@ def test_factors_are_the_best_of_those_tried(pattern: Pattern, shared: int) -> N
     weight, scheme = torch.randn(12, 32, generator=generator), QuantScheme(3, 8)
     gram = x.T @ x
     found = channel_factors([weight[:5], weight[5:]], gram, pattern, scheme, 8, shared)
-    score = (weight.square() * gram.diagonal()).view(12, -1, pattern.of)
+    score = (weight.square() * gram.diagonal()).view(12, -1, pattern.window)
     kept = (score.argsort(dim=2, descending=True).argsort(dim=2) < pattern.keep).view(12, 32)
     assert torch.equal(found.log2(), found.log2().round())
     assert torch.equal(*(found.view(-1, shared, 8)[:, place] for place in (0, -1)))

@@ -30,10 +30,10 @@ DOCUMENT: dict[str, Any] = yaml.safe_load(BOARDS.read_text())
 Row = dict[str, Any]
 
 
-def engine(of: int, lut: int, **more: object) -> Row:
+def engine(window: int, lut: int, **more: object) -> Row:
     """A synthesized 8x4 GEMM engine of 32 multipliers."""
     return {
-        "engine": "gemm", "pattern": "dense", "of": of, "bits": 4, "lanes": 1, "rows": 8, "cols": 4,
+        "engine": "gemm", "pattern": "dense", "window": window, "bits": 4, "lanes": 1, "rows": 8, "cols": 4,
         "target": "xcup", "stage": "synthesis", "lut": lut, "ff": lut // 2, "dsp": 0, **more,
     }  # fmt: skip
 
@@ -44,7 +44,7 @@ FPGA = pd.DataFrame([engine(1, 2000), engine(1, 1600, bits=3), engine(4, 2500), 
 def ideal(shape: GemmShape, pattern: Pattern, build: Build) -> int:
     """A closed form of our own: a kept weight per multiplier and cycle, no tail."""
     tiles = math.ceil(shape.n / build.rows) * math.ceil(shape.m / build.tokens)
-    return tiles * shape.k * pattern.keep // pattern.of // build.lanes
+    return tiles * shape.k * pattern.keep // pattern.window // build.lanes
 
 
 def table(change: Callable[[dict[str, Any]], None]) -> BoardTable:
@@ -115,9 +115,9 @@ def test_prefill_bound_by_multipliers_takes_its_cycles_over_the_clock() -> None:
     assert dense["bound"] == "compute"
     assert dense["cycles_per_token"] == best / 128
     assert dense["tokens_per_s"] == pytest.approx(128 / (best / 225e6), rel=1e-12)
-    assert (dense["of"], dense["clock_mhz"], dense["clock_source"]) == (1, 225, "assumed")
+    assert (dense["window"], dense["clock_mhz"], dense["clock_source"]) == (1, 225, "assumed")
     sparse = row(rows, phase="prefill", m=128, pattern="2:4")
-    assert sparse["of"] == 4 and sparse["multipliers"] <= 28 * 32
+    assert sparse["window"] == 4 and sparse["multipliers"] <= 28 * 32
     assert 1.2 < sparse["speedup_vs_dense"] < 2  # half the work, on fewer of the larger engines
 
 
@@ -165,15 +165,15 @@ def test_what_does_not_fit_has_a_sentence_and_no_value() -> None:
 
 
 def test_no_engine_and_no_clock_give_no_value() -> None:
-    for fpga in (pd.DataFrame(), FPGA.drop(columns="of"), FPGA.assign(stage="rtl"), FPGA.assign(target="ecp5")):
+    for fpga in (pd.DataFrame(), FPGA.drop(columns="window"), FPGA.assign(stage="rtl"), FPGA.assign(target="ecp5")):
         rows = board_rows(fpga, ideal, only("U280"), LLAMA)
         assert {r["reason"] for r in rows if r["pattern"] == "2:4"} == {
             "no xcup engine that runs 2:4 INT4 has resource counts and a clock"
         }
-    rows = board_rows(FPGA[FPGA["of"] == 4], ideal, only("U280"), LLAMA)
+    rows = board_rows(FPGA[FPGA["window"] == 4], ideal, only("U280"), LLAMA)
     assert "reason" in row(rows, phase="decode", context=0, pattern="4:8")
     assert "reason" in row(rows, phase="decode", context=0, pattern="dense", bits=3)
-    assert row(rows, phase="decode", context=0, pattern="dense", bits=4)["of"] == 4
+    assert row(rows, phase="decode", context=0, pattern="dense", bits=4)["window"] == 4
 
 
 def test_an_engine_that_does_not_fit_is_named() -> None:
@@ -185,12 +185,12 @@ def test_an_engine_that_does_not_fit_is_named() -> None:
 
 def test_an_engine_that_refuses_a_pattern_is_no_candidate() -> None:
     def picky(shape: GemmShape, pattern: Pattern, build: Build) -> int:
-        if build.of == 1:
+        if build.window == 1:
             raise NmforgeError("cols = 4 breaks the no-stall rule")
         return ideal(shape, pattern, build)
 
     rows = board_rows(FPGA, picky, only("U280"), LLAMA)
-    assert row(rows, phase="prefill", m=128, pattern="dense", bits=4)["of"] == 4
+    assert row(rows, phase="prefill", m=128, pattern="dense", bits=4)["window"] == 4
 
 
 def test_ecp5_takes_the_median_routed_clock_of_the_device_with_the_same_array() -> None:

@@ -148,7 +148,7 @@ def caught(engine: Engine, builds: Path) -> str | None:
     rng = np.random.default_rng(0)
     group = engine.group
     try:
-        for pattern in ("2:4", "1:1", "1:4") if engine.of == 4 else ("1:1",):
+        for pattern in ("2:4", "1:1", "1:4") if engine.window == 4 else ("1:1",):
             for m, n, k in [(3, 5, group), (1, 40, group), (5, 9, 3 * group), (4, 10, 10 * group)]:
                 linear = random_linear(rng, n, k, Pattern.parse(pattern), engine.bits, group)
                 lowest = -(2 ** (engine.bits - 1))
@@ -170,7 +170,7 @@ def caught(engine: Engine, builds: Path) -> str | None:
                         return "cycles"
         if engine.kind == "device" and not goes_on(engine, builds):
             return "behind another job"
-        return None if engine.of == 1 or refuses_offsets(engine, builds) else "offsets"
+        return None if engine.window == 1 or refuses_offsets(engine, builds) else "offsets"
     except NmforgeError as error:
         return str(error).split(":")[0][:60]
 
@@ -207,7 +207,8 @@ def takes(engine: Engine, kept: Kept, xq: Int8, builds: Path) -> bool:
             return True
         images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
         run_simulator(
-            build_simulator(engine, builds), Job.of(engine, kept, engine.tokens).header(Stalls(code=50)) + images
+            build_simulator(engine, builds),
+            Job.for_engine(engine, kept, engine.tokens).header(Stalls(code=50)) + images,
         )
     except NmforgeError:
         return False

@@ -16,9 +16,9 @@ from nmforge.fpga.model.engine import Engine, Kind
 from nmforge.fpga.sources import rtl_sources
 
 
-def pe(of: int, bits: int = 4, lanes: int = 1, group: int = 64, kind: Kind = "gemm") -> Engine:
+def pe(window: int, bits: int = 4, lanes: int = 1, group: int = 64, kind: Kind = "gemm") -> Engine:
     """The engine of one PE."""
-    return Engine(of, bits, 1, 1, group, lanes, kind)
+    return Engine(window, bits, 1, 1, group, lanes, kind)
 
 
 def altered(folder: Path, name: str, old: str, new: str) -> list[Path]:

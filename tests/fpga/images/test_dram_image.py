@@ -37,8 +37,8 @@ BUILDS = [
     ((6, 2, 1, 96), [("2:6", 2, 96), ("2:3", 2, 0)]),
 ]
 ENGINES = [
-    Engine(of, bits, rows, cols, group, lanes, kind)
-    for (of, bits, lanes, group), _ in BUILDS
+    Engine(window, bits, rows, cols, group, lanes, kind)
+    for (window, bits, lanes, group), _ in BUILDS
     for kind, rows, cols in (("gemm", 3, 2), ("gemv", 2, 2), ("device", 8, 2))
 ]
 
@@ -49,9 +49,9 @@ def artifact(folder: Path, layers: dict[str, CompressedLinear], name: str = "a")
     return path
 
 
-def layers_for(of: int, bits: int, lanes: int, group: int) -> dict[str, CompressedLinear]:
-    rng = np.random.default_rng(of * 1000 + bits)
-    known = next(kinds for build, kinds in BUILDS if build == (of, bits, lanes, group))
+def layers_for(window: int, bits: int, lanes: int, group: int) -> dict[str, CompressedLinear]:
+    rng = np.random.default_rng(window * 1000 + bits)
+    known = next(kinds for build, kinds in BUILDS if build == (window, bits, lanes, group))
     layers = {}
     for i, (pattern, own, size) in enumerate(known):
         for n, k in ((5, 192), (16, 576)):  # ragged tiles; blocks that end early
@@ -66,9 +66,9 @@ def same(a: CompressedLinear, b: CompressedLinear) -> bool:
     return settings and all(x.dtype == y.dtype and x.shape == y.shape and (x == y).all() for x, y in arrays)
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: f"{e.kind}-of{e.of}-int{e.bits}-x{e.lanes}")
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: f"{e.kind}-of{e.window}-int{e.bits}-x{e.lanes}")
 def test_what_is_read_is_the_artifact_and_what_is_written_again_the_image(tmp_path: Path, engine: Engine) -> None:
-    layers = layers_for(engine.of, engine.bits, engine.lanes, engine.group)
+    layers = layers_for(engine.window, engine.bits, engine.lanes, engine.group)
     source = artifact(tmp_path, layers)
     written = write_dram_image(source, engine, tmp_path / "w.dram")
     found = dict(read_layers(tmp_path / "w.dram", engine))
@@ -87,10 +87,10 @@ def slow_read(data: bytes, name: str) -> dict[str, Any]:
     contents = json.loads(data[FRONT : FRONT + length])
     build, layer = contents["engine"], contents["layers"][name]
     rows = build["rows"] * (build["cols"] if build["kind"] == "gemv" else 1)
-    of, bits, group, n, k = build["of"], build["bits"], build["group"], layer["n"], layer["k"]
+    window, bits, group, n, k = build["window"], build["bits"], build["group"], layer["n"], layer["k"]
     keep_text, of_text = layer["pattern"].split(":")
-    keep = int(keep_text) * of // int(of_text)
-    index_bits = len(bin(of - 1)) - 2
+    keep = int(keep_text) * window // int(of_text)
+    index_bits = len(bin(window - 1)) - 2
     w = np.zeros((n, k), dtype=int)
     mask = np.zeros((n, k), dtype=bool)
     mult = np.zeros((n, k // group), dtype=int)
@@ -103,16 +103,16 @@ def slow_read(data: bytes, name: str) -> dict[str, Any]:
     for tile in range(0, n, rows):
         for first in range(0, k, 512):
             inputs = min(512, k - first)
-            steps = inputs // of * keep
+            steps = inputs // window * keep
             code_at, index_at = at, at + steps * ((rows * bits + 7) // 8)
-            mult_at = index_at + (0 if keep == of else steps * ((rows * index_bits + 7) // 8))
+            mult_at = index_at + (0 if keep == window else steps * ((rows * index_bits + 7) // 8))
             for step in range(steps):
                 for row in range(min(rows, n - tile)):
                     code = field(code_at + step * ((rows * bits + 7) // 8), row, bits)
                     offset = step % keep
-                    if keep < of:
+                    if keep < window:
                         offset = field(index_at + step * ((rows * index_bits + 7) // 8), row, index_bits)
-                    place = first + step // keep * of + offset
+                    place = first + step // keep * window + offset
                     w[tile + row, place] = code - (1 << bits) * (code >> (bits - 1))
                     mask[tile + row, place] = True
             for g in range(inputs // group):
@@ -157,7 +157,7 @@ def test_an_engine_that_streams_the_file_computes_the_reference(tmp_path: Path) 
     xq = rng.integers(-127, 128, (3, 96), dtype=np.int8)
     for name, linear in layers.items():
         images = read_stream(tmp_path / "w.dram", name, engine).tobytes() + activation_image(xq, engine).tobytes()
-        job = Job.of(engine, kept_weights(linear, engine), 3)
+        job = Job.for_engine(engine, kept_weights(linear, engine), 3)
         assert (run_job(program, job, images, 3, 7).acc == accumulate(linear, xq)).all()
 
 
@@ -262,7 +262,7 @@ def first_offsets(value: int) -> Callable[[bytes], bytes]:
         (lambda c: c["engine"].update(kind="tpu"), "engine.kind of its contents is missing or malformed"),
         (lambda c: c["engine"].update(bits=9), "takes weight codes of 2 to 8 bits, not 9"),
         (lambda c: c["layers"]["gate"].update(pattern="2:8"), "layer gate: this engine selects from windows of 4"),
-        (lambda c: c["layers"]["gate"].update(pattern="half"), "pattern 'half' is not of the form keep:of"),
+        (lambda c: c["layers"]["gate"].update(pattern="half"), "pattern 'half' is not of the form keep:window"),
         (lambda c: c["layers"]["gate"].update(group_size=48), "layer gate: K = 64 and group_size 48 do not split"),
         (lambda c: c["layers"]["up"].update(offset=64), "its contents are altered (a layer is out of place)"),
         (lambda c: c["layers"]["gate"].update(n=6), "gate: group_mult leaves 1..127"),

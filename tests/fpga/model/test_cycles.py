@@ -29,10 +29,10 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def random_engine(rng: np.random.Generator, kind: Kind) -> Engine:
     """An array of 1x1 to 6x5, a device of 4, 8 or 16 rows, that runs dense layers without a stall."""
     while True:
-        of, lanes, group = (int(rng.choice(choice)) for choice in ([1, 2, 4, 8], [1, 1, 2], [16, 32, 64]))
+        window, lanes, group = (int(rng.choice(choice)) for choice in ([1, 2, 4, 8], [1, 1, 2], [16, 32, 64]))
         rows, cols = int(rng.choice([4, 8, 16]) if kind == "device" else rng.integers(1, 7)), int(rng.integers(1, 6))
         try:
-            engine = Engine(of, int(rng.choice([3, 4, 8])), rows, cols, group, lanes, kind, DEPTH)
+            engine = Engine(window, int(rng.choice([3, 4, 8])), rows, cols, group, lanes, kind, DEPTH)
             engine.keep(Pattern(1, 1))
         except NmforgeError:
             continue

@@ -49,7 +49,7 @@ def wrong_sums(netlist: Path, builds: Path) -> int:
     kept = kept_weights(linear, ENGINE)
     images = weight_image(kept, ENGINE).tobytes() + activation_image(xq, ENGINE).tobytes()
     try:
-        found = run_job(program, Job.of(ENGINE, kept, 5), images, 5, 7, Stalls(30, 20, 40, 10, 50))
+        found = run_job(program, Job.for_engine(ENGINE, kept, 5), images, 5, 7, Stalls(30, 20, 40, 10, 50))
     except NmforgeError:
         return 35
     return int((found.acc != accumulate(linear, xq)).sum())

@@ -48,7 +48,7 @@ BUILDS = [
     (2, 1, 8, ["1:1", "1:2"]),
     (6, 1, 2, ["2:6"]),
 ]
-CASES = [(of, lanes, bits, pattern) for of, lanes, bits, patterns in BUILDS for pattern in patterns]
+CASES = [(window, lanes, bits, pattern) for window, lanes, bits, patterns in BUILDS for pattern in patterns]
 
 
 @pytest.fixture(scope="session")
@@ -67,12 +67,12 @@ def problem(
 
 
 @pytest.mark.parametrize("kind", ["gemm", "gemv"])
-@pytest.mark.parametrize(("of", "lanes", "bits", "pattern"), CASES)
+@pytest.mark.parametrize(("window", "lanes", "bits", "pattern"), CASES)
 def test_every_sum_is_the_reference_and_every_cycle_is_foretold(
-    builds: Path, kind: str, of: int, lanes: int, bits: int, pattern: str
+    builds: Path, kind: str, window: int, lanes: int, bits: int, pattern: str
 ) -> None:
-    group = 96 if of == 6 else 32
-    engine = Engine(of, bits, 2, 2, group, lanes, kind)
+    group = 96 if window == 6 else 32
+    engine = Engine(window, bits, 2, 2, group, lanes, kind)
     # in the tiles of (3, 5) and (9, 7) the sums of the tile before hold the array back
     for m, n, k in [(1, 1, group), (3, 5, group), (9, 7, group), (3, 5, 3 * group), (4, 2, 20 * group)]:
         linear, xq = problem(pattern, m, n, k, bits, group)
@@ -133,9 +133,11 @@ def test_a_slow_memory_is_used_to_the_full_by_the_gemv_engine(builds: Path) -> N
     assert found.weight_bytes / found.cycles > 0.97 * memory.sustained
 
 
-@pytest.mark.parametrize(("of", "pattern"), [(1, "1:1"), (4, "2:4"), (4, "1:4"), (4, "1:1"), (8, "2:8"), (8, "2:4")])
-def test_the_device_loads_computes_and_sends_what_the_reference_says(builds: Path, of: int, pattern: str) -> None:
-    engine = Engine(of, 4, 8, 2, 64, kind="device")
+@pytest.mark.parametrize(
+    ("window", "pattern"), [(1, "1:1"), (4, "2:4"), (4, "1:4"), (4, "1:1"), (8, "2:8"), (8, "2:4")]
+)
+def test_the_device_loads_computes_and_sends_what_the_reference_says(builds: Path, window: int, pattern: str) -> None:
+    engine = Engine(window, 4, 8, 2, 64, kind="device")
     rates = [DeviceStalls(), DeviceStalls(60, 30, 50), DeviceStalls(act=95), DeviceStalls(sink=97)]
     # (1, 80) with a slow sink fills both weight buffers and asks for a third; slow activations leave steps waiting
     for m, n, k in [(1, 1, 64), (1, 80, 64), (5, 17, 192), (4, 8, 640)]:
@@ -178,11 +180,11 @@ def test_the_device_reuses_what_it_has_loaded(builds: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gemm", "gemv", "device"])
-@pytest.mark.parametrize(("of", "lanes", "bits", "pattern"), CASES)
-def test_images_are_bijections(kind: str, of: int, lanes: int, bits: int, pattern: str) -> None:
-    group = 96 if of == 6 else 32
+@pytest.mark.parametrize(("window", "lanes", "bits", "pattern"), CASES)
+def test_images_are_bijections(kind: str, window: int, lanes: int, bits: int, pattern: str) -> None:
+    group = 96 if window == 6 else 32
     linear, xq = problem(pattern, 3, 5, 20 * group, bits, group)
-    engine = Engine(of, bits, 8, 2, group, lanes, kind)
+    engine = Engine(window, bits, 8, 2, group, lanes, kind)
     kept = kept_weights(linear, engine)
     back = read_weight_image(weight_image(kept, engine), engine, linear.n, 20, kept.keep)
     assert (back.codes == kept.codes).all()
@@ -191,9 +193,9 @@ def test_images_are_bijections(kind: str, of: int, lanes: int, bits: int, patter
     assert (read_activation_image(activation_image(xq, engine), 3) == xq).all()
 
 
-@pytest.mark.parametrize(("kind", "of"), list(itertools.product(["gemm", "gemv", "device"], [1, 4, 8, 16])))
-def test_rtl_is_lint_clean(tmp_path: Path, kind: str, of: int) -> None:
-    engine = Engine(of, 4, 8, 4, 64, kind=kind)
+@pytest.mark.parametrize(("kind", "window"), list(itertools.product(["gemm", "gemv", "device"], [1, 4, 8, 16])))
+def test_rtl_is_lint_clean(tmp_path: Path, kind: str, window: int) -> None:
+    engine = Engine(window, 4, 8, 4, 64, kind=kind)
     parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
     files = [str(path) for path in rtl_sources()]
     run_verilator(["--lint-only", "-Wall", "--top-module", engine.top, *parameters, *files], tmp_path)
@@ -250,7 +252,7 @@ def test_the_widest_engine_is_the_last_one_that_keeps_the_no_stall_rule() -> Non
 )
 def test_what_no_engine_is_built_for(engine: dict[str, Any], message: str) -> None:
     with pytest.raises(NmforgeError, match=message):
-        Engine(**{"of": 4, "bits": 4, "rows": 8, "cols": 2, "group": 64} | engine)
+        Engine(**{"window": 4, "bits": 4, "rows": 8, "cols": 2, "group": 64} | engine)
 
 
 def test_a_token_longer_than_the_bank_of_the_gemv_engine(builds: Path) -> None:

@@ -57,5 +57,5 @@ def test_what_goes_wrong_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_real_one_fills_and_drains_every_tile(pattern: str) -> None:
     """Its tile takes its steps and rows + columns - 2 more; the RTL overlaps that with the next tile."""
     own = Pattern.parse(pattern)
-    steps = 512 * own.keep // own.of
+    steps = 512 * own.keep // own.window
     assert scale_sim_cycles(8, 4, own, SHAPE) == 3 * 4 * (steps + 8 + 4 - 2) - 1

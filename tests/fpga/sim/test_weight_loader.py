@@ -47,7 +47,7 @@ def run(engine: Engine, builds: Path, kept: Kept, xq: Int8, stall_percent: int) 
     if engine.kind == "device":
         simulate_jobs([(kept, xq)], engine, build_device(engine, builds), DeviceStalls(*[stall_percent] * 3), 1)
         return
-    header = Job.of(engine, kept, len(xq)).header(Stalls(*[stall_percent] * 5), seed=1)
+    header = Job.for_engine(engine, kept, len(xq)).header(Stalls(*[stall_percent] * 5), seed=1)
     images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
     run_simulator(build_simulator(engine, builds), header + images)
 

@@ -77,7 +77,7 @@ def test_groups_shared_out_add_up(monkeypatch: pytest.MonkeyPatch, shares: int) 
     rng = np.random.default_rng(3)
     linear = random_linear(rng, 40, 256, Pattern(2, 4), 4, 32)
     x = activations(rng, 20, 256)
-    monkeypatch.setattr(Plan, "of", lambda *sizes: Plan(16, 16, shares, 4))
+    monkeypatch.setattr(Plan, "window", lambda *sizes: Plan(16, 16, shares, 4))
     y = GpuLinear(linear, DEVICE).forward(torch.from_numpy(x).to(DEVICE))
     np.testing.assert_array_equal(y.cpu().numpy(), reference.forward_w4a8(linear, x))
 
@@ -92,11 +92,11 @@ def test_coherence_takes_the_gpus_sums() -> None:
 
 def test_plans_cover_the_product_and_fill_the_processors() -> None:
     for m, n, groups in [(1, 4096, 32), (16, 64, 3), (128, 11008, 32), (4096, 4096, 32), (4097, 100, 1)]:
-        plan = Plan.of(m, n, groups, 132)
+        plan = Plan.for_shape(m, n, groups, 132)
         assert 1 <= plan.shares <= groups
         assert plan.tokens >= min(m, ours.TOKENS[-1])
-    assert Plan.of(1, 4096, 32, 132).shares > 1
-    assert Plan.of(4096, 4096, 32, 132).shares == 1
+    assert Plan.for_shape(1, 4096, 32, 132).shares > 1
+    assert Plan.for_shape(4096, 4096, 32, 132).shares == 1
 
 
 def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,7 +234,7 @@ def test_the_share_of_the_read_rate_is_that_of_one_run() -> None:
 
 
 def fpga_rows(mismatches: int) -> list[dict[str, object]]:
-    array = {"engine": "gemm", "of": 8, "lanes": 1, "rows": 8, "cols": 8}
+    array = {"engine": "gemm", "window": 8, "lanes": 1, "rows": 8, "cols": 8}
     base = {**array, "stage": "rtl", "m": 8, "n": 8, "k": 64, **WHERE}
     seen = {"efficiency": 0.9, "outputs_compared": 64, "mismatches": 0}
     return [
@@ -253,12 +253,12 @@ def test_patterns_beyond_2of4_need_exact_outputs_and_fewer_cycles_per_multiplier
 
 
 def test_the_routed_gain_is_cycles_times_median_clock_and_per_lut() -> None:
-    def run(pattern: str, of: int, cycles: int) -> dict[str, object]:
-        return {**fpga_rows(0)[0], "pattern": pattern, "of": of, "cycles": cycles}
+    def run(pattern: str, window: int, cycles: int) -> dict[str, object]:
+        return {**fpga_rows(0)[0], "pattern": pattern, "window": window, "cycles": cycles}
 
-    def routed(of: int, mhz: float, lut: int, rows: int = 8, bits: int = 4) -> dict[str, object]:
+    def routed(window: int, mhz: float, lut: int, rows: int = 8, bits: int = 4) -> dict[str, object]:
         stage = {"engine": "device", "stage": "route", "lanes": 1, "rows": rows, "cols": 8, "pattern": "-"}
-        return {**stage, "bits": bits, "of": of, "fmax_mhz": mhz, "lut": lut, **WHERE}
+        return {**stage, "bits": bits, "window": window, "fmax_mhz": mhz, "lut": lut, **WHERE}
 
     rtl = [run("1:1", 1, 800), run("2:4", 4, 400)]
     clocks = [routed(1, mhz, 1000) for mhz in (100, 160, 200)] + [routed(4, mhz, 1100) for mhz in (90, 120, 150)]

@@ -232,17 +232,17 @@ def scaling_rows() -> pd.DataFrame:
 def fpga_table() -> pd.DataFrame:
     rows = []
     base = {"bits": 4, "lanes": 1, "rows": 8, "cols": 8, "m": 16, "n": 16, "k": 512, **WHERE}
-    for pattern, of, cycles in [("1:1", 1, 4210), ("2:4", 4, 2130), ("4:8", 8, 2140), ("1:4", 4, 1120)]:
+    for pattern, window, cycles in [("1:1", 1, 4210), ("2:4", 4, 2130), ("4:8", 8, 2140), ("1:4", 4, 1120)]:
         for seed in (0, 1):
             rows.append(
                 {
-                    **base, "engine": "gemm", "pattern": pattern, "of": of, "stage": "rtl", "target": "verilator",
-                    "seed": seed, "cycles": cycles + 2 * seed, "ideal_cycles": round(cycles * 0.95),
-                    "efficiency": 0.95, "outputs_compared": 256, "mismatches": 0,
+                    **base, "engine": "gemm", "pattern": pattern, "window": window,
+                    "stage": "rtl", "target": "verilator", "seed": seed, "cycles": cycles + 2 * seed,
+                    "ideal_cycles": round(cycles * 0.95), "efficiency": 0.95, "outputs_compared": 256, "mismatches": 0,
                 }
             )  # fmt: skip
-    for of, lut, clocks in [(1, 9100, (150, 160, 170)), (4, 10010, (140, 165, 155)), (8, 11830, (130, 130, 130))]:
-        build = {**base, "pattern": "dense" if of == 1 else f"N:{of}", "of": of}
+    for window, lut, clocks in [(1, 9100, (150, 160, 170)), (4, 10010, (140, 165, 155)), (8, 11830, (130, 130, 130))]:
+        build = {**base, "pattern": "dense" if window == 1 else f"N:{window}", "window": window}
         rows.append({**build, "engine": "gemm", "stage": "synthesis", "target": "ecp5", "lut": lut, "dsp": 0})
         for seed, clock in enumerate(clocks):
             routed = {"engine": "device", "stage": "route", "target": "ecp5", "lut": lut + 1500}
@@ -253,13 +253,13 @@ def fpga_table() -> pd.DataFrame:
 def random_rows() -> list[dict[str, object]]:
     """A dense and a 2:4 layer behind two memories of which a tenth goes to refresh; 2 and 3 bytes a step."""
     rows: list[dict[str, object]] = []
-    for pattern, of, needed in (("1:1", 1, 2.0), ("2:4", 4, 3.0)):
+    for pattern, window, needed in (("1:1", 1, 2.0), ("2:4", 4, 3.0)):
         for rate in (None, 1.0, 8.0):
             efficiency = 1.0 if rate is None else min(1.0, 0.9 * rate / needed)
             rows.append(
                 {
-                    "engine": "gemm", "stage": "random", "target": "verilator", "pattern": pattern, "of": of, "bits": 4,
-                    "rows": 4, "cols": 4, "lanes": 1, "m": 8, "n": 64, "k": 2048, "memory_rate": rate,
+                    "engine": "gemm", "stage": "random", "target": "verilator", "pattern": pattern, "window": window,
+                    "bits": 4, "rows": 4, "cols": 4, "lanes": 1, "m": 8, "n": 64, "k": 2048, "memory_rate": rate,
                     "efficiency": efficiency, "bytes_per_cycle": None if rate is None else needed * efficiency,
                     "memory_share": None if rate is None else needed * efficiency / (0.9 * rate), **WHERE,
                 }
@@ -456,7 +456,7 @@ def test_fpga_takes_the_median_of_seeds_and_the_ideal_beside_it() -> None:
     assert work.loc["1:1", "value"] == 64 * 4211
     assert work.loc["1:1", "ideal"] == 64 * round(4210 * 0.95)
     assert work.loc["2:4", "over_dense"] == pytest.approx(4211 / 2131)
-    clock = rows[rows["quantity"] == "clock"].set_index("of")
+    clock = rows[rows["quantity"] == "clock"].set_index("window")
     assert dict(clock["value"]) == {1: 160, 4: 155, 8: 130}
     assert (clock.loc[4, "low"], clock.loc[4, "high"]) == (140, 165)
 
@@ -468,7 +468,7 @@ def test_fpga_compares_every_build_with_dense_of_its_own_target_and_array() -> N
     bigger = synthesis.assign(rows=16, lut=99999)
     twice = table[table["stage"] == "rtl"].assign(lanes=2, cycles=1)
     rows = FIGURES["fpga"].data({"fpga": pd.concat([table, other, bigger, twice.iloc[:2]], ignore_index=True)})
-    luts = rows[rows["quantity"] == "lut ecp5"].set_index("of")
+    luts = rows[rows["quantity"] == "lut ecp5"].set_index("window")
     assert dict(luts["value"]) == {1: 9100, 4: 10010, 8: 11830}
     assert dict(luts["over_dense"].round(3)) == {1: 1.0, 4: 1.1, 8: 1.3}
     assert list(rows[rows["quantity"] == "lut xcup"]["value"]) == [4550, 5005, 5915]
@@ -476,7 +476,7 @@ def test_fpga_compares_every_build_with_dense_of_its_own_target_and_array() -> N
 
 def test_a_dense_int3_build_stands_beside_the_int4_ones() -> None:
     table = fpga_table()
-    dense = table[(table["stage"] == "synthesis") & (table["of"] == 1)]
+    dense = table[(table["stage"] == "synthesis") & (table["window"] == 1)]
     rows = FIGURES["fpga"].data({"fpga": pd.concat([table, dense.assign(bits=3, lut=7280)], ignore_index=True)})
     luts = rows[rows["quantity"] == "lut ecp5"]
     assert list(luts["series"]) == ["dense", "dense INT3", "any N:4", "any N:8"]
@@ -485,7 +485,7 @@ def test_a_dense_int3_build_stands_beside_the_int4_ones() -> None:
 
 def test_a_pattern_run_on_two_builds_is_drawn_on_its_own() -> None:
     table = fpga_table()
-    rtl = table[(table["stage"] == "rtl") & (table["pattern"] == "2:4")].assign(of=8, cycles=9999)
+    rtl = table[(table["stage"] == "rtl") & (table["pattern"] == "2:4")].assign(window=8, cycles=9999)
     rows = FIGURES["fpga"].data({"fpga": pd.concat([rtl, table], ignore_index=True)})
     work = rows[rows["quantity"] == "work"].set_index("pattern")
     assert work.loc["2:4", "value"] == 64 * 2131

@@ -1,7 +1,7 @@
 """Enumerative coding of window masks: the combinatorial number system (Cover 1973), blocks of mixed radix.
 
-A mask with kept offsets i_0 < i_1 < ... has the rank  sum_j C(i_j, j + 1)  in 0 .. C(of, keep) - 1.
-Several ranks r_0, r_1, ... share one integer  r_0 + C * (r_1 + C * (r_2 + ...)),  C = C(of, keep):
+A mask with kept offsets i_0 < i_1 < ... has the rank  sum_j C(i_j, j + 1)  in 0 .. C(window, keep) - 1.
+Several ranks r_0, r_1, ... share one integer  r_0 + C * (r_1 + C * (r_2 + ...)),  C = C(window, keep):
 
     row     | block of b windows | block of b windows | ... | last block, the windows left |
     bits    | ceil(b log2 C)     | ceil(b log2 C)     |     | ceil(rest * log2 C)          | pad to a byte
@@ -25,7 +25,7 @@ MAX_BLOCK_BITS = 62
 
 
 def _block_bits(pattern: Pattern, windows: int) -> int:
-    return int(pattern.masks**windows - 1).bit_length()
+    return int(pattern.mask_count**windows - 1).bit_length()
 
 
 @cache
@@ -38,7 +38,7 @@ def block_windows(pattern: Pattern) -> int:
 def _split(k: int, pattern: Pattern) -> tuple[int, int, int]:
     """(full blocks, windows per block, windows in the last short block)."""
     length = block_windows(pattern)
-    full, rest = divmod(k // pattern.of, length)
+    full, rest = divmod(k // pattern.window, length)
     return full, length, rest
 
 
@@ -49,12 +49,12 @@ def row_bytes(k: int, pattern: Pattern) -> int:
 
 
 def rank_masks(mask: Bool, pattern: Pattern) -> NDArray[np.int64]:
-    """bool[N, K] -> rank of each window, int64[N, K / of]."""
+    """bool[N, K] -> rank of each window, int64[N, K / window]."""
     binomial = _binomials(pattern)
-    ranks = np.zeros((mask.shape[0], mask.shape[1] // pattern.of), dtype=np.int64)
+    ranks = np.zeros((mask.shape[0], mask.shape[1] // pattern.window), dtype=np.int64)
     kept = np.zeros(ranks.shape, dtype=np.uint8)
-    for offset in range(pattern.of):
-        place = mask[:, offset :: pattern.of]
+    for offset in range(pattern.window):
+        place = mask[:, offset :: pattern.window]
         kept += place
         ranks += binomial[offset][kept] * place
     return ranks
@@ -63,7 +63,7 @@ def rank_masks(mask: Bool, pattern: Pattern) -> NDArray[np.int64]:
 def unrank_masks(ranks: NDArray[np.int64], pattern: Pattern) -> Bool:
     """Inverse of `rank_masks`: take the largest offset whose binomial still fits, from the last kept weight down."""
     rest = ranks.copy()
-    windows = np.zeros((*ranks.shape, pattern.of), dtype=np.bool_)
+    windows = np.zeros((*ranks.shape, pattern.window), dtype=np.bool_)
     binomial = _binomials(pattern)
     for kept in range(pattern.keep, 0, -1):
         offset = np.searchsorted(binomial[:, kept], rest, side="right") - 1
@@ -73,8 +73,8 @@ def unrank_masks(ranks: NDArray[np.int64], pattern: Pattern) -> Bool:
 
 
 def _binomials(pattern: Pattern) -> NDArray[np.int64]:
-    """Table of C(offset, kept) for offset in 0..of-1 and kept in 0..keep."""
-    table = [[math.comb(i, j) for j in range(pattern.keep + 1)] for i in range(pattern.of)]
+    """Table of C(offset, kept) for offset in 0..window-1 and kept in 0..keep."""
+    table = [[math.comb(i, j) for j in range(pattern.keep + 1)] for i in range(pattern.window)]
     return np.array(table, dtype=np.int64)
 
 
@@ -99,8 +99,8 @@ def pack_enumerative(mask: Bool, pattern: Pattern) -> UInt8:
     rows, k = mask.shape
     full, length, rest = _split(k, pattern)
     ranks = rank_masks(mask, pattern)
-    blocks = _join(ranks[:, : full * length].reshape(rows, full, length), pattern.masks)
-    tail = _join(ranks[:, None, full * length :], pattern.masks)
+    blocks = _join(ranks[:, : full * length].reshape(rows, full, length), pattern.mask_count)
+    tail = _join(ranks[:, None, full * length :], pattern.mask_count)
     bits = [_bits(blocks, _block_bits(pattern, length)), _bits(tail, _block_bits(pattern, rest))]
     return pack_bits(np.concatenate(bits, axis=1), 1)
 
@@ -114,8 +114,8 @@ def unpack_enumerative(packed: UInt8, pattern: Pattern, k: int) -> Bool:
     blocks = _integers(flat[:, : full * width], full, width)
     tail = _integers(flat[:, full * width :], 1, tail_width)
     ranks = [
-        _part(blocks, pattern.masks, length).reshape(rows, full * length),
-        _part(tail, pattern.masks, rest).reshape(rows, rest),
+        _part(blocks, pattern.mask_count, length).reshape(rows, full * length),
+        _part(tail, pattern.mask_count, rest).reshape(rows, rest),
     ]
     return unrank_masks(np.concatenate(ranks, axis=1), pattern)
 

@@ -2,7 +2,7 @@
 
 offset       ceil(log2(of)) bits for each kept weight, ascending within a window
 bitmask      one bit for each dense weight, 1 = kept
-enumerative  the rank of each window's mask among all C(of, keep), several ranks packed as one integer
+enumerative  the rank of each window's mask among all C(window, keep), several ranks packed as one integer
 
 The mask is data. It is stored, never guessed from the codes, so a window with fewer than `keep` nonzeros
 keeps its code-0 entries in place.
@@ -33,25 +33,25 @@ class IndexEncoding:
 
 def offset_bits(pattern: Pattern) -> int:
     """Bits of one offset inside a window."""
-    return (pattern.of - 1).bit_length()
+    return (pattern.window - 1).bit_length()
 
 
 def _kept(k: int, pattern: Pattern) -> int:
-    return k // pattern.of * pattern.keep
+    return k // pattern.window * pattern.keep
 
 
 def pack_offset(mask: Bool, pattern: Pattern) -> UInt8:
     """bool[N, K] -> offsets of the kept weights, packed."""
     rows, k = mask.shape
-    offsets = np.broadcast_to(np.arange(k) % pattern.of, mask.shape)[mask]
+    offsets = np.broadcast_to(np.arange(k) % pattern.window, mask.shape)[mask]
     return pack_bits(offsets.reshape(rows, _kept(k, pattern)), offset_bits(pattern))
 
 
 def unpack_offset(packed: UInt8, pattern: Pattern, k: int) -> Bool:
     """Inverse of `pack_offset`; raises NmforgeError where an offset lies outside its window."""
     offsets = unpack_bits(packed, offset_bits(pattern), _kept(k, pattern), signed=False)
-    if offsets.size and offsets.max() >= pattern.of:
-        raise NmforgeError(f"an offset leaves its window of {pattern.of}; compress this layer again")
+    if offsets.size and offsets.max() >= pattern.window:
+        raise NmforgeError(f"an offset leaves its window of {pattern.window}; compress this layer again")
     return mask_from_offsets(offsets.astype(np.uint8), pattern, k)
 
 

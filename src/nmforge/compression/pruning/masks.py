@@ -11,25 +11,25 @@ COMPARED_UP_TO = 8  # wider windows are sorted: comparing every pair costs more
 
 
 def keep_largest(score: Tensor, pattern: Pattern) -> Tensor:
-    """Scores [N, K] -> bool[N, K] with the `keep` largest of each window of `of`; the earlier weight wins a tie."""
+    """Scores [N, K] -> bool[N, K] with the `keep` largest of each window of `window`; the earlier weight wins a tie."""
     return keep_largest_columns(score.T, pattern).T
 
 
 def keep_largest_columns(score: Tensor, pattern: Pattern) -> Tensor:
     """The same for scores held K first: [K, N] -> bool[K, N]."""
-    windows = score.reshape(-1, pattern.of, score.shape[1])
-    places = _places_by_comparison(windows) if pattern.of <= COMPARED_UP_TO else _places_by_sorting(windows)
+    windows = score.reshape(-1, pattern.window, score.shape[1])
+    places = _places_by_comparison(windows) if pattern.window <= COMPARED_UP_TO else _places_by_sorting(windows)
     return (places < pattern.keep).reshape(score.shape)
 
 
 def _places_by_comparison(windows: Tensor) -> Tensor:
-    """Place of each score in its window, 0 = largest: [W, of, N] -> int8[W, of, N], the pairs it loses counted."""
-    of = windows.shape[1]
+    """Rank of each score in its window, 0 = largest, by comparing pairs: [W, window, N] -> int8[W, window, N]."""
+    window = windows.shape[1]
     places = torch.zeros(windows.shape, dtype=torch.int8, device=windows.device)
-    for i in range(of - 1):
+    for i in range(window - 1):
         wins = windows[:, i : i + 1] >= windows[:, i + 1 :]
         places[:, i + 1 :] += wins
-        places[:, i] += (of - 1 - i) - wins.sum(dim=1, dtype=torch.int8)
+        places[:, i] += (window - 1 - i) - wins.sum(dim=1, dtype=torch.int8)
     return places
 
 

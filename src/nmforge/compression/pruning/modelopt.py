@@ -74,8 +74,8 @@ def stacked_masks(masks: Mapping[str, Tensor], names: list[str], weight: Tensor)
     for name in names:
         if masks[name].shape[1] != weight.shape[1]:
             raise NmforgeError(f"the mask of {name} has {masks[name].shape[1]} inputs, the layer {weight.shape[1]}")
-        if (masks[name].unflatten(1, (-1, PATTERN.of)).sum(2) > PATTERN.keep).any():
-            raise NmforgeError(f"the mask of {name} keeps more than {PATTERN.keep} of {PATTERN.of} weights")
+        if (masks[name].unflatten(1, (-1, PATTERN.window)).sum(2) > PATTERN.keep).any():
+            raise NmforgeError(f"the mask of {name} keeps more than {PATTERN.keep} of {PATTERN.window} weights")
     chosen = torch.cat([masks[name] for name in names]).to(weight.device)
     if len(chosen) != len(weight):
         raise NmforgeError(f"the masks of {', '.join(names)} have {len(chosen)} rows, the layers {len(weight)}")

@@ -43,14 +43,16 @@ def alps_swaps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pr
 def sweep(wanted: Tensor, normal: Tensor, pattern: Pattern, kept: Tensor, sparse: Tensor) -> None:
     """One visit of every window; changes the mask bool[K, N] and weights float32[K, N] in place."""
     gradient = add_products(torch.zeros_like(wanted), normal, wanted - sparse)
-    size = math.lcm(pattern.of, PANEL)
+    size = math.lcm(pattern.window, PANEL)
     for first in range(0, len(wanted), size):
         last = min(first + size, len(wanted))
         panel, behind = slice(first, last), slice(last, None)
         before, inside = sparse[panel].clone(), gradient[panel]
-        for start in range(0, len(before), pattern.of):
-            window = slice(first + start, first + start + pattern.of)
-            change = swap_best(normal[window, window], inside[start : start + pattern.of], kept[window], sparse[window])
+        for start in range(0, len(before), pattern.window):
+            window = slice(first + start, first + start + pattern.window)
+            change = swap_best(
+                normal[window, window], inside[start : start + pattern.window], kept[window], sparse[window]
+            )
             inside.addmm_(normal[panel, window], change, alpha=-1)
         if last < len(wanted):
             add_products(gradient[behind], normal[panel, behind], before.sub_(sparse[panel]))
@@ -59,7 +61,8 @@ def sweep(wanted: Tensor, normal: Tensor, pattern: Pattern, kept: Tensor, sparse
 def swap_best(normal: Tensor, gradient: Tensor, kept: Tensor, sparse: Tensor) -> Tensor:
     """Make the best swap in each column of one window, in place, where there is one that gains.
 
-    normal: float32[of, of]. gradient, kept, sparse: [of, N]. Returns how the weights changed, float32[of, N].
+    normal: float32[window, window]. gradient, kept, sparse: [window, N]. Returns the change of the weights,
+    float32[window, N].
     """
     count = len(normal)
     entering = gradient[None] + normal[:, :, None] * sparse[:, None]  # [leaves, enters, N]

@@ -64,8 +64,8 @@ def activation_order(diagonal: Tensor, size: int, pattern: Pattern) -> Tensor:
     The first columns have the most columns left to make up for their errors (the `act-order` of the GPTQ authors'
     code). Groups stay whole, and windows where they divide a group, so the stored layout is the same.
     """
-    of = 1 if size % pattern.of else pattern.of
-    windows = diagonal.reshape(-1, size // of, of)
+    window = 1 if size % pattern.window else pattern.window
+    windows = diagonal.reshape(-1, size // window, window)
     inside = windows.sum(dim=2).argsort(dim=1, descending=True, stable=True)
     groups = windows.sum(dim=(1, 2)).argsort(descending=True, stable=True)
     places = torch.arange(len(diagonal)).reshape(windows.shape)
@@ -80,13 +80,13 @@ def _solve_block(
     errors = torch.empty_like(block)
     size = len(block)
     pivots = factor.diagonal()[start : start + size].tolist()
-    panel = math.lcm(PANEL, pattern.of)
+    panel = math.lcm(PANEL, pattern.window)
     for first in range(0, size, panel):
         last = min(first + panel, size)
         for i in range(first, last):
             k = start + i
-            if choose and k % pattern.of == 0:
-                _choose_window(block[i : i + pattern.of], factor, k, pattern, kept)
+            if choose and k % pattern.window == 0:
+                _choose_window(block[i : i + pattern.window], factor, k, pattern, kept)
             code = torch.mul(to_codes(block[i], step, scheme), kept[k], out=codes[k])
             torch.addcmul(block[i], code, step, value=-1, out=errors[i]).div_(pivots[i])
             _push(block[i + 1 : last], factor[k : k + 1, k + 1 : start + last], errors[i : i + 1])
@@ -102,6 +102,6 @@ def _push(columns: Tensor, factor: Tensor, errors: Tensor) -> None:
 
 def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kept: Tensor) -> None:
     """SparseGPT's choice for the window that starts at column k; all of it must lie in one group."""
-    pivots = factor.diagonal()[k : k + pattern.of, None]
+    pivots = factor.diagonal()[k : k + pattern.window, None]
     score = (window / pivots).square()
-    kept[k : k + pattern.of] = keep_largest_columns(score, pattern)
+    kept[k : k + pattern.window] = keep_largest_columns(score, pattern)

@@ -50,16 +50,16 @@ def channel_order(score: Tensor, pattern: Pattern, span: int, shared: int = 1) -
 def improved(score: Tensor, pattern: Pattern, span: int) -> Tensor:
     """Order int64[K] of the columns of float32[N, K] that keeps them within their spans."""
     generator = torch.Generator().manual_seed(SEED)
-    order = torch.arange(score.shape[1]).view(-1, pattern.of)  # windows of channels
-    columns, per_span = score.T.contiguous(), span // pattern.of
+    order = torch.arange(score.shape[1]).view(-1, pattern.window)  # windows of channels
+    columns, per_span = score.T.contiguous(), span // pattern.window
     held = _retained(columns, order, pattern)
     for _ in range(ROUNDS):
         pair = _pairs(len(order) // per_span, per_span, generator)
-        place = torch.randint(pattern.of, pair.shape, generator=generator)
+        place = torch.randint(pattern.window, pair.shape, generator=generator)
         number = torch.arange(pair.shape[1])
         tried = order[pair]  # [2, P, of]
         tried[0, number, place[0]], tried[1, number, place[1]] = order[pair[1], place[1]], order[pair[0], place[0]]
-        new = _retained(columns, tried.view(-1, pattern.of), pattern).view(2, -1)
+        new = _retained(columns, tried.view(-1, pattern.window), pattern).view(2, -1)
         better = new.sum(dim=0) > held[pair].sum(dim=0)
         order[pair[:, better]], held[pair[:, better]] = tried[:, better], new[:, better]
     return order.view(-1)
@@ -75,7 +75,7 @@ def _pairs(spans: int, per_span: int, generator: torch.Generator) -> Tensor:
 
 def _retained(columns: Tensor, windows: Tensor, pattern: Pattern) -> Tensor:
     """Score that windows of channels int64[W, of] keep, columns float32[K, N] being scored -> float32[W]."""
-    left = [columns[windows[:, place]] for place in range(pattern.of)]  # each [W, N]
+    left = [columns[windows[:, place]] for place in range(pattern.window)]  # each [W, N]
     total = torch.zeros(len(windows))
     for _ in range(pattern.keep):  # takes the largest out
         largest = left.pop()

@@ -14,8 +14,8 @@ from nmforge.fpga.model.engine import Kind
 
 GROUP = 64  # weights per group multiplier of the image
 FP16_BYTES = 2
-FPGA_COLUMNS = ["engine", "of", "bits", "lanes", "rows", "cols", "target", "stage", "lut", "ff", "dsp", "fmax_mhz"]
-BUILD_KEYS = ["engine", "of", "bits", "lanes", "rows", "cols"]
+FPGA_COLUMNS = ["engine", "window", "bits", "lanes", "rows", "cols", "target", "stage", "lut", "ff", "dsp", "fmax_mhz"]
+BUILD_KEYS = ["engine", "window", "bits", "lanes", "rows", "cols"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Format:
 
     @property
     def pattern_name(self) -> str:
-        """`dense` or keep:of."""
+        """`dense` or keep:window."""
         return "dense" if self.pattern.is_dense else str(self.pattern)
 
     @property
@@ -62,8 +62,8 @@ class Format:
 
         Row scales (32 bits a row) and the padding of the last row tile are left out.
         """
-        index = 0 if self.pattern.is_dense else (self.pattern.of - 1).bit_length()
-        return self.pattern.keep * (self.bits + index) / self.pattern.of + 8 / GROUP
+        index = 0 if self.pattern.is_dense else (self.pattern.window - 1).bit_length()
+        return self.pattern.keep * (self.bits + index) / self.pattern.window + 8 / GROUP
 
     def image_bytes(self, workload: Workload) -> float:
         """Bytes of the weight image of all linear layers."""
@@ -81,7 +81,7 @@ class Build:
     """
 
     engine: Kind
-    of: int
+    window: int
     bits: int
     lanes: int
     rows: int
@@ -103,7 +103,7 @@ class Build:
     def runs(self, layout: Format) -> bool:
         """Codes have the engine's bits. Dense runs on every such engine; a sparse pattern on the one whose window it
         has, as its offsets are stored."""
-        return layout.bits == self.bits and (layout.pattern.is_dense or layout.pattern.of == self.of)
+        return layout.bits == self.bits and (layout.pattern.is_dense or layout.pattern.window == self.window)
 
     def copies(self, board: Board, share: float) -> int:
         """Copies that fit in `share` of the board's LUTs, flip-flops and DSP blocks."""

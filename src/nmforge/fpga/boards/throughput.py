@@ -30,7 +30,7 @@ SCOPE = "linear layers and the traffic of the KV cache; attention arithmetic, no
 COLUMNS = [
     "platform", "board", "device", "phase", "m", "context", "design_id", "pattern", "bits", "tokens_per_s",
     "us_per_token", "cycles_per_token", "bytes_per_token", "bandwidth_tokens_per_s", "speedup_vs_dense", "bound",
-    "reason", "name", "source", "engine", "of", "lanes", "rows", "cols", "arrays", "multipliers", "clock_mhz",
+    "reason", "name", "source", "engine", "window", "lanes", "rows", "cols", "arrays", "multipliers", "clock_mhz",
     "clock_source", "memory", "bandwidth_gb_s", "efficiency", "share", "note", "stage", "scope",
 ]  # fmt: skip
 
@@ -226,7 +226,7 @@ def _result(case: Case, run: Run, board: Board) -> Row:
         "tokens_per_s": case.m / run.seconds, "us_per_token": 1e6 * run.seconds / case.m,
         "cycles_per_token": run.cycles / case.m, "bytes_per_token": run.bytes / case.m,
         "bandwidth_tokens_per_s": case.m / run.bandwidth_s, "bound": run.bound, "source": source,
-        "engine": build.engine, "of": build.of, "lanes": build.lanes, "rows": build.rows, "cols": build.cols,
+        "engine": build.engine, "window": build.window, "lanes": build.lanes, "rows": build.rows, "cols": build.cols,
         "arrays": run.arrays, "multipliers": run.arrays * build.multipliers, "clock_mhz": placed.clock_mhz,
         "clock_source": assumed, "share": placed.share,
     }  # fmt: skip

@@ -56,8 +56,8 @@ def prove_step(engine: Engine, sources: Sequence[Path] | None = None) -> Proof:
     engine: its windows, bits and group. Raises NmforgeError where that is not so. sources: RTL instead of the
     project's own.
     """
-    name = f"INT{engine.bits} step in a window of {engine.of}"
-    parameters = {"OF": engine.of, "BITS": engine.bits, "GROUP": engine.group}
+    name = f"INT{engine.bits} step in a window of {engine.window}"
+    parameters = {"OF": engine.window, "BITS": engine.bits, "GROUP": engine.group}
     _, seconds = _prove(name, "nmforge_step_proof", parameters, "-prove step_ok 1", sources)
     return Proof(name, 0, seconds)
 
@@ -70,8 +70,8 @@ def prove_pe(pattern: Pattern, engine: Engine, sources: Sequence[Path] | None = 
     """
     exact = engine.kind == "gemv"
     parameters = {
-        "OF": engine.of, "KEEP": engine.keep(pattern), "BITS": engine.bits, "LANES": engine.lanes, "EXACT": int(exact),
-        "GROUP": engine.group,
+        "OF": engine.window, "KEEP": engine.keep(pattern), "BITS": engine.bits, "LANES": engine.lanes,
+        "EXACT": int(exact), "GROUP": engine.group,
     }  # fmt: skip
     operands = [f"pe.lane[{j}].act act_wanted[{8 * j + 7}:{8 * j}]" for j in range(engine.lanes)]
     theorems = {"sums": (*SUMS, *operands)} | ({} if exact else {"missing ones": MISSING})

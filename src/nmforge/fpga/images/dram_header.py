@@ -38,7 +38,7 @@ class Part(BaseModel):
 class Build(Part):
     """The engine an image was made for, field by field as in Engine."""
 
-    of: int = Field(ge=1, le=32)
+    window: int = Field(ge=1, le=32)
     bits: int
     rows: int = Field(ge=1, le=MAX_SIZE)
     cols: int = Field(ge=1, le=MAX_SIZE)
@@ -80,7 +80,7 @@ class Section(Part):
                 f"{engine.group}; build the engine with a group that divides both"
             )
         keep = engine.keep(Pattern.parse(self.pattern))
-        steps = self.k // (engine.of * engine.lanes) * keep
+        steps = self.k // (engine.window * engine.lanes) * keep
         tile = steps * (engine.code_bytes + engine.index_bytes(keep)) + self.k // engine.group * engine.channels
         return tiles(self.n, engine.channels) * tile
 
@@ -136,12 +136,12 @@ def read_contents(path: Path, engine: Engine | None = None) -> Contents:
 
 def _layout(engine: Engine) -> tuple[int, int, int, int, int]:
     """What the order of an image's bytes depends on."""
-    return engine.of, engine.bits, engine.lanes, engine.channels, engine.group
+    return engine.window, engine.bits, engine.lanes, engine.channels, engine.group
 
 
 def _describe(engine: Engine) -> str:
-    of, bits, lanes, channels, group = _layout(engine)
-    return f"windows of {of}, {bits}-bit codes, {channels} channels, {lanes} lane(s) and groups of {group}"
+    window, bits, lanes, channels, group = _layout(engine)
+    return f"windows of {window}, {bits}-bit codes, {channels} channels, {lanes} lane(s) and groups of {group}"
 
 
 def _placed(contents: Contents) -> Contents:

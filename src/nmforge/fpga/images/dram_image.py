@@ -146,10 +146,10 @@ def _layer(path: Path, contents: Contents, name: str) -> CompressedLinear:
 def _dense(kept: Kept, engine: Engine) -> tuple[Int8, Bool]:
     """(codes int8[N, K], mask bool[N, K]); raises NmforgeError where offsets do not ascend inside their window."""
     offsets = kept.offsets.astype(np.int16)
-    if (np.diff(offsets, axis=2) <= 0).any() or offsets.max() >= engine.of:
+    if (np.diff(offsets, axis=2) <= 0).any() or offsets.max() >= engine.window:
         raise NmforgeError("offsets do not ascend inside their windows")
     n, windows, keep = offsets.shape
-    mask = mask_from_offsets(kept.offsets.reshape(n, -1), Pattern(keep, engine.of), windows * engine.of)
+    mask = mask_from_offsets(kept.offsets.reshape(n, -1), Pattern(keep, engine.window), windows * engine.window)
     codes: np.ndarray[Any, np.dtype[np.int8]] = np.zeros(mask.shape, dtype=np.int8)
     codes[mask] = kept.codes.reshape(-1)
     return codes, mask

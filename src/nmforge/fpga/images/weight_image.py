@@ -1,16 +1,16 @@
 """Memory images of one layer: weights as an engine streams them, and activations; each with its inverse.
 
-Weight image, for R output channels a tile, L lanes, windows of `of` inputs, groups of G inputs:
+Weight image, for R output channels a tile, L lanes, windows of `window` inputs, groups of G inputs:
 
     tile 0 | tile 1 | ...                                  R output channels each, channels padded with zeros
     tile       = block 0 | block 1 | ...                   512 inputs each (the last one may be shorter)
     block      = code plane | index plane | scale plane
     code plane = one beat a step:  bits of code[channel 0][lane 0..L-1], channel 1, ..., padded to whole bytes
-    index plane  likewise with offsets 0..of-1, ascending from step to step of a window; absent where keep == of
+    index plane  likewise with offsets 0..window-1, ascending from step to step of a window; absent where keep == window
     scale plane = one beat a group:  uint8 group_mult[channel 0], channel 1, ...
 
 `keep` steps take L windows: lane l of them works on window l. Activation image: column tile after column tile of C
-tokens; one beat for L windows: int8[C][L][of].
+tokens; one beat for L windows: int8[C][L][window].
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def kept_weights(linear: CompressedLinear, engine: Engine) -> Kept:
             f"group_size {linear.group_size} and K = {linear.k} do not split into the engine's groups of "
             f"{engine.group}; build the engine with a group that divides both"
         )
-    offsets = np.broadcast_to(np.arange(linear.k) % engine.of, linear.codes.shape)[linear.keep_mask]
-    shape = (linear.n, linear.k // engine.of, keep)
+    offsets = np.broadcast_to(np.arange(linear.k) % engine.window, linear.codes.shape)[linear.keep_mask]
+    shape = (linear.n, linear.k // engine.window, keep)
     mult = np.repeat(linear.group_mult, linear.group_size // engine.group, axis=1)
     return Kept(linear.kept_codes().reshape(shape), offsets.astype(np.uint8).reshape(shape), mult)
 
@@ -111,14 +111,14 @@ def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int, keep: i
     if engine.index_bytes(keep):
         offsets = _read_step_beats(index_plane, engine, engine.index_bits, keep, signed=False)[:n]
     else:
-        offsets = np.broadcast_to(np.arange(engine.of), codes.shape)
+        offsets = np.broadcast_to(np.arange(engine.window), codes.shape)
     mult = mult_plane.reshape(-1, groups, engine.channels).transpose(0, 2, 1).reshape(-1, groups)[:n]
     return Kept(codes, offsets.astype(np.uint8), mult)
 
 
 def activation_image(xq: Int8, engine: Engine) -> Int8:
     """int8[M, K] -> int8[column tiles, K/(lanes*of), tokens, lanes*of]; tokens are padded with zeros."""
-    width = engine.lanes * engine.of
+    width = engine.lanes * engine.window
     padded = _pad_rows(xq, engine.tokens)
     return np.ascontiguousarray(padded.reshape(-1, engine.tokens, xq.shape[1] // width, width).transpose(0, 2, 1, 3))
 

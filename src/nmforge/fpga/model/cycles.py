@@ -32,7 +32,7 @@ from nmforge.fpga.model.engine import Engine
 
 def steps_per_tile(k: int, engine: Engine, pattern: Pattern) -> int:
     """S: kept weights of one output, lanes side by side."""
-    return k // (engine.of * engine.lanes) * engine.keep(pattern)
+    return k // (engine.window * engine.lanes) * engine.keep(pattern)
 
 
 def ideal_cycles(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
@@ -62,7 +62,7 @@ def load_cycles(k: int, engine: Engine, pattern: Pattern) -> int:
     steps, groups, keep = steps_per_tile(k, engine, pattern), k // engine.group, engine.keep(pattern)
     beats = engine.code_bytes + engine.index_bytes(keep)
     words = 8 * (steps * beats + groups * engine.channels) // engine.word_bits
-    planes_of_steps = 1 if keep == engine.of else 2
+    planes_of_steps = 1 if keep == engine.window else 2
     return words + planes_of_steps * groups + tiles(groups, engine.groups_per_block)
 
 
@@ -71,7 +71,7 @@ def _device_cycles(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
     steps, load = steps_per_tile(shape.k, engine, pattern), load_cycles(shape.k, engine, pattern)
     sending = engine.cols * (engine.rows + 4) + 11
     window_words = 8 * engine.act_bytes // engine.act_bits
-    column_words = shape.k // (engine.of * engine.lanes) * window_words
+    column_words = shape.k // (engine.window * engine.lanes) * window_words
     end, loaded, freed = -sending, 0, [0, 0]  # freed: when each of the two buffers takes another row tile
     for row in range(tiles(shape.n, engine.channels)):
         loaded = max(loaded, freed[row % 2]) + load

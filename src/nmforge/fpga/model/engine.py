@@ -21,14 +21,14 @@ BLOCK_INPUTS = 512  # inputs (dense K) in one block of the weight image
 
 @dataclass(frozen=True)
 class Engine:
-    """ROWS x COLS array whose PEs see windows of `of` inputs; `group` dense inputs share a group multiplier.
+    """ROWS x COLS array whose PEs see windows of `window` inputs; `group` dense inputs share a group multiplier.
 
     gemm: rows are output channels n, columns are tokens m, every operand on a stream of its own. device: the same
     array with banks, a loader and registers. gemv: rows x cols output channels, one token. A build has `lanes`
-    multipliers a PE and runs every pattern that nests in keep:of; `keep` is chosen at run time.
+    multipliers a PE and runs every pattern that nests in keep:window; `keep` is chosen at run time.
     """
 
-    of: int
+    window: int
     bits: int
     rows: int
     cols: int
@@ -40,8 +40,8 @@ class Engine:
     @classmethod
     def widest(cls, pattern: Pattern, bits: int, rows: int, cols: int, group: int, kind: Kind = "gemm") -> Engine:
         """The engine for a pattern with at most `cols` columns that keeps the no-stall rule."""
-        fitting = group // pattern.of * pattern.keep // 2
-        engine = cls(pattern.of, bits, rows, max(1, min(cols, fitting)), group, kind=kind)
+        fitting = group // pattern.window * pattern.keep // 2
+        engine = cls(pattern.window, bits, rows, max(1, min(cols, fitting)), group, kind=kind)
         engine.keep(pattern)
         return engine
 
@@ -54,10 +54,10 @@ class Engine:
             raise NmforgeError(
                 f"group {self.group} is not one an engine is built for; cut it to 1..{LARGEST_GROUP_BUILT} inputs"
             )
-        if self.group % (self.of * self.lanes):
+        if self.group % (self.window * self.lanes):
             raise NmforgeError(
-                f"group_size {self.group} does not hold whole windows of {self.of} for {self.lanes} lane(s); "
-                f"use a multiple of {self.of * self.lanes}"
+                f"group_size {self.group} does not hold whole windows of {self.window} for {self.lanes} lane(s); "
+                f"use a multiple of {self.window * self.lanes}"
             )
         if 2 * self.cols * self.lanes > self.group:
             raise NmforgeError(
@@ -78,13 +78,13 @@ class Engine:
 
         A pattern nests where its windows tile the engine's: 1:2 is 2:4 for of = 4, dense is of:of everywhere.
         """
-        if self.of % pattern.of:
+        if self.window % pattern.window:
             raise NmforgeError(
-                f"this engine selects from windows of {self.of}, where {pattern} does not fit; build one with of = "
-                f"{pattern.of} or a multiple of it"
+                f"this engine selects from windows of {self.window}, where {pattern} does not fit; build one with of = "
+                f"{pattern.window} or a multiple of it"
             )
-        keep = pattern.keep * self.of // pattern.of
-        steps = self.group // (self.of * self.lanes) * keep
+        keep = pattern.keep * self.window // pattern.window
+        steps = self.group // (self.window * self.lanes) * keep
         if 2 * self.cols > steps:
             raise NmforgeError(
                 f"cols = {self.cols} breaks the no-stall rule 2 * cols <= steps of a group ({steps} for {pattern} "
@@ -110,17 +110,17 @@ class Engine:
     @property
     def index_bits(self) -> int:
         """Bits of one offset inside a window, as the index stream carries it."""
-        return max(1, (self.of - 1).bit_length())
+        return max(1, (self.window - 1).bit_length())
 
     @property
     def keep_bits(self) -> int:
         """Bits of the `keep` port."""
-        return self.of.bit_length()
+        return self.window.bit_length()
 
     @property
     def windows_per_group(self) -> int:
         """Windows of one lane in a group."""
-        return self.group // (self.of * self.lanes)
+        return self.group // (self.window * self.lanes)
 
     @property
     def groups_per_block(self) -> int:
@@ -134,12 +134,12 @@ class Engine:
 
     def index_bytes(self, keep: int) -> int:
         """Bytes of one beat of s_index; where every place is kept there is no such stream."""
-        return 0 if keep == self.of else (self.channels * self.lanes * self.index_bits + 7) // 8
+        return 0 if keep == self.window else (self.channels * self.lanes * self.index_bits + 7) // 8
 
     @property
     def act_bytes(self) -> int:
         """Bytes of one beat of s_act."""
-        return self.tokens * self.lanes * self.of
+        return self.tokens * self.lanes * self.window
 
     @property
     def multipliers(self) -> int:
@@ -149,7 +149,7 @@ class Engine:
     @property
     def word_bits(self) -> int:
         """Bits of a beat of the device's weight stream: the widest power of two up to 64 that splits every plane."""
-        channel_bits = (self.lanes * self.bits, self.lanes * self.index_bits if self.of > 1 else 0, 8)
+        channel_bits = (self.lanes * self.bits, self.lanes * self.index_bits if self.window > 1 else 0, 8)
         return math.gcd(64, *(self.channels * bits for bits in channel_bits))
 
     @property
@@ -161,7 +161,7 @@ class Engine:
     def parameters(self) -> dict[str, int]:
         """SystemVerilog parameters of the top."""
         array = {
-            "OF": self.of, "BITS": self.bits, "LANES": self.lanes, "ROWS": self.rows, "COLS": self.cols,
+            "OF": self.window, "BITS": self.bits, "LANES": self.lanes, "ROWS": self.rows, "COLS": self.cols,
             "GROUP": self.group,
         }  # fmt: skip
         if self.kind == "gemm":
@@ -174,7 +174,7 @@ class Engine:
     @property
     def groups_deep(self) -> int:
         """Groups of a row tile that the device's bank holds."""
-        return max(2, self.depth * self.of * self.lanes // self.group)
+        return max(2, self.depth * self.window * self.lanes // self.group)
 
 
 def engine_group(group_size: int, pattern: Pattern) -> int:
@@ -185,7 +185,7 @@ def engine_group(group_size: int, pattern: Pattern) -> int:
     """
     if group_size <= LARGEST_GROUP:
         return group_size
-    if group_size % PREFERRED_GROUP == 0 and PREFERRED_GROUP % pattern.of == 0:
+    if group_size % PREFERRED_GROUP == 0 and PREFERRED_GROUP % pattern.window == 0:
         return PREFERRED_GROUP
-    fitting = [d for d in range(1, LARGEST_GROUP + 1) if group_size % d == 0 and d % pattern.of == 0]
+    fitting = [d for d in range(1, LARGEST_GROUP + 1) if group_size % d == 0 and d % pattern.window == 0]
     return fitting[-1] if fitting else group_size

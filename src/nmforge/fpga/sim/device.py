@@ -82,9 +82,9 @@ def simulate_after(
     Raises NmforgeError where a job that was to be rejected was not, or one to be left was, or the last was not done.
     """
     before = [
-        _stimulus(job.kept, job.xq, _Shape.of(job.kept, job.xq, engine), engine, stalls, seed, job) for job in left
+        _stimulus(job.kept, job.xq, _Shape.for_job(job.kept, job.xq, engine), engine, stalls, seed, job) for job in left
     ]
-    shape = _Shape.of(kept, xq, engine)
+    shape = _Shape.for_job(kept, xq, engine)
     data = run_program(program, b"".join([*before, _stimulus(kept, xq, shape, engine, stalls, seed)]))
     for number, job in enumerate(left):
         wanted = INDEX_ERROR if job.words == UNTIL_REJECTED else 0
@@ -101,7 +101,7 @@ def simulate_jobs(
 
     Between two jobs the device is reset by its CONTROL register, as long as the register map asks for, and set up anew.
     """
-    shapes = [_Shape.of(kept, xq, engine) for kept, xq in jobs]
+    shapes = [_Shape.for_job(kept, xq, engine) for kept, xq in jobs]
     stimuli = [_stimulus(*job, shape, engine, stalls, seed) for job, shape in zip(jobs, shapes, strict=True)]
     data, offset, found = run_program(program, b"".join(stimuli)), 0, []
     for (kept, xq), shape in zip(jobs, shapes, strict=True):
@@ -132,9 +132,9 @@ class _Shape(NamedTuple):
     windows: int
 
     @classmethod
-    def of(cls, kept: Kept, xq: Int8, engine: Engine) -> _Shape:
+    def for_job(cls, kept: Kept, xq: Int8, engine: Engine) -> _Shape:
         """Of a layer and its activations; NmforgeError where the banks do not hold them."""
-        column_tiles, deep = tiles(xq.shape[0], engine.cols), xq.shape[1] // (engine.of * engine.lanes)
+        column_tiles, deep = tiles(xq.shape[0], engine.cols), xq.shape[1] // (engine.window * engine.lanes)
         shape = cls(tiles(kept.n, engine.rows), column_tiles, deep * kept.keep, deep * column_tiles)
         if max(shape.steps, shape.windows) > engine.depth:
             raise NmforgeError(

@@ -141,10 +141,10 @@ class Job:
     column_tiles: int
 
     @classmethod
-    def of(cls, engine: Engine, kept: Kept, tokens: int) -> Job:
+    def for_engine(cls, engine: Engine, kept: Kept, tokens: int) -> Job:
         """The job of a layer's weight image and `tokens` tokens."""
-        k = kept.codes.shape[1] * engine.of
-        windows = k // (engine.of * engine.lanes)
+        k = kept.codes.shape[1] * engine.window
+        windows = k // (engine.window * engine.lanes)
         if engine.kind == "gemv" and windows > GEMV_DEPTH:
             raise NmforgeError(
                 f"the GEMV engine's bank holds {GEMV_DEPTH} windows of a token, not {windows}; build one with "
@@ -194,7 +194,7 @@ def simulate(
     of every signal (`activity.read_toggles`).
     """
     kept = kept_weights(linear, engine)
-    job = Job.of(engine, kept, xq.shape[0])
+    job = Job.for_engine(engine, kept, xq.shape[0])
     images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
     program = build_simulator(engine, build_dir, watch)
     run = partial(run_job, program, job, images, xq.shape[0], linear.n, stalls, memory, seed)
@@ -211,14 +211,14 @@ def run_job(
 ) -> SimulationResult:  # fmt: skip
     """Run a job whose images are made already: weight image, then activation image."""
     run = run_simulator(program, job.header(stalls, memory, seed) + images, *([watched] if watched else []))
-    ideal = job.row_tiles * job.column_tiles * (job.k // (job.engine.of * job.engine.lanes)) * job.keep
+    ideal = job.row_tiles * job.column_tiles * (job.k // (job.engine.window * job.engine.lanes)) * job.keep
     return SimulationResult(job.outputs(run.sums)[:m, :n], run.cycles, ideal, run.weight_bytes)
 
 
-def engine_for(linear: CompressedLinear, rows: int, cols: int, of: int | None = None) -> Engine:
-    """The GEMM engine for a layer; `of` names a build with wider windows than the layer's own."""
-    group = engine_group(linear.group_size, Pattern(1, of) if of else linear.pattern)
-    return Engine(of or linear.pattern.of, linear.bits, rows, cols, group)
+def engine_for(linear: CompressedLinear, rows: int, cols: int, window: int | None = None) -> Engine:
+    """The GEMM engine for a layer; `window` names a build with wider windows than the layer's own."""
+    group = engine_group(linear.group_size, Pattern(1, window) if window else linear.pattern)
+    return Engine(window or linear.pattern.window, linear.bits, rows, cols, group)
 
 
 class Run(NamedTuple):

@@ -144,7 +144,7 @@ def random_problem(shape: GemmShape, pattern: Pattern, engine: Engine) -> tuple[
 
 def deep_enough(engine: Engine, shape: GemmShape, pattern: Pattern) -> Engine:
     """The same device with banks, a power of two of rows, that hold a row tile and all tokens."""
-    windows = shape.k // (engine.of * engine.lanes) * tiles(shape.m, engine.cols)
+    windows = shape.k // (engine.window * engine.lanes) * tiles(shape.m, engine.cols)
     rows = max(steps_per_tile(shape.k, engine, pattern), windows)
     return replace(engine, depth=1 << (rows - 1).bit_length())
 

@@ -83,11 +83,11 @@ def why_not_packed(pattern: Pattern, group_size: int, reach: int = REACH) -> str
     """
     if pattern.is_dense:
         return None
-    if group_size % pattern.of:
-        return f"windows of {pattern.of} straddle groups of {group_size}"
-    if pattern.of > 1 << MAX_INDEX_BITS:
-        return f"windows of {pattern.of} need indices wider than {MAX_INDEX_BITS} bits"
-    spanned = int(_lane_base(pattern, group_size).max()) + pattern.of
+    if group_size % pattern.window:
+        return f"windows of {pattern.window} straddle groups of {group_size}"
+    if pattern.window > 1 << MAX_INDEX_BITS:
+        return f"windows of {pattern.window} need indices wider than {MAX_INDEX_BITS} bits"
+    spanned = int(_lane_base(pattern, group_size).max()) + pattern.window
     if spanned > reach:
         return f"four kept weights of {pattern} span {spanned} activations, more than the {reach} one selection reaches"
     return None
@@ -96,19 +96,19 @@ def why_not_packed(pattern: Pattern, group_size: int, reach: int = REACH) -> str
 def plan_steps(pattern: Pattern, group_size: int, k: int, reach: int = REACH) -> Steps:
     """Lay out the steps of a row of K weights; without indices every weight is stored, pruned ones as code 0."""
     packed = not pattern.is_dense and why_not_packed(pattern, group_size, reach) is None
-    stored = group_size // pattern.of * pattern.keep if packed else group_size
+    stored = group_size // pattern.window * pattern.keep if packed else group_size
     per_group, groups = -(-stored // LANES), k // group_size
     used = per_group * groups
     total = -(-used // BLOCK_STEPS) * BLOCK_STEPS
     first = np.arange(per_group) * LANES
-    in_group = first // pattern.keep * pattern.of if packed else first
+    in_group = first // pattern.keep * pattern.window if packed else first
     base = np.zeros(total, dtype=np.uint32)
     base[:used] = (np.arange(groups)[:, None] * group_size + in_group).ravel()
     lane_base = np.zeros((total, LANES), dtype=np.uint8)
     if packed:
         lane_base[:used] = np.tile(_lane_base(pattern, group_size), (groups, 1))
     ends, owners = _flushes(per_group, groups, total)
-    index_bits = (pattern.of - 1).bit_length() if packed else 0
+    index_bits = (pattern.window - 1).bit_length() if packed else 0
     return Steps(stored, per_group, groups, index_bits, base, lane_base, ends, owners)
 
 
@@ -156,10 +156,10 @@ def untile(tiled: TiledLinear) -> CompressedLinear:
 
 def _lane_base(pattern: Pattern, group_size: int) -> UInt8:
     """Distance from a step's first window to the window of each of its four kept codes: uint8[per_group, 4]."""
-    stored = group_size // pattern.of * pattern.keep
+    stored = group_size // pattern.window * pattern.keep
     rank = np.arange(-(-stored // LANES) * LANES).reshape(-1, LANES)
     window = np.minimum(rank, stored - 1) // pattern.keep
-    return ((window - window[:, :1]) * pattern.of).astype(np.uint8)
+    return ((window - window[:, :1]) * pattern.window).astype(np.uint8)
 
 
 def _flushes(per_group: int, groups: int, total: int) -> tuple[UInt32, UInt32]:

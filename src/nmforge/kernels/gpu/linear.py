@@ -32,7 +32,7 @@ class Plan:
     warps: int
 
     @classmethod
-    def of(cls, m: int, n: int, groups: int, processors: int) -> Plan:
+    def for_shape(cls, m: int, n: int, groups: int, processors: int) -> Plan:
         """Tiles of tokens that hold m, and the groups of a tile in as many shares as fill the processors."""
         tokens = next((size for size in TOKENS if size >= m), TOKENS[-1])
         tiles = -(-n // ROWS) * -(-m // tokens)
@@ -82,7 +82,7 @@ class GpuLinear:
         from nmforge.kernels.gpu import w4a8_triton as w4a8
 
         m, groups = len(xq), len(self.mult)
-        plan = Plan.of(m, self.n, groups, self.processors)
+        plan = Plan.for_shape(m, self.n, groups, self.processors)
         grid = (-(-self.n // plan.rows), -(-m // plan.tokens), plan.shares)
         w4a8.accumulate[grid](
             xq, self.codes, self.more, self.mult, acc, m, self.n, self.k, groups, FORMAT=self.format,

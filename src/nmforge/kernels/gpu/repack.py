@@ -41,7 +41,7 @@ def pack(linear: CompressedLinear) -> Packed:
     kept = np.flatnonzero(_by_group(linear.keep_mask, linear.group_size))
     shape = (*groups.shape[:2], -1)
     return Packed(
-        _join(groups.reshape(-1)[kept].reshape(shape), 4), _join((kept % linear.pattern.of).reshape(shape), 2)
+        _join(groups.reshape(-1)[kept].reshape(shape), 4), _join((kept % linear.pattern.window).reshape(shape), 2)
     )
 
 
@@ -57,7 +57,7 @@ def unpack(packed: Packed, pattern: Pattern, bits: int) -> tuple[NDArray[np.int8
     groups, rows, count = codes.shape
     shape = (groups, rows, count // pattern.keep, pattern.keep)
     places = _split(packed.more, 2).reshape(shape).astype(np.int64)
-    windows = np.zeros((*shape[:3], pattern.of), np.int8)
+    windows = np.zeros((*shape[:3], pattern.window), np.int8)
     mask = np.zeros(windows.shape, bool)
     np.put_along_axis(windows, places, codes.reshape(shape), axis=3)
     np.put_along_axis(mask, places, True, axis=3)

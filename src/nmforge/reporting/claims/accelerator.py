@@ -122,20 +122,20 @@ def _routed(fpga: pd.DataFrame, pattern: str) -> tuple[float, float, pd.DataFram
         return None
     rtl = at(fpga, stage="rtl")
     named = rtl["pattern"].map(pattern_name)
-    sparse, dense = rtl[named == pattern], rtl[(named == "dense") & (rtl["of"] == 1)]
+    sparse, dense = rtl[named == pattern], rtl[(named == "dense") & (rtl["window"] == 1)]
     routed = at(fpga, stage="route", lanes=1, bits=4)
     if sparse.empty or dense.empty or routed.empty:
         return None
-    window = int(sparse["of"].min())
-    sizes = routed.groupby(["rows", "cols"])["of"].apply(set)
+    window = int(sparse["window"].min())
+    sizes = routed.groupby(["rows", "cols"])["window"].apply(set)
     fitting = sizes[[{1, window} <= builds for builds in sizes]]
     if fitting.empty:
         return None
     rows, cols = max(fitting.index)
-    used = routed[(routed["rows"] == rows) & (routed["cols"] == cols) & routed["of"].isin([1, window])]
-    clock, luts = used.groupby("of")["fmax_mhz"].median(), used.groupby("of")["lut"].median()
+    used = routed[(routed["rows"] == rows) & (routed["cols"] == cols) & routed["window"].isin([1, window])]
+    clock, luts = used.groupby("window")["fmax_mhz"].median(), used.groupby("window")["lut"].median()
     keys = [key for key in ("m", "n", "k") if key in fpga]
-    both = sparse[sparse["of"] == window].merge(dense, on=keys, suffixes=("", "_dense"))
+    both = sparse[sparse["window"] == window].merge(dense, on=keys, suffixes=("", "_dense"))
     if both.empty:
         return None
     cycles = float((both["cycles_dense"] / both["cycles"]).median())

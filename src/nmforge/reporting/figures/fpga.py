@@ -35,7 +35,7 @@ TITLES = {
     CLOCK: "ECP5 MHz",
 }
 COLUMNS = [
-    "pattern", "series", "quantity", "value", "low", "high", "ideal", "over_dense", "engine", "of", "lanes", "rows",
+    "pattern", "series", "quantity", "value", "low", "high", "ideal", "over_dense", "engine", "window", "lanes", "rows",
     "cols", "multipliers",
 ]  # fmt: skip
 SHAPE = ["m", "n", "k"]
@@ -58,8 +58,8 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     keys = ["engine", *SIZE, *[c for c in SHAPE if c in rtl]]
     sizes = rtl.groupby(keys)["pattern"].nunique()
     best = dict(zip(keys, sizes[sizes == sizes.max()].index.max(), strict=True))
-    tile = rtl[(rtl[list(best)] == pd.Series(best)).all(axis=1)].sort_values("of", kind="stable")
-    tile = tile[tile["of"] == tile.groupby("pattern")["of"].transform("min")]
+    tile = rtl[(rtl[list(best)] == pd.Series(best)).all(axis=1)].sort_values("window", kind="stable")
+    tile = tile[tile["window"] == tile.groupby("pattern")["window"].transform("min")]
     size = (fpga[SIZE] == tile.iloc[0][SIZE]).all(axis=1)
     parts = [_work(tile)]
     for target in ("xcup", "ecp5"):
@@ -86,19 +86,19 @@ def _builds(rows: pd.DataFrame, column: str, quantity: str) -> pd.DataFrame:
     if rows.empty:
         return rows
     rows = rows.assign(multipliers=rows.apply(multipliers, axis=1))
-    build = ["of", "bits"]
+    build = ["window", "bits"]
     grouped = rows.groupby(build)[column]
     out = rows.drop_duplicates(build).set_index(build)
     out = out.assign(value=grouped.median(), low=grouped.min(), high=grouped.max(), quantity=quantity).reset_index()
-    names = [build_series(of, bits) for of, bits in zip(out["of"], out["bits"], strict=True)]
-    out = out.assign(series=names, order=out["of"] - out["bits"] / 100).sort_values("order")
-    dense = out.loc[(out["of"] == 1) & (out["bits"] == 4), "value"]
+    names = [build_series(window, bits) for window, bits in zip(out["window"], out["bits"], strict=True)]
+    out = out.assign(series=names, order=out["window"] - out["bits"] / 100).sort_values("order")
+    dense = out.loc[(out["window"] == 1) & (out["bits"] == 4), "value"]
     return out.assign(over_dense=out["value"] / (dense.iloc[0] if len(dense) else float("nan")))
 
 
-def build_series(of: float, bits: float) -> str:
-    """`dense`, `dense INT3` or `any N:4`: what a build with windows of `of` runs, INT4 where nothing is said."""
-    return ("dense" if of == 1 else f"any N:{of:.0f}") + ("" if bits == 4 else f" INT{bits:.0f}")
+def build_series(window: float, bits: float) -> str:
+    """`dense`, `dense INT3` or `any N:4`: what a build with windows of `window` runs, INT4 where nothing is said."""
+    return ("dense" if window == 1 else f"any N:{window:.0f}") + ("" if bits == 4 else f" INT{bits:.0f}")
 
 
 def plot(rows: pd.DataFrame) -> Figure:

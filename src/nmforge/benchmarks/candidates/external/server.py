@@ -332,9 +332,9 @@ class Model:
 
     def cache_bytes(self) -> int:
         """Keys and values of one token, f16."""
-        of, model = self.llama, self.model
-        head = of.llama_model_n_embd(model) // of.llama_model_n_head(model)
-        return int(2 * 2 * of.llama_model_n_layer(model) * of.llama_model_n_head_kv(model) * head)
+        window, model = self.llama, self.model
+        head = window.llama_model_n_embd(model) // window.llama_model_n_head(model)
+        return int(2 * 2 * window.llama_model_n_layer(model) * window.llama_model_n_head_kv(model) * head)
 
     def fill(self, tokens: int) -> float:
         """Empty the cache and prefill it; seconds."""
