@@ -23,8 +23,9 @@ from nmforge.compression.calibration.activation_cache import SpilledWindows, Win
 from nmforge.compression.checkpoints import state_folder
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint, Pattern
+from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
 from nmforge.io import provenance

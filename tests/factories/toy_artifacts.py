@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig
-from nmforge.core.formats import DesignPoint
+from nmforge.core.design import DesignPoint
 
 
 def artifact_of(checkpoint: Path, point: DesignPoint) -> Path:

@@ -14,8 +14,9 @@ from nmforge.artifact.format import load_linears, read_header
 from nmforge.cli import main
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint, Pattern
+from nmforge.core.formats import Pattern
 from nmforge.evaluation.layer_errors import compare_models
 from nmforge.io.provenance import sha256_file
 from nmforge.models.sources import load_checkpoint

@@ -16,8 +16,9 @@ from nmforge.artifact.format import load_linears, read_header
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
 from nmforge.core.compressed_linear import random_linear
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint, Pattern
+from nmforge.core.formats import Pattern
 from nmforge.core.reference import dequantize
 from nmforge.models.llama import norm_names
 from nmforge.models.sources import load_checkpoint

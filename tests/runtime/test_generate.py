@@ -16,8 +16,9 @@ from factories.toy_artifacts import artifact_of
 
 from nmforge.artifact.format import load_linears
 from nmforge.core.compressed_linear import CompressedLinear, random_linear
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, DesignPoint, Pattern
+from nmforge.core.formats import DENSE, Pattern
 from nmforge.core.reference import forward_w4a8, quantize_activations
 from nmforge.evaluation import coherence
 from nmforge.evaluation.coherence import check_text

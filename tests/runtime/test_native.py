@@ -11,8 +11,9 @@ from safetensors import safe_open
 
 from nmforge.artifact.format import RawTensor, load_linears, read_header
 from nmforge.core import reference
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, DesignPoint, Pattern
+from nmforge.core.formats import DENSE, Pattern
 from nmforge.kernels.cpu import available_isas
 from nmforge.runtime.generate import generate
 from nmforge.runtime.native import LAYERS, LlamaShape, as_bf16, bf16_to_float32, float32_to_bf16, load_native

@@ -10,8 +10,9 @@ import torch
 from factories.toy_artifacts import artifact_of
 
 from nmforge.artifact.format import load_linears
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, DesignPoint, Pattern
+from nmforge.core.formats import DENSE, Pattern
 from nmforge.core.reference import dequantize, forward_w4a8
 from nmforge.models.llama import linear_names
 from nmforge.models.sources import load_checkpoint

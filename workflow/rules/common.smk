@@ -98,7 +98,7 @@ def self_text(wildcards):
 
 
 def random_options(layer, pattern):
-    """The options that `nmforge hardware random` takes for a random layer."""
+    """The options that `nmforge fpga random` takes for a random layer."""
     values = {
         "engine": layer.engine,
         "pattern": pattern,

@@ -5,7 +5,7 @@ RANDOM_LAYERS = random_layers()
 BUILDS = [f"{window}-int4" for window in SETTINGS.fpga.builds] + [
     f"1-int{bits}" for bits in SETTINGS.fpga.rival_bits
 ]
-PROOFS = {  # and the options that `nmforge hardware prove` takes for each
+PROOFS = {  # and the options that `nmforge fpga prove` takes for each
     f"{proof.engine}-{pattern.replace(':', 'of')}-{proof.window or 'own'}-int{proof.bits}x{proof.lanes}": (
         f"--engine {proof.engine} --pattern {pattern} --bits {proof.bits} --lanes {proof.lanes}"
         + (f" --window {proof.window}" if proof.window else "")
@@ -40,7 +40,7 @@ rule simulate:
         fpga=section("fpga"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware simulate {input.artifact} --layer {params.fpga[layer]}"
+        "nmforge --config {params.config} fpga simulate {input.artifact} --layer {params.fpga[layer]}"
         " --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -63,7 +63,7 @@ rule random_layer:
         options=lambda wildcards: RANDOM_LAYERS[wildcards.layer],
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware random {params.options} --build build/fpga --out {output}"
+        "nmforge --config {params.config} fpga random {params.options} --build build/fpga --out {output}"
         " 2> >(tee {log} >&2)"
 
 
@@ -88,7 +88,7 @@ rule synthesize:
         fpga=section("fpga"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware synthesize --engine {wildcards.kind} --window {wildcards.window} --bits {wildcards.bits}"
+        "nmforge --config {params.config} fpga synthesize --engine {wildcards.kind} --window {wildcards.window} --bits {wildcards.bits}"
         " --target {wildcards.target} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -115,7 +115,7 @@ rule place:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware place --window {wildcards.window} --bits {wildcards.bits}"
+        "nmforge --config {params.config} fpga place --window {wildcards.window} --bits {wildcards.bits}"
         " --rows {wildcards.rows} --cols {wildcards.cols} --lanes {wildcards.lanes} --seed {wildcards.seed} --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 
@@ -138,7 +138,7 @@ rule prove:
         options=lambda wildcards: PROOFS[wildcards.proof],
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware prove {params.options}"
+        "nmforge --config {params.config} fpga prove {params.options}"
         " --out {output} 2> >(tee {log} >&2)"
 
 
@@ -161,7 +161,7 @@ rule netlist:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} hardware netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
+        "nmforge --config {params.config} fpga netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
         " --build build/fpga --out {output} 2> >(tee {log} >&2)"
 
 

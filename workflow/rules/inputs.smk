@@ -45,5 +45,5 @@ rule tokens:
         text=section("text"),
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} text --checkpoint {input.checkpoint} --out {output}"
+        "nmforge --config {params.config} tokens --checkpoint {input.checkpoint} --out {output}"
         " 2> >(tee {log} >&2)"

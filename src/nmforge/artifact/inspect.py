@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nmforge.artifact.format import read_header, verify
 from nmforge.artifact.storage import linear_sizes
-from nmforge.core.formats import pattern_label
+from nmforge.core.design import pattern_label
 from nmforge.io.provenance import sha256_file
 
 

@@ -12,7 +12,7 @@ from nmforge.artifact.format import load_linears, read_header
 from nmforge.artifact.packing.bits import pack_bits
 from nmforge.artifact.packing.indices import INDEX_ENCODINGS
 from nmforge.core.compressed_linear import CompressedLinear
-from nmforge.core.formats import pattern_label
+from nmforge.core.design import pattern_label
 from nmforge.io.records import write_point
 
 LINEAR_SUFFIXES = tuple(f"{name}_proj.weight" for name in ("q", "k", "v", "o", "gate", "up", "down"))

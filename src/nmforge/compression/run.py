@@ -28,8 +28,8 @@ from nmforge.compression.transforms.channel_permutation import channel_order
 from nmforge.compression.transforms.error_correction import toward_dense
 from nmforge.config import CalibrationConfig
 from nmforge.core.compressed_linear import CompressedLinear
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint
 from nmforge.data.tokens import random_windows, read_tokens
 from nmforge.io import provenance
 from nmforge.io.records import remove_unfinished

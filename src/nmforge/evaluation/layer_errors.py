@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from nmforge.artifact.format import read_header
 from nmforge.config import EvaluationConfig
+from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import pattern_label
 from nmforge.data.tokens import read_tokens, spread_windows
 from nmforge.io.records import write_point
 from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, linear_names

@@ -53,7 +53,7 @@ def top_module(engine: Engine) -> str:
     constants = ",\n".join(_constants(found, head["ports"], engine.parameters))
     settings = ",\n".join(f"        .{name}({name})" for name in names)
     return (
-        f"// {engine.top} with its parameters fixed; written by nmforge hardware generate.\n"
+        f"// {engine.top} with its parameters fixed; written by nmforge fpga generate.\n"
         f"module {TOP} #(\n{constants}\n) (\n{head['ports']});\n"
         f"    {engine.top} #(\n{settings}\n    ) engine (.*);\nendmodule\n"
     )

@@ -16,8 +16,9 @@ from nmforge.compression.pruning.masks import keep_largest
 from nmforge.compression.pruning.modelopt import FOLDER, PATTERN, read_masks, write_masks
 from nmforge.compression.run import check_design, compress_checkpoint, write_peer_masks
 from nmforge.config import CalibrationConfig
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint, Pattern
+from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
 from nmforge.io.provenance import sha256_file

@@ -19,7 +19,8 @@ from nmforge.compression.calibration.statistics import InputStats
 from nmforge.compression.quantization.rtn import rtn
 from nmforge.compression.transforms.awq import ALPHAS, LARGEST, channel_factors
 from nmforge.config import CalibrationConfig
-from nmforge.core.formats import DENSE, DesignPoint, Pattern, QuantScheme
+from nmforge.core.design import DesignPoint
+from nmforge.core.formats import DENSE, Pattern, QuantScheme
 from nmforge.linalg.bf16 import ROWS, Bf16Linear
 from nmforge.models.llama import BLOCK_LINEARS
 from nmforge.models.sources import load_checkpoint

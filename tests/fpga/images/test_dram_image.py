@@ -186,7 +186,7 @@ def test_a_flipped_bit_anywhere_is_refused_by_name(image: Path) -> None:
         altered[bit // 8] ^= 1 << bit % 8
         image.write_bytes(altered)
         sentence = refusal(image)
-        assert str(image) in sentence and "make it again with nmforge hardware generate" in sentence
+        assert str(image) in sentence and "make it again with nmforge fpga generate" in sentence
         inside = [name for start, name in starts.items() if start <= bit // 8]
         if inside:
             assert f"layer {inside[-1]} is altered (sha256 differs)" in sentence
@@ -210,7 +210,7 @@ def test_another_file_is_refused(image: Path, tmp_path: Path) -> None:
     image.write_bytes(image.read_bytes().replace(b"NMFDRAM1", b"NMFDRAM2", 1))
     assert "is no DRAM image of nmforge" in refusal(image)
     for missing in (tmp_path / "none.dram", tmp_path):
-        assert "is missing; make it with nmforge hardware generate" in refusal(missing)
+        assert "is missing; make it with nmforge fpga generate" in refusal(missing)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_another_file_is_refused(image: Path, tmp_path: Path) -> None:
 def test_another_build_is_refused(image: Path, other: Engine, words: str) -> None:
     sentence = refusal(image, other)
     assert words in sentence and f"DRAM image {image} is laid out for windows of 4" in sentence
-    assert "make it again with nmforge hardware generate and this engine's settings" in sentence
+    assert "make it again with nmforge fpga generate and this engine's settings" in sentence
 
 
 def test_the_columns_of_an_array_do_not_matter(image: Path) -> None:

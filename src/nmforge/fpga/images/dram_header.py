@@ -24,7 +24,7 @@ from nmforge.fpga.model.engine import Engine, Kind
 MAGIC = b"NMFDRAM1"
 BURST = 64
 FRONT = len(MAGIC) + 8 + 32
-REMEDY = "make it again with nmforge hardware generate"
+REMEDY = "make it again with nmforge fpga generate"
 DIGEST = r"^[0-9a-f]{64}$"
 MAX_SIZE = 2**31 - 1
 
@@ -120,7 +120,7 @@ def read_contents(path: Path, engine: Engine | None = None) -> Contents:
     With `engine`: also that the image streams into that engine. Raises NmforgeError naming the file and the remedy.
     """
     if not path.is_file():
-        raise NmforgeError(f"DRAM image {path} is missing; make it with nmforge hardware generate, or check the name")
+        raise NmforgeError(f"DRAM image {path} is missing; make it with nmforge fpga generate, or check the name")
     text = _read_text(path)
     contents = _parse(text, path)
     _check_places(contents, path)

@@ -1,22 +1,42 @@
-"""`nmforge hardware VERB`: from settings and an artifact to simulation, place and route, and a bitstream."""
+"""`nmforge fpga VERB`: from settings and an artifact to simulation, place and route, and a bitstream."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmforge.cli.arguments import BUILD, IN_TABLES, OUT, Arguments, add_artifact, add_paths, add_sizes, read_config
+from nmforge.cli.options import (
+    BUILD,
+    IN_TABLES,
+    OUT,
+    Arguments,
+    Parser,
+    Verb,
+    add_artifact,
+    add_paths,
+    add_sizes,
+    add_verbs,
+    read_config,
+)
 from nmforge.core.errors import NmforgeError
 
 if TYPE_CHECKING:
     from nmforge.core.formats import GemmShape, Pattern
     from nmforge.fpga.model.engine import Engine
 
-WINDOWS = "windows of the build: 1 for dense only, 4 for any N:4"
-SUMMARY = "the accelerator: generate, simulate, random, synthesize, place, bitstream, netlist, prove, report"
+WINDOWS = "window of the build: 1 for dense only, 4 for any N:4"
 KINDS = ("device", "gemm", "gemv")
+
+
+def generate_options(parser: Parser) -> None:
+    """The engine, and where its files go."""
+    parser.add_argument("artifact", type=Path, nargs="?", help="an *.nmf.safetensors file; without one, no DRAM image")
+    parser.add_argument("--engine", default="device", choices=KINDS, help="which engine; default: device")
+    parser.add_argument("--window", type=int, help=f"{WINDOWS}; default: the artifact's own")
+    for name in ("rows", "cols"):
+        parser.add_argument(f"--{name}", type=int, help=f"default: fpga.{name} of the config")
+    add_sizes(parser, lanes=1)
+    add_paths(parser, out=(None, "folder to write"))
 
 
 def generate(arguments: Arguments) -> None:
@@ -39,6 +59,15 @@ def generate(arguments: Arguments) -> None:
         print(write_checked_image(arguments.artifact, engine, arguments.out / "weights.dram"))
 
 
+def simulate_options(parser: Parser) -> None:
+    """The layer, the build and what is written."""
+    add_artifact(parser)
+    parser.add_argument("--layer", required=True, help="name of a layer of the artifact")
+    parser.add_argument("--window", type=int, help="window of the build; default: the layer's own")
+    parser.add_argument("--trace", type=Path, metavar="FILE.fst", help="waveform to write, for GTKWave or Surfer")
+    add_paths(parser, **BUILD, **OUT)
+
+
 def simulate(arguments: Arguments) -> None:
     """simulate one engine cycle by cycle on a tile of an artifact's layer; with --trace leave a waveform"""
     from nmforge.fpga.points import simulate_point
@@ -48,6 +77,22 @@ def simulate(arguments: Arguments) -> None:
         arguments.artifact, arguments.layer, arguments.window, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens,
         arguments.build, arguments.out, arguments.trace,
     )  # fmt: skip
+
+
+def random_options(parser: Parser) -> None:
+    """The layer, the engine and the memories."""
+    parser.add_argument("--engine", default="gemm", choices=KINDS, help="which engine; default: gemm")
+    parser.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
+    parser.add_argument("--window", type=int, help="window of the build; default: the pattern's own")
+    parser.add_argument(
+        "--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes per cycle"
+    )
+    parser.add_argument("--board", nargs="+", default=[], help="also behind a memory channel of these boards")
+    parser.add_argument("--clock", type=float, metavar="MHZ", help="of the engine, for --board; default: the board's")
+    parser.add_argument("--activity", action="store_true", help="also count every signal's toggles; not with device")
+    parser.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
+    add_sizes(parser, bits=4, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
+    add_paths(parser, **BUILD, **OUT)
 
 
 def random(arguments: Arguments) -> None:
@@ -94,6 +139,15 @@ def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
     return engine, pattern, GemmShape(arguments.m, arguments.n, arguments.k)
 
 
+def synthesize_options(parser: Parser) -> None:
+    """The engine and the device family."""
+    parser.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
+    parser.add_argument("--window", type=int, required=True, help=WINDOWS)
+    parser.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
+    add_sizes(parser, bits=4)
+    add_paths(parser, **BUILD, **OUT)
+
+
 def synthesize(arguments: Arguments) -> None:
     """count the LUTs, flip-flops and DSPs of one engine with Yosys"""
     from nmforge.fpga.points import synthesize_point
@@ -105,12 +159,22 @@ def synthesize(arguments: Arguments) -> None:
     )  # fmt: skip
 
 
+def place_options(parser: Parser) -> None:
+    """The device and the point file."""
+    _device_options(parser, "file to write")
+
+
 def place(arguments: Arguments) -> None:
     """place and route one engine with its banks on an ECP5"""
     from nmforge.fpga.points import place_point
 
     read_config(arguments)
     place_point(*_device(arguments))
+
+
+def bitstream_options(parser: Parser) -> None:
+    """The device and the bitstream."""
+    _device_options(parser, "bitstream to write")
 
 
 def bitstream(arguments: Arguments) -> None:
@@ -128,6 +192,14 @@ def _device(arguments: Arguments) -> tuple[Any, ...]:
     return *sizes, arguments.build, arguments.out
 
 
+def netlist_options(parser: Parser) -> None:
+    """The layer, the device and the point file."""
+    add_artifact(parser)
+    parser.add_argument("--layer", required=True, help="name of a layer of the artifact")
+    add_sizes(parser, rows=4, cols=4, seed=1, tokens=24)
+    add_paths(parser, **BUILD, **OUT)
+
+
 def netlist(arguments: Arguments) -> None:
     """run a layer through the synthesized and the routed netlist of a device and compare every sum"""
     from nmforge.fpga.points import check_netlist
@@ -137,6 +209,15 @@ def netlist(arguments: Arguments) -> None:
         arguments.artifact, arguments.layer, arguments.rows, arguments.cols, arguments.seed, arguments.tokens,
         arguments.build, arguments.out,
     )  # fmt: skip
+
+
+def prove_options(parser: Parser) -> None:
+    """The PE that is proved."""
+    parser.add_argument("--pattern", default="2:4", help="default: 2:4")
+    parser.add_argument("--window", type=int, help=f"{WINDOWS}; default: that of the pattern")
+    parser.add_argument("--engine", choices=("gemm", "gemv"), default="gemm", help="whose PE; default: gemm")
+    add_sizes(parser, bits=4, lanes=1, group=64)
+    add_paths(parser, **OUT)
 
 
 def prove(arguments: Arguments) -> None:
@@ -154,6 +235,12 @@ def prove(arguments: Arguments) -> None:
         print(f"{proof.name}: proved {how}, {proof.seconds:.1f} s")
 
 
+def report_options(parser: Parser) -> None:
+    """The points or the table that is printed."""
+    parser.add_argument("points", type=Path, nargs="*", help="point files; default: the fpga table of the workflow")
+    add_paths(parser, **IN_TABLES)
+
+
 def report(arguments: Arguments) -> None:
     """print cycles, costs and speed-up of every engine in the fpga table"""
     from nmforge.fpga.report import format_report
@@ -163,63 +250,33 @@ def report(arguments: Arguments) -> None:
     print(format_report(found))
 
 
-def add_verbs(above: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `hardware` to the verbs of nmforge, and every verb below it."""
-    parser = above.add_parser("hardware", help=SUMMARY, description=SUMMARY)
-    verbs = parser.add_subparsers(dest="hardware_verb", required=True, metavar="VERB")
+def _device_options(parser: Parser, out: str) -> None:
+    """The device that `place` and `bitstream` are asked for."""
+    parser.add_argument("--window", type=int, required=True, help=WINDOWS)
+    add_sizes(parser, bits=4, rows=4, cols=4, lanes=1, seed=1)
+    add_paths(parser, **BUILD, out=(None, out))
 
-    def add(verb: Callable[[Arguments], None]) -> argparse.ArgumentParser:
-        one = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
-        one.set_defaults(run=verb, verb=f"hardware {verb.__name__}")
-        return one
 
-    one = add(generate)
-    one.add_argument("artifact", type=Path, nargs="?", help="an *.nmf.safetensors file; without one, no DRAM image")
-    one.add_argument("--engine", default="device", choices=KINDS, help="which engine; default: device")
-    one.add_argument("--window", type=int, help=f"{WINDOWS}; default: the artifact's own")
-    for name in ("rows", "cols"):
-        one.add_argument(f"--{name}", type=int, help=f"default: fpga.{name} of the config")
-    add_sizes(one, lanes=1)
-    add_paths(one, out=(None, "folder to write"))
-    one = add(simulate)
-    add_artifact(one)
-    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
-    one.add_argument("--window", type=int, help="windows of the build; default: the layer's own")
-    one.add_argument("--trace", type=Path, metavar="FILE.fst", help="waveform to write, for GTKWave or Surfer")
-    add_paths(one, **BUILD, **OUT)
-    one = add(random)
-    one.add_argument("--engine", default="gemm", choices=KINDS, help="which engine; default: gemm")
-    one.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
-    one.add_argument("--window", type=int, help="windows of the build; default: the pattern's own")
-    one.add_argument("--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes a cycle")
-    one.add_argument("--board", nargs="+", default=[], help="also behind a memory channel of these boards")
-    one.add_argument("--clock", type=float, metavar="MHZ", help="of the engine, for --board; default: the board's")
-    one.add_argument("--activity", action="store_true", help="also count the toggles of every signal, not with device")
-    one.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
-    add_sizes(one, bits=4, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
-    add_paths(one, **BUILD, **OUT)
-    one = add(synthesize)
-    one.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
-    one.add_argument("--window", type=int, required=True, help=WINDOWS)
-    one.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
-    add_sizes(one, bits=4)
-    add_paths(one, **BUILD, **OUT)
-    for verb, out in ((place, "file to write"), (bitstream, "bitstream to write")):
-        one = add(verb)
-        one.add_argument("--window", type=int, required=True, help=WINDOWS)
-        add_sizes(one, bits=4, rows=4, cols=4, lanes=1, seed=1)
-        add_paths(one, **BUILD, out=(None, out))
-    one = add(netlist)
-    add_artifact(one)
-    one.add_argument("--layer", required=True, help="name of a layer of the artifact")
-    add_sizes(one, rows=4, cols=4, seed=1, tokens=24)
-    add_paths(one, **BUILD, **OUT)
-    one = add(prove)
-    one.add_argument("--pattern", default="2:4", help="default: 2:4")
-    one.add_argument("--window", type=int, help=f"{WINDOWS}; default: those of the pattern")
-    one.add_argument("--engine", choices=("gemm", "gemv"), default="gemm", help="whose PE; default: gemm")
-    add_sizes(one, bits=4, lanes=1, group=64)
-    add_paths(one, **OUT)
-    one = add(report)
-    one.add_argument("points", type=Path, nargs="*", help="point files; default: the fpga table of the workflow")
-    add_paths(one, **IN_TABLES)
+FPGA_VERBS = [
+    Verb(generate, generate_options),
+    Verb(simulate, simulate_options),
+    Verb(random, random_options),
+    Verb(synthesize, synthesize_options),
+    Verb(place, place_options),
+    Verb(bitstream, bitstream_options),
+    Verb(netlist, netlist_options),
+    Verb(prove, prove_options),
+    Verb(report, report_options),
+]
+
+
+def fpga(_arguments: Arguments) -> None:
+    """the accelerator: generate, simulate, random, synthesize, place, bitstream, netlist, prove, report"""
+
+
+def fpga_options(parser: Parser) -> None:
+    """Every verb of the accelerator."""
+    add_verbs(parser, "fpga_command", "fpga ", FPGA_VERBS)
+
+
+VERBS = [Verb(fpga, fpga_options)]

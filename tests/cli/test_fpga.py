@@ -1,4 +1,4 @@
-"""`nmforge hardware`: what its verbs leave is read by other tools, and its report says what the table holds."""
+"""`nmforge fpga`: what its verbs leave is read by other tools, and its report says what the table holds."""
 
 from __future__ import annotations
 
@@ -99,14 +99,14 @@ def test_generated_files_are_lint_clean_and_fix_every_parameter(
 def test_generate_takes_settings_and_artifact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings, source = config(tmp_path, rows=8, cols=3), artifact(tmp_path)
     out = tmp_path / "engine"
-    assert main(["--config", str(settings), "hardware", "generate", str(source), "--out", str(out)]) == 0
+    assert main(["--config", str(settings), "fpga", "generate", str(source), "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "nmforge_engine, OF 4, BITS 4, LANES 1, ROWS 8, COLS 3, GROUP 64" in text
     size = (out / "weights.dram").stat().st_size
     assert f"weights.dram: 1 layers, 960 weights in {size:,} bytes, read back equal to the artifact" in text
     assert [name for name, _ in read_layers(out / "weights.dram", Engine(4, 4, 8, 3, 64))] == [LAYER]
     again = ["--window", "8", "--engine", "gemv", "--rows", "2", "--lanes", "2"]
-    assert main(["--config", str(settings), "hardware", "generate", "--out", str(tmp_path / "b"), *again]) == 0
+    assert main(["--config", str(settings), "fpga", "generate", "--out", str(tmp_path / "b"), *again]) == 0
     assert "nmforge_gemv, OF 8, BITS 4, LANES 2, ROWS 2, COLS 3, GROUP 64" in capsys.readouterr().out
     assert not (tmp_path / "b/weights.dram").exists()
 
@@ -137,7 +137,7 @@ def test_generate_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.Capture
         command = [
             "--config",
             str(config(tmp_path, rows=8)),
-            "hardware",
+            "fpga",
             "generate",
             *arguments,
             "--out",
@@ -145,7 +145,7 @@ def test_generate_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.Capture
         ]
         assert main(command) == 2
         error = capsys.readouterr().err
-        assert error.startswith("nmforge hardware generate: ") and sentence in error and error.count("\n") == 1
+        assert error.startswith("nmforge fpga generate: ") and sentence in error and error.count("\n") == 1
     write_artifact(source, {"design": {"id": "d"}}, {}, {}, "offset")
     with pytest.raises(NmforgeError, match="has no compressed layers, it is left in bf16"):
         engine_of_artifact(source, "gemm", 4, 2)
@@ -154,7 +154,7 @@ def test_generate_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.Capture
 def test_simulate_leaves_a_waveform_with_the_sums_in_it(tmp_path: Path, builds: Path) -> None:
     source, wave = artifact(tmp_path, **{LAYER: layer(4, 128)}), tmp_path / "waves/w.fst"
     settings = config(tmp_path, rows=2, cols=2, tile_rows=4, tokens=3)
-    command = ["--config", str(settings), "hardware", "simulate", str(source), "--layer", LAYER]
+    command = ["--config", str(settings), "fpga", "simulate", str(source), "--layer", LAYER]
     assert main([*command, "--build", str(builds), "--out", str(tmp_path / "p.json"), "--trace", str(wave)]) == 0
     row = yaml.safe_load((tmp_path / "p.json").read_text())["rows"][0]
     found = sums_in(wave, rows=2, cycles=row["cycles"])
@@ -212,7 +212,7 @@ def test_bitstream_is_packed_from_what_place_left(
     monkeypatch.setattr(fpga_run, "place", place)
     monkeypatch.setattr(fpga_run, "bitstream", packed)
     sizes = ["--window", "4", "--rows", "8", "--cols", "2", "--lanes", "2", "--seed", "7", "--build", str(tmp_path)]
-    settings = ["--config", str(ROOT / "tests/configs/tiny.yaml"), "hardware"]
+    settings = ["--config", str(ROOT / "tests/configs/tiny.yaml"), "fpga"]
     assert main([*settings, "place", *sizes, "--out", str(tmp_path / "p.json")]) == 0
     assert main([*settings, "bitstream", *sizes, "--out", str(tmp_path / "e.bit")]) == 0
     assert asked[0] == asked[1]
@@ -298,7 +298,7 @@ def test_a_tile_without_a_dense_run_has_no_gain() -> None:
 
 def test_report_is_an_aligned_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fpga_table().to_parquet(tmp_path / "fpga.parquet")
-    assert main(["hardware", "report", "--tables", str(tmp_path)]) == 0
+    assert main(["fpga", "report", "--tables", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert text == format_report(fpga_table()) + "\n"
     lines = text.splitlines()
@@ -314,8 +314,8 @@ def test_report_is_an_aligned_page(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_report_without_a_table_or_rows_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["hardware", "report", "--tables", str(tmp_path)]) == 2
-    assert "nmforge hardware report: table" in capsys.readouterr().err
+    assert main(["fpga", "report", "--tables", str(tmp_path)]) == 2
+    assert "nmforge fpga report: table" in capsys.readouterr().err
     with pytest.raises(NmforgeError, match="the fpga table has no rows; run snakemake"):
         report_rows(fpga_table().iloc[:0])
 
@@ -338,7 +338,7 @@ def test_a_random_layer_is_compared_and_a_slow_memory_slows_it(
 ) -> None:
     sizes = ["--m", "3", "--n", "6", "--k", "256", "--rows", "2", "--cols", "2", "--group", "32"]
     out = ["--build", str(builds), "--out", str(tmp_path / "r.json")]
-    assert main(["hardware", "random", *sizes, "--rates", "0.25", "4", *out]) == 0
+    assert main(["fpga", "random", *sizes, "--rates", "0.25", "4", *out]) == 0
     free, slow, fast = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert [row["outputs_compared"] for row in (free, slow, fast)] == [18, 18, 18]
     assert free["ideal_cycles"] == 6 * 128  # three row tiles, two column tiles, half of 256 steps
@@ -356,7 +356,7 @@ def test_a_random_layer_behind_the_memory_of_a_board(
 ) -> None:
     sizes = ["--m", "1", "--n", "6", "--k", "512", "--rows", "2", "--cols", "1", "--group", "32", "--engine", "gemv"]
     out = ["--build", str(builds), "--out", str(tmp_path / "r.json")]
-    assert main(["hardware", "random", *sizes, "--board", "ButterStick", "--clock", "1600", *out]) == 0
+    assert main(["fpga", "random", *sizes, "--board", "ButterStick", "--clock", "1600", *out]) == 0
     free, limited = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert (free["board"], limited["board"], limited["memory_rate"]) == (None, "ButterStick", 1)
     assert limited["cycles"] > free["cycles"]
@@ -368,12 +368,12 @@ def test_a_random_layer_with_a_wrong_sum_is_one_sentence(
 ) -> None:
     monkeypatch.setattr("nmforge.fpga.sim.random_layer.accumulate", lambda linear, xq: accumulate(linear, xq) + 1)
     sizes = ["--m", "1", "--n", "2", "--k", "32", "--rows", "2", "--cols", "2", "--group", "32"]
-    assert main(["hardware", "random", *sizes, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
+    assert main(["fpga", "random", *sizes, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
     assert "2 of 2 sums of a random 2:4 layer" in capsys.readouterr().err
     assert not (tmp_path / "r.json").exists()
-    board = ["hardware", "random", "--engine", "gemv", *sizes, "--board", "U250"]
+    board = ["fpga", "random", "--engine", "gemv", *sizes, "--board", "U250"]
     assert main([*board, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
     assert "board U250 is unknown; choose one of" in capsys.readouterr().err
-    device = ["hardware", "random", "--engine", "device", "--rates", "2", "--rows", "8", "--out", str(tmp_path / "r")]
+    device = ["fpga", "random", "--engine", "device", "--rates", "2", "--rows", "8", "--out", str(tmp_path / "r")]
     assert main(device) == 2
     assert "a device loads its banks before it works" in capsys.readouterr().err
