@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
+from nmforge.core.registry import registry
+
+
+@dataclass(frozen=True)
+class RegisteredName:
+    """A field that holds the name of a registry's entry, as in `Annotated[str, RegisteredName("pruner")]`.
+
+    extra: names that are allowed without an entry, such as `none`.
+    """
+
+    kind: str
+    extra: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A string, checked against the registry when a config is read."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The names an editor offers."""
+        return {"type": "string", "enum": [*self.extra, *registry(self.kind).names()]}
+
+    def check(self, name: str) -> str:
+        """The name; ValueError, which pydantic reports with the key, where no entry has it."""
+        if name not in self.extra:
+            try:
+                registry(self.kind).get(name)
+            except NmforgeError as error:
+                raise ValueError(str(error)) from error
+        return name
 
 
 class Section(BaseModel):
