@@ -1,5 +1,5 @@
-// Both products are one: sums over pairs p of a(i, p) b(p, j), where a pair is two neighbouring bf16 numbers of a factor
-// in 32 bits, and vdpbf16ps multiplies 16 pairs and adds both products to 16 float32 sums.
+// Both products are one: sums over pairs p of a(i, p) b(p, j), where a pair is two neighbouring bf16 numbers of a
+// factor in 32 bits, and vdpbf16ps multiplies 16 pairs and adds both products to 16 float32 sums.
 //
 //              j ->  tile of 48 columns, a register for each 16
 //        p  [ b b b b b b b b b b b b ... ]   tiles of b, packed: [tile][p][48]
@@ -33,9 +33,7 @@ struct Factor {
 
 std::size_t tiles_of(std::size_t columns) { return (columns + kTile - 1) / kTile; }
 
-__m512i two_rounded(__m512 low, __m512 high) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
-}
+__m512i two_rounded(__m512 low, __m512 high) { return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)); }
 
 // 32 floats from p on, zeros behind the first `count`.
 __m512i rounded(const float* p, std::size_t count) {

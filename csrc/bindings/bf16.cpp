@@ -35,7 +35,8 @@ void add_outer_products(Matrix<const float> y, Matrix<const float> x, bool upper
 NB_MODULE(_products, module) {
   module.doc() = "Products of bf16 numbers summed in float32, where the machine has an instruction for them.";
   module.def("available", nmforge::has_bf16_products, "Whether this machine has the instruction.");
-  module.def("multiply_rows", multiply_rows, "x"_a, "w"_a, "out"_a.noconvert(), "threads"_a, "out[M, N] = x[M, K] w[N, K]^T.");
+  module.def("multiply_rows", multiply_rows, "x"_a, "w"_a, "out"_a.noconvert(), "threads"_a,
+             "out[M, N] = x[M, K] w[N, K]^T.");
   module.def("add_outer_products", add_outer_products, "y"_a, "x"_a, "upper"_a, "total"_a.noconvert(), "threads"_a,
              "total[N, K] += y[T, N]^T x[T, K]; upper: at least on and above the diagonal.");
 }

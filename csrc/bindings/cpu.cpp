@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <atomic>
 
-#include "w4a8/isas.hpp"
 #include "bindings/language_model.hpp"
 #include "bindings/linear.hpp"
+#include "w4a8/isas.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "decoder/decoder.hpp"
 #include "bindings/linear.hpp"
+#include "decoder/decoder.hpp"
 
 namespace nmforge {
 
@@ -28,8 +28,8 @@ class LanguageModel {
     const Isa& set = find_isa(isa);
     std::vector<Block> native;
     for (nb::handle block : blocks) native.push_back(bind(set, nb::cast<nb::list>(block), s));
-    decoder_ = std::make_unique<Decoder>(set, s, std::move(native), final_norm_.data(), embedding_.data(),
-                                         head_.data(), cosines_.data(), sines_.data());
+    decoder_ = std::make_unique<Decoder>(set, s, std::move(native), final_norm_.data(), embedding_.data(), head_.data(),
+                                         cosines_.data(), sines_.data());
   }
 
   Result<float> forward(Vector<std::int32_t> tokens, int threads) {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "common/aligned.hpp"
+#include "common/pool.hpp"
 #include "w4a8/layout.hpp"
 #include "w4a8/plan.hpp"
-#include "common/pool.hpp"
 
 namespace nmforge {
 
@@ -44,8 +44,13 @@ class Linear {
          Vector<std::uint8_t> mult, Vector<std::int32_t> start, Vector<float> row_scale,
          Vector<std::uint32_t> step_base, Vector<std::uint32_t> lane_base, Vector<std::uint32_t> flush_end,
          Vector<std::uint32_t> flush_group)
-      : isa_(find_isa(isa)), planes_(planes), mult_(mult), start_(start), row_scale_(row_scale),
-        step_base_(step_base), lane_base_(lane_base),
+      : isa_(find_isa(isa)),
+        planes_(planes),
+        mult_(mult),
+        start_(start),
+        row_scale_(row_scale),
+        step_base_(step_base),
+        lane_base_(lane_base),
         plan_(isa_, {n, k, groups, code_bits, index_bits, span(planes), span(mult), span(start), span(row_scale),
                      span(step_base), span(lane_base), span(flush_end), span(flush_group)}) {}
 
@@ -115,9 +120,7 @@ class Linear {
   void multiply(const Job& job, int threads) const {
     if (job.m == 0) return;
     const int chunk = std::max(kGemmTiles, layout().tiles / (4 * std::max(1, threads)) / kGemmTiles * kGemmTiles);
-    parallel_for(threads, layout().tiles, chunk, [&](int first, int last, int) {
-      isa_.tiles(job, first, last);
-    });
+    parallel_for(threads, layout().tiles, chunk, [&](int first, int last, int) { isa_.tiles(job, first, last); });
   }
 
   const Isa& isa_;

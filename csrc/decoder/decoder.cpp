@@ -87,8 +87,14 @@ struct Decoder::Buffers {
 
 Decoder::Decoder(const Isa& isa, const ModelShape& shape, std::vector<Block> blocks, const float* final_norm,
                  const std::uint16_t* embedding, const std::uint16_t* head, const float* cosines, const float* sines)
-    : isa_(isa), shape_(shape), blocks_(std::move(blocks)), final_norm_(final_norm), embedding_(embedding),
-      head_(head), cosines_(cosines), sines_(sines) {
+    : isa_(isa),
+      shape_(shape),
+      blocks_(std::move(blocks)),
+      final_norm_(final_norm),
+      embedding_(embedding),
+      head_(head),
+      cosines_(cosines),
+      sines_(sines) {
   shape_.room = (shape_.context + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
   const std::size_t row = static_cast<std::size_t>(shape_.room) * shape_.head_size;
   cache_.reset(new std::uint16_t[blocks_.size() * 2 * shape_.kv_heads * row]);  // touched as it fills

@@ -8,8 +8,8 @@
 #include <memory>
 #include <vector>
 
-#include "w4a8/layout.hpp"
 #include "common/pool.hpp"
+#include "w4a8/layout.hpp"
 
 namespace nmforge {
 

@@ -69,9 +69,7 @@ struct Avx512Vnni {
     __builtin_memcpy(&four, p, 4);
     return _mm512_set1_epi32(four);
   }
-  static Bytes table(const void* p) {
-    return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p)));
-  }
+  static Bytes table(const void* p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
   static Bytes select(Bytes table, Bytes places) { return _mm512_shuffle_epi8(table, places); }
 
   static Partial zero() { return _mm512_setzero_si512(); }

@@ -207,7 +207,7 @@ struct Floats {
     for (int r = 0; r < 4; ++r) out[r] = total(sum[r]);
   }
 
-  static constexpr FloatOps kOps{rms_norm, add,     silu_times, round_to_bf16, rotate,
+  static constexpr FloatOps kOps{rms_norm, add,       silu_times, round_to_bf16, rotate,
                                  to_bf16,  from_bf16, put_key,    attend,        rows_bf16};
 };
 

@@ -200,7 +200,7 @@ template <int Tiles>
 struct Chunk {
   static constexpr int kBlocks = kChunkSteps / kBlockSteps + 1;  // a chunk may begin and end inside a block
   std::uint32_t first_step = 0;
-  int begin = 0, end = 0;  // partial sums
+  int begin = 0, end = 0;                                                            // partial sums
   alignas(kStepBytes) std::uint8_t codes[Tiles][kBlocks * kBlockSteps][kStepBytes];  // signed
   alignas(kStepBytes) std::uint8_t places[Tiles][kBlocks * kBlockSteps][kStepBytes];
 };

@@ -9,9 +9,8 @@ namespace nmforge {
 
 template <class V>
 Isa make_isa(const char* name, bool (*available)(), bool signed_activations = false) {
-  return {name,        V::kFlushSteps,   V::kTable,     available,        multiply<V>,
-          quantize<V>, &Floats<V>::kOps, read_bytes<V>, multiply_bytes<V>,
-          signed_activations};
+  return {name,        V::kFlushSteps,   V::kTable,     available,         multiply<V>,
+          quantize<V>, &Floats<V>::kOps, read_bytes<V>, multiply_bytes<V>, signed_activations};
 }
 
 }  // namespace nmforge

@@ -22,35 +22,35 @@ constexpr int kStepBytes = 64;
 constexpr int kBlockSteps = 8;
 constexpr int kTableBytes = 64;  // most activations one selection can reach
 constexpr int kActivationBias = 128;
-constexpr int kGemmTiles = 2;    // most tiles that several tokens meet at once
+constexpr int kGemmTiles = 2;     // most tiles that several tokens meet at once
 constexpr int kTokenBlock = 128;  // most tokens a chunk of steps meets: their sums stay in the cache
-constexpr int kChunkSteps = 64;  // most steps that are unpacked at once, and most of a partial sum
-constexpr int kAhead = 8192;     // bytes a prefetch runs ahead of a product of one token
+constexpr int kChunkSteps = 64;   // most steps that are unpacked at once, and most of a partial sum
+constexpr int kAhead = 8192;      // bytes a prefetch runs ahead of a product of one token
 
 struct Layout {
   int n = 0, k = 0, groups = 0;
   int tiles = 0, blocks = 0, flushes = 0;
   int code_bits = 0, index_bits = 0;
-  int group_steps = 0;  // steps of a group in a regular layout (`walk_regular`), else 0
-  const std::uint8_t* planes = nullptr;         // [tiles][blocks][code_bits + index_bits][64]
-  const std::uint8_t* mult = nullptr;           // [tiles][groups][16]
-  const std::int32_t* start = nullptr;          // [tiles * 16], -128 * sum_g mult_g * sum of the group's codes
-  const float* row_scale = nullptr;             // [tiles * 16]
-  const std::uint32_t* step_base = nullptr;     // [blocks * 8], first activation a step can reach
-  const std::uint32_t* lane_base = nullptr;     // [blocks * 8], four bytes added to the four indices of a row
-  const std::uint32_t* flush_end = nullptr;     // [flushes], step at which a partial sum ends, exclusive
-  const std::uint32_t* flush_group = nullptr;   // [flushes], group whose multiplier it takes
+  int group_steps = 0;                         // steps of a group in a regular layout (`walk_regular`), else 0
+  const std::uint8_t* planes = nullptr;        // [tiles][blocks][code_bits + index_bits][64]
+  const std::uint8_t* mult = nullptr;          // [tiles][groups][16]
+  const std::int32_t* start = nullptr;         // [tiles * 16], -128 * sum_g mult_g * sum of the group's codes
+  const float* row_scale = nullptr;            // [tiles * 16]
+  const std::uint32_t* step_base = nullptr;    // [blocks * 8], first activation a step can reach
+  const std::uint32_t* lane_base = nullptr;    // [blocks * 8], four bytes added to the four indices of a row
+  const std::uint32_t* flush_end = nullptr;    // [flushes], step at which a partial sum ends, exclusive
+  const std::uint32_t* flush_group = nullptr;  // [flushes], group whose multiplier it takes
 };
 
 // One product: activations as bytes xq + 128, at least kTableBytes readable bytes behind every row.
 struct Job {
   const Layout* layout = nullptr;
   int m = 0;
-  const std::uint8_t* x = nullptr;       // [m][stride]
+  const std::uint8_t* x = nullptr;  // [m][stride]
   std::size_t stride = 0;
-  const float* step = nullptr;           // [m] activation step a, read for float output only
-  std::int32_t* out_int = nullptr;       // [m][n], or null
-  float* out_float = nullptr;            // [m][n], or null
+  const float* step = nullptr;      // [m] activation step a, read for float output only
+  std::int32_t* out_int = nullptr;  // [m][n], or null
+  float* out_float = nullptr;       // [m][n], or null
 };
 
 // What a decoder computes between its linear layers (floats.hpp).

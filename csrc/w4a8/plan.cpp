@@ -15,8 +15,7 @@ void check_sizes(const Arrays& a) {
           "planes has a wrong size");
   require(a.mult.size == rows * a.groups, "mult has a wrong size");
   require(a.start.size == rows && a.row_scale.size == rows, "rows have a wrong size");
-  require(a.step_base.size == blocks * kBlockSteps && a.lane_base.size == a.step_base.size,
-          "steps have a wrong size");
+  require(a.step_base.size == blocks * kBlockSteps && a.lane_base.size == a.step_base.size, "steps have a wrong size");
 }
 
 // Every read stays inside its array: bases inside a row, places inside a table.

@@ -48,11 +48,16 @@ struct Case {
   std::vector<std::int32_t> sums;
 
   explicit Case(Reader& from)
-      : head(from.take<std::int32_t>(14)), planes(from.take<std::uint8_t>(head[6])),
-        mult(from.take<std::uint8_t>(head[7])), start(from.take<std::int32_t>(head[8])),
-        row_scale(from.take<float>(head[9])), step_base(from.take<std::uint32_t>(head[10])),
-        lane_base(from.take<std::uint32_t>(head[11])), flush_end(from.take<std::uint32_t>(head[12])),
-        flush_group(from.take<std::uint32_t>(head[13])), xq(from.take<std::int8_t>(head[5] * head[1])),
+      : head(from.take<std::int32_t>(14)),
+        planes(from.take<std::uint8_t>(head[6])),
+        mult(from.take<std::uint8_t>(head[7])),
+        start(from.take<std::int32_t>(head[8])),
+        row_scale(from.take<float>(head[9])),
+        step_base(from.take<std::uint32_t>(head[10])),
+        lane_base(from.take<std::uint32_t>(head[11])),
+        flush_end(from.take<std::uint32_t>(head[12])),
+        flush_group(from.take<std::uint32_t>(head[13])),
+        xq(from.take<std::int8_t>(head[5] * head[1])),
         sums(from.take<std::int32_t>(head[5] * head[0])) {}
 
   int n() const { return head[0]; }
@@ -64,8 +69,8 @@ struct Case {
     return {v.data(), v.size()};
   }
   Arrays arrays() const {
-    return {head[0],         head[1],         head[2],         head[3],         head[4],
-            span(planes),    span(mult),      span(start),     span(row_scale), span(step_base),
+    return {head[0],         head[1],         head[2],          head[3],         head[4],
+            span(planes),    span(mult),      span(start),      span(row_scale), span(step_base),
             span(lane_base), span(flush_end), span(flush_group)};
   }
 };
