@@ -72,13 +72,13 @@ class ScopedAffinity {
 class Pool {
  public:
   void run(int threads, int count, int chunk, const Body& body) {
-    const std::lock_guard<std::mutex> turn(turn_);
+    const std::scoped_lock turn(turn_);
     call(threads, count, chunk, false, body);
   }
 
   // One chunk of one for each thread: `body` must hold its thread until all have come.
   void run_together(int threads, const Body& body) {
-    const std::lock_guard<std::mutex> turn(turn_);
+    const std::scoped_lock turn(turn_);
     call(threads, threads, 1, true, body);
   }
 
@@ -101,7 +101,7 @@ class Pool {
     std::deque<ScopedAffinity> moves;
     for (int i = 0; i < threads - 1; ++i) moves.emplace_back(workers_[i], cpus_[i], here);
     {
-      const std::lock_guard<std::mutex> guard(mutex_);
+      const std::scoped_lock guard(mutex_);
       const unsigned number = calls_ + 1;  // seen only once there is something to take
       remaining_ = std::uint64_t{number} << 32 | static_cast<std::uint32_t>(count_);
       calls_ = number;
@@ -109,7 +109,7 @@ class Pool {
     wake_.notify_all();
   }
 
-  // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read behind a
+  // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read after a
   // successful exchange only; a worker that wakes late finds nothing and touches nothing. What remains carries the
   // number of its call: neither a chunk size nor a number of threads read in one call can take chunks of the next.
   void work(int worker) {
@@ -160,7 +160,7 @@ Pool& pool() {
   static std::mutex mutex;
   static Pool* current = nullptr;
   static pid_t owner = 0;
-  const std::lock_guard<std::mutex> guard(mutex);
+  const std::scoped_lock guard(mutex);
   if (owner != getpid()) {
     current = new Pool;
     owner = getpid();

@@ -149,12 +149,13 @@ void Decoder::run(Team& team, Buffers& b, const std::int32_t* tokens, int count,
 void Decoder::attention(Team& team, Buffers& b, int index, int count) {
   const Block& block = blocks_[index];
   const FloatOps& floats = *isa_.floats;
-  const int size = shape_.head_size, half = size / 2, group = shape_.heads / shape_.kv_heads;
+  const int size = shape_.head_size, group = shape_.heads / shape_.kv_heads;
+  const auto angles = [size](int position) { return static_cast<std::size_t>(position) * (size / 2); };
   multiply(team, isa_, {{&block.q, b.q.data()}, {&block.k, b.k.data()}, {&block.v, b.v.data()}}, b.input, count);
   team.share(count * shape_.kv_heads, 1, [&](int i, int) {
     const int t = i / shape_.kv_heads, head = i % shape_.kv_heads, position = length_ + t;
     float* key = b.k.data() + static_cast<std::size_t>(i) * size;
-    floats.rotate(key, tensors_.cosines + position * half, tensors_.sines + position * half, size);
+    floats.rotate(key, tensors_.cosines + angles(position), tensors_.sines + angles(position), size);
     floats.put_key(key, size, keys(index, head), position);
     floats.to_bf16(b.v.data() + static_cast<std::size_t>(i) * size, size,
                    values(index, head) + static_cast<std::size_t>(position) * size);
@@ -164,12 +165,12 @@ void Decoder::attention(Team& team, Buffers& b, int index, int count) {
     thread_local std::vector<float> scores;
     if (scores.size() < static_cast<std::size_t>(shape_.room)) scores.resize(shape_.room);
     float* query = b.q.data() + static_cast<std::size_t>(i) * size;
-    floats.rotate(query, tensors_.cosines + position * half, tensors_.sines + position * half, size);
+    floats.rotate(query, tensors_.cosines + angles(position), tensors_.sines + angles(position), size);
     const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(size));
     floats.attend({query, keys(index, head / group), values(index, head / group), position + 1, size, scale},
                   scores.data(), b.mixed.data() + static_cast<std::size_t>(i) * size);
   });
-  const std::size_t mixed = shape_.heads * size;
+  const std::size_t mixed = static_cast<std::size_t>(shape_.heads) * size;
   team.share(count, 1, [&](int t, int) { b.quantize_input(isa_, block.o, b.mixed.data() + t * mixed, t); });
   multiply(team, isa_, {{&block.o, b.y.data()}}, b.input, count);
 }

@@ -16,10 +16,10 @@ constexpr int kLanes = 16;
 
 template <class Simd>
 struct Floats {
-  typedef float Vec __attribute__((vector_size(4 * kLanes)));
-  typedef std::int32_t Ints __attribute__((vector_size(4 * kLanes)));
-  typedef std::uint32_t Words __attribute__((vector_size(4 * kLanes)));
-  typedef std::uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+  using Vec __attribute__((vector_size(4 * kLanes))) = float;
+  using Ints __attribute__((vector_size(4 * kLanes))) = std::int32_t;
+  using Words __attribute__((vector_size(4 * kLanes))) = std::uint32_t;
+  using Halves __attribute__((vector_size(2 * kLanes))) = std::uint16_t;
 
   static Vec load(const float* p) {
     Vec v;
@@ -36,7 +36,7 @@ struct Floats {
     return reinterpret_cast<Vec>(__builtin_convertvector(h, Words) << 16);
   }
   static void store_bf16(std::uint16_t* p, Vec v) {
-    const Words bits = reinterpret_cast<Words>(v);
+    const auto bits = reinterpret_cast<Words>(v);
     const Halves h = __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Halves);
     __builtin_memcpy(p, &h, sizeof h);
   }

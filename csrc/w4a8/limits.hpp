@@ -11,7 +11,7 @@ namespace nmforge {
 // Every byte of p[0 .. bytes) read once, in lines of 64, the rest left out; the sum keeps the compiler honest.
 template <class Simd>
 std::uint32_t read_bytes(const std::uint8_t* p, std::size_t bytes) {
-  typedef std::uint32_t Words __attribute__((vector_size(kStepBytes)));
+  using Words __attribute__((vector_size(kStepBytes))) = std::uint32_t;
   Words sum[4] = {};
   for (std::size_t i = 0; i + 4 * kStepBytes <= bytes; i += 4 * kStepBytes) {
     __builtin_prefetch(p + i + kPrefetchBytes), __builtin_prefetch(p + i + kPrefetchBytes + 2 * kStepBytes);

@@ -104,7 +104,7 @@ long wrong_sums(const Isa& isa, const Case& c) {
   std::vector<std::uint8_t> x(args.m * args.stride, kActivationBias);
   for (int row = 0; row < args.m; ++row) {
     for (int i = 0; i < c.head.k; ++i) {
-      const int xq = c.xq[static_cast<std::size_t>(row) * c.head.k + i];
+      const std::int8_t xq = c.xq[static_cast<std::size_t>(row) * c.head.k + i];
       x[row * args.stride + i] = static_cast<std::uint8_t>(xq + kActivationBias);
     }
   }
