@@ -66,13 +66,16 @@ lint: $(ready) ## the checks of `make test` that run no test
 	@$(in_venv) mypy
 	@echo "nmforge: import layers" >&2
 	@$(in_venv) lint-imports --no-logo
+	@echo "nmforge: C++" >&2
+	@$(in_venv) csrc/lint.sh
 	@echo "nmforge: workflow style" >&2
 	@$(in_venv) snakefmt --check $(smk)
 	@$(in_venv) snakemake --lint
 
-format: $(ready) ## rewrite Python and Snakemake files in the repository's style
+format: $(ready) ## rewrite Python, C++ and Snakemake files in the repository's style
 	@$(in_venv) ruff check --fix --quiet
 	@$(in_venv) ruff format
+	@$(in_venv) csrc/lint.sh format
 	@$(in_venv) snakefmt $(smk)
 
 lock: ## resolve the .in files of envs/ into hashed lock files

@@ -14,9 +14,9 @@ from nmforge.benchmarks.candidates.external import client as peers
 from nmforge.benchmarks.problem import Prepared, Problem
 from nmforge.core.formats import DENSE, GemmShape, Pattern, QuantScheme
 from nmforge.io import provenance
-from nmforge.kernels.cpu import choose_isa, reach
-from nmforge.kernels.cpu import why_unsupported as cpu_declines
-from nmforge.kernels.cpu.repack import why_not_packed
+from nmforge.kernels.cpu import choose_isa, gather_width
+from nmforge.kernels.cpu import unsupported_reason as cpu_unsupported_reason
+from nmforge.kernels.cpu.repack import unpackable_reason
 from nmforge.kernels.gpu import linear as ours_gpu
 
 Family = Literal["ours", "peer", "paper", "limit"]
@@ -69,7 +69,8 @@ def _anything(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | 
 
 
 def _ours_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
-    return cpu_declines(scheme.bits) or why_not_packed(pattern, scheme.group_size or shape.k, reach(choose_isa()))
+    group_size = scheme.group_size or shape.k
+    return cpu_unsupported_reason(scheme.bits) or unpackable_reason(pattern, group_size, gather_width(choose_isa()))
 
 
 def _peer_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
@@ -89,7 +90,7 @@ def _gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> st
 
 
 def _ours_gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
-    return ours_gpu.why_unsupported(pattern, scheme.bits, scheme.group_size or shape.k)
+    return ours_gpu.unsupported_reason(pattern, scheme.bits, scheme.group_size or shape.k)
 
 
 def _int4pack_gpu_supports(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:

@@ -50,7 +50,7 @@ def compare_layer(
     for isa in available_isas():
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
-    if ours_gpu.why_unsupported(linear.pattern, linear.bits, linear.group_size) is None:
+    if ours_gpu.unsupported_reason(linear.pattern, linear.bits, linear.group_size) is None:
         rows.append({"backend": "gpu", "note": torch_cuda.device_name(), **_compare(expected, _on_gpu(linear, xq))})
     part = linear.take_rows(slice(settings.rtl_rows))
     group = engine_group(part.group_size, part.pattern)

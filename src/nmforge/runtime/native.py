@@ -1,6 +1,6 @@
 """An artifact as a model that decodes without torch: the C++ decoder on the kernels of mode W4A8.
 
-    artifact -> CpuLinear of every layer -> one `_cpu.LanguageModel` -> logits of the next token
+    artifact -> CpuLinear of every layer -> one `decoder.LanguageModel` -> logits of the next token
 
 Linear layers are the kernels', integer for integer. What lies between them (norms, rotary positions, attention,
 SiLU) is float32 in an order of its own, so logits agree with other hosts' to rounding, and keys and values are kept
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header
 from nmforge.core.errors import NmforgeError
-from nmforge.kernels.cpu import CpuLinear, _cpu, choose_isa
+from nmforge.kernels._native import decoder
+from nmforge.kernels.cpu import CpuLinear, choose_isa
 
 UInt16 = NDArray[np.uint16]
 Float32 = NDArray[np.float32]
@@ -132,10 +133,9 @@ class NativeModel:
             for block in blocks
         ]
         try:
-            self._native = _cpu.LanguageModel(
-                isa=self.isa, heads=shape.heads, kv_heads=shape.kv_heads, head_size=shape.head_size, eps=shape.eps,
-                blocks=parts, final_norm=final_norm, embedding=embedding, head=head, cosines=cosines, sines=sines,
-            )  # fmt: skip
+            attention = decoder.AttentionShape(shape.heads, shape.kv_heads, shape.head_size)
+            arrays = decoder.ModelArrays(final_norm, embedding, head, cosines, sines)
+            self._native = decoder.LanguageModel(self.isa, attention, shape.eps, parts, arrays)
         except ValueError as error:
             raise NmforgeError(
                 f"the native decoder cannot take this model: {error}; generate with --backend cpu"

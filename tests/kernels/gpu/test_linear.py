@@ -102,14 +102,14 @@ def test_plans_cover_the_product_and_fill_the_processors() -> None:
 def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert ours.why_unsupported(DENSE, 4, 64) == "the kernels are written in Triton, which is not installed"
+    assert ours.unsupported_reason(DENSE, 4, 64) == "the kernels are written in Triton, which is not installed"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    assert ours.why_unsupported(Pattern(2, 4), 4, 64) is None
+    assert ours.unsupported_reason(Pattern(2, 4), 4, 64) is None
     assert "holds dense INT4, dense INT3, 2:4 INT4, 1:4 INT4, not 4:8 INT4" in str(
-        ours.why_unsupported(Pattern(4, 8), 4, 64)
+        ours.unsupported_reason(Pattern(4, 8), 4, 64)
     )
-    assert "a power of two from 32 on, not 96" in str(ours.why_unsupported(DENSE, 4, 96))
-    assert "a power of two from 32 on, not 16" in str(ours.why_unsupported(DENSE, 4, 16))
+    assert "a power of two from 32 on, not 96" in str(ours.unsupported_reason(DENSE, 4, 96))
+    assert "a power of two from 32 on, not 16" in str(ours.unsupported_reason(DENSE, 4, 16))
     assert torch_cuda.why_no_int4pack(4, 128, 4096, 4096) is None
     assert "not 3 bits in groups of 128" in str(torch_cuda.why_no_int4pack(3, 128, 4096, 4096))
     assert "K % 128 == 0, not 4096 x 576" in str(torch_cuda.why_no_int4pack(4, 64, 4096, 576))

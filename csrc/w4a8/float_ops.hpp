@@ -2,24 +2,24 @@
 //
 // Vectors of sixteen floats in GCC's and Clang's own notation: the compiler maps them to the registers it has. Lanes
 // and their order of summation are the same everywhere and nothing is fused, so every path returns the same bits.
-// As in gemm.hpp, V keeps the copies of the instruction sets apart, and nothing of the standard library is called.
+// As in gemm.hpp, `Simd` keeps the copies of the instruction sets apart, and nothing of the standard library is called.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "w4a8/layout.hpp"
+#include "w4a8/isa.hpp"
 
 namespace nmforge {
 
 constexpr int kLanes = 16;
 
-template <class V>
+template <class Simd>
 struct Floats {
-  typedef float Vec __attribute__((vector_size(4 * kLanes)));
-  typedef std::int32_t Ints __attribute__((vector_size(4 * kLanes)));
-  typedef std::uint32_t Words __attribute__((vector_size(4 * kLanes)));
-  typedef std::uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+  using Vec __attribute__((vector_size(4 * kLanes))) = float;
+  using Ints __attribute__((vector_size(4 * kLanes))) = std::int32_t;
+  using Words __attribute__((vector_size(4 * kLanes))) = std::uint32_t;
+  using Halves __attribute__((vector_size(2 * kLanes))) = std::uint16_t;
 
   static Vec load(const float* p) {
     Vec v;
@@ -36,7 +36,7 @@ struct Floats {
     return reinterpret_cast<Vec>(__builtin_convertvector(h, Words) << 16);
   }
   static void store_bf16(std::uint16_t* p, Vec v) {
-    const Words bits = reinterpret_cast<Words>(v);
+    const auto bits = reinterpret_cast<Words>(v);
     const Halves h = __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Halves);
     __builtin_memcpy(p, &h, sizeof h);
   }
@@ -143,13 +143,13 @@ struct Floats {
     for (int j = 0; j < Vectors; ++j) store(out + j * kLanes, sum[j]);
   }
 
-  // One query over `count` positions; `scores` has room for count, rounded up to 16. Sizes are multiples of 16.
-  static void attend(const float* query, const std::uint16_t* keys, const std::uint16_t* values, int count, int size,
-                     float scale, float* scores, float* out) {
+  // One query over args.count positions. scores: room for count floats, rounded up to 16. out: float32[size].
+  static void attend(const AttentionArgs& args, float* scores, float* out) {
+    const int count = args.count, size = args.size;
     constexpr float kNever = -3.0e38f;
     float largest = kNever;
     for (int t = 0; t < count; t += kLanes) {
-      store(scores + t, score(query, keys + static_cast<std::size_t>(t) * size, size) * scale);
+      store(scores + t, score(args.query, args.keys + static_cast<std::size_t>(t) * size, size) * args.scale);
       for (int i = t; i < t + kLanes; ++i) {
         if (i >= count) scores[i] = kNever;
         largest = scores[i] > largest ? scores[i] : largest;
@@ -161,25 +161,26 @@ struct Floats {
       store(scores + t, e);
       sums += e;
     }
-    // Lanes behind the last position enter as e^-87 = 1.6e-38, below the last bit of a sum that holds e^0.
+    // Lanes after the last position count as e^-87 = 1.6e-38, below the last bit of a sum that holds e^0.
     const float inverse = 1.0f / total(sums);
     for (int i = 0; i < count; i += kLanes) store(scores + i, load(scores + i) * inverse);
     int i = 0;
-    for (; i + 8 * kLanes <= size; i += 8 * kLanes) mix<8>(scores, values + i, count, size, out + i);
-    for (; i + 4 * kLanes <= size; i += 4 * kLanes) mix<4>(scores, values + i, count, size, out + i);
-    for (; i < size; i += kLanes) mix<1>(scores, values + i, count, size, out + i);
+    for (; i + 8 * kLanes <= size; i += 8 * kLanes) mix<8>(scores, args.values + i, count, size, out + i);
+    for (; i + 4 * kLanes <= size; i += 4 * kLanes) mix<4>(scores, args.values + i, count, size, out + i);
+    for (; i < size; i += kLanes) mix<1>(scores, args.values + i, count, size, out + i);
   }
 
-  // Rows begin .. end - 1 of bf16 weights [n][k] by m tokens: out[m][n]; k is a multiple of 16. Four rows a time, and
-  // a line of the four rows after them is fetched with every line multiplied.
-  static void rows_bf16(const std::uint16_t* w, int n, int k, const float* x, int m, int begin, int end, float* out) {
-    for (int token = 0; token < m; ++token) {
-      const float* from = x + static_cast<std::size_t>(token) * k;
-      float* to = out + static_cast<std::size_t>(token) * n;
-      int row = begin;
-      for (; row + 4 <= end; row += 4) four_rows(w + static_cast<std::size_t>(row) * k, k, from, to + row);
-      for (; row < end; ++row) {
-        const std::uint16_t* at = w + static_cast<std::size_t>(row) * k;
+  // Columns first_row .. last_row - 1 of out. Four rows of weights at a time, and a line of the four rows after them is
+  // fetched with every line multiplied.
+  static void rows_bf16(const Bf16Args& args, int first_row, int last_row) {
+    const int k = args.k;
+    for (int token = 0; token < args.m; ++token) {
+      const float* from = args.x + static_cast<std::size_t>(token) * k;
+      float* to = args.out + static_cast<std::size_t>(token) * args.n;
+      int row = first_row;
+      for (; row + 4 <= last_row; row += 4) four_rows(args.w + static_cast<std::size_t>(row) * k, k, from, to + row);
+      for (; row < last_row; ++row) {
+        const std::uint16_t* at = args.w + static_cast<std::size_t>(row) * k;
         Vec sum{};
         for (int i = 0; i < k; i += kLanes) sum += load(from + i) * load_bf16(at + i);
         to[row] = total(sum);
@@ -207,7 +208,7 @@ struct Floats {
     for (int r = 0; r < 4; ++r) out[r] = total(sum[r]);
   }
 
-  static constexpr FloatOps kOps{rms_norm, add,     silu_times, round_to_bf16, rotate,
+  static constexpr FloatOps kOps{rms_norm, add,       silu_times, round_to_bf16, rotate,
                                  to_bf16,  from_bf16, put_key,    attend,        rows_bf16};
 };
 

@@ -1,4 +1,4 @@
-"""Types of the compiled extension (`binding.cpp`). Without `available()`, the others must not be called."""
+"""Types of `csrc/bindings/bf16.cpp`. Without `available()`, the others must not be called."""
 
 import numpy as np
 from numpy.typing import NDArray
