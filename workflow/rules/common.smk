@@ -110,9 +110,9 @@ def random_options(layer, pattern):
         "board": " ".join(layer.boards),
         "clock": f"{layer.clock_mhz:g}" if layer.clock_mhz else "",
     }
-    switches = [name for name in ("activity", "peer") if getattr(layer, name)]
+    switches = [name for name in ("activity", "scale_sim") if getattr(layer, name)]
     named = [f"--{name} {value}" for name, value in values.items() if value]
-    return " ".join([*named, *(f"--{name}" for name in switches)])
+    return " ".join([*named, *(f"--{name.replace('_', '-')}" for name in switches)])
 
 
 def random_layers():

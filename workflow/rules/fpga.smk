@@ -3,7 +3,7 @@
 
 RANDOM_LAYERS = random_layers()
 BUILDS = [f"{window}-int4" for window in SETTINGS.fpga.builds] + [
-    f"1-int{bits}" for bits in SETTINGS.fpga.rival_bits
+    f"1-int{bits}" for bits in SETTINGS.fpga.baseline_bits
 ]
 PROOFS = {  # and the options that `nmforge fpga prove` takes for each
     f"{proof.engine}-{pattern.replace(':', 'of')}-{proof.window or 'own'}-int{proof.bits}x{proof.lanes}": (

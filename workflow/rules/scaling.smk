@@ -5,10 +5,7 @@ rule scaling:
     input:
         sources(
             "reporting/llama7b_scaling.py",
-            "fpga/boards/throughput.py",
-            "fpga/boards/capacity.py",
-            "fpga/boards/boards.py",
-            "fpga/boards/boards.yaml",
+            "fpga/boards",
         ),
         "results/tables/kernels.parquet",
         "results/tables/fpga.parquet",
