@@ -18,13 +18,13 @@ from nmforge.core.compressed_linear import CompressedLinear, Int8
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import Int32, accumulate
 from nmforge.fpga.model.engine import Engine, engine_group
-from nmforge.fpga.sim.engine import Stalls, simulate
+from nmforge.fpga.sim.engine import SimulationSettings, Stalls, simulate
 from nmforge.io.records import write_point
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
 from nmforge.kernels.gpu import linear as ours_gpu
 from nmforge.runtime.generate import Generated, generate
 
-STALLS = Stalls(code=25, offsets=10, mult=40, act=25, sink=25)
+STALLED = SimulationSettings(Stalls(code=25, offsets=10, mult=40, act=25, sink=25), seed=1)
 
 
 def sampled_layers(names: list[str], count: int) -> list[str]:
@@ -55,7 +55,7 @@ def compare_layer(
     part = linear.take_rows(slice(settings.rtl_rows))
     group = engine_group(part.group_size, part.pattern)
     engine = Engine.widest(part.pattern, part.bits, fpga.rows, fpga.cols, group)
-    simulated = simulate(part, xq, engine, build_dir, STALLS, seed=1)
+    simulated = simulate(part, xq, engine, build_dir, STALLED)
     note = f"{engine.rows}x{engine.cols} array, first {part.n} rows, random stalls on every stream"
     rows.append({"backend": "rtl", "note": note, **_compare(expected[:, : part.n], simulated.acc)})
     return rows

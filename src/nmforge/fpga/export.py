@@ -62,7 +62,7 @@ def top_module(engine: Engine) -> str:
 def _constants(found: list[re.Match[str]], ports: str, values: Mapping[str, int]) -> list[str]:
     """Declarations of the parameters, fixed, and of what is derived from them and named by a port."""
     declared: list[str] = []
-    for match in reversed(found):  # what is derived stands behind what it is derived from
+    for match in reversed(found):  # what is derived stands after what it is derived from
         name = match["name"]
         if match["kind"] == "parameter" or re.search(rf"\b{name}\b", "".join([ports, *declared])):
             declared.insert(0, f"    localparam int {name} = {values.get(name, match['value'])}")
