@@ -18,7 +18,7 @@ from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.evaluation.layer_errors import compare_models
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.sources import load_checkpoint
 from nmforge.recovery import blockwise as reconstruct
 from nmforge.recovery.blockwise import reconstruct_artifact, relative_error

@@ -7,7 +7,7 @@ from pathlib import Path
 from nmforge.artifact.format import read_header, verify
 from nmforge.artifact.storage import linear_sizes
 from nmforge.core.design import pattern_label
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 
 
 def describe(path: Path) -> str:

@@ -36,8 +36,8 @@ from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.io import provenance
-from nmforge.io.provenance import sha256_bytes
-from nmforge.io.records import remove_unfinished
+from nmforge.io.files import remove_unfinished
+from nmforge.io.hashing import hash_json, sha256_bytes
 from nmforge.linalg.bf16 import Bf16Linear
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name, block_output
@@ -114,7 +114,7 @@ def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path
 def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What the bytes of finished blocks depend on."""
     return {
-        "start": provenance.hash_json(start),
+        "start": hash_json(start),
         "recovery": header["recovery"],
         "device": device.type,
         "threads": torch.get_num_threads(),

@@ -17,7 +17,7 @@ from nmforge.artifact.format import load_linears, read_header, verify, write_art
 from nmforge.compression.run import rest_tensors
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import hash_json
+from nmforge.io.hashing import hash_json
 from nmforge.models.llama import norm_names
 from nmforge.models.sources import load_checkpoint
 from nmforge.recovery import checkpoints as progress

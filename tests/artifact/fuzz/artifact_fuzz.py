@@ -28,7 +28,7 @@ from nmforge.core import reference
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.io.provenance import hash_json, sha256_bytes
+from nmforge.io.hashing import hash_json, sha256_bytes
 from nmforge.kernels.cpu import CpuLinear, available_isas
 from nmforge.runtime.native import LAYERS, NORMS, LlamaShape, load_native
 

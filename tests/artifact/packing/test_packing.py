@@ -47,7 +47,7 @@ def test_ranks_count_every_mask_once_in_colexicographic_order(text: str) -> None
     kept = sorted(itertools.combinations(range(pattern.window), pattern.keep), key=lambda c: c[::-1])
     masks = np.array([[i in choice for i in range(pattern.window)] for choice in kept])
     ranks = rank_masks(masks, pattern)
-    assert ranks[:, 0].tolist() == list(range(pattern.masks))
+    assert ranks[:, 0].tolist() == list(range(pattern.mask_count))
     assert (unrank_masks(ranks, pattern) == masks).all()
 
 

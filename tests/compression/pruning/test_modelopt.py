@@ -21,7 +21,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.llama import linear_names
 from nmforge.models.sources import load_checkpoint
 

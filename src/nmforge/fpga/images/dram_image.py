@@ -33,8 +33,8 @@ from nmforge.fpga.images.dram_header import (
 )
 from nmforge.fpga.images.weight_image import Bytes, Kept, kept_weights, read_weight_image, tiles, weight_image
 from nmforge.fpga.model.engine import Engine
-from nmforge.io.provenance import sha256_bytes, sha256_file
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_bytes, sha256_file
 
 
 def write_dram_image(artifact: Path, engine: Engine, out: Path) -> Contents:
