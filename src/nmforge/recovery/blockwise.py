@@ -38,7 +38,7 @@ from nmforge.core.reference import dequantize
 from nmforge.io import provenance
 from nmforge.io.files import remove_unfinished
 from nmforge.io.hashing import hash_json, sha256_bytes
-from nmforge.linalg.bf16 import Bf16Linear
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name, block_output
 from nmforge.recovery.data import recovered_header, training_windows

@@ -17,7 +17,7 @@ from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.kernels.cpu.linear import CpuLinear
-from nmforge.linalg.bf16 import Bf16Linear
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.llama import linear_names
 
 MODES = ("bf16", "w4a16", "w4a8")
