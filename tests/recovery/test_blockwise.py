@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.cli import main
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig

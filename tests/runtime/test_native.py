@@ -9,7 +9,8 @@ import pytest
 from factories.toy_artifacts import artifact_of
 from safetensors import safe_open
 
-from nmforge.artifact.format import RawTensor, load_linears, read_header
+from nmforge.artifact.format import RawTensor, load_linears
+from nmforge.artifact.header import read_header
 from nmforge.core import reference
 from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError

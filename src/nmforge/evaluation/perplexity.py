@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label

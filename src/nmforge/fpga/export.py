@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.fpga.model.cycles import steps_per_tile

@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header, verify, write_streamed
+from nmforge.artifact.format import RawTensor, load_linear, load_rest, verify, write_streamed
+from nmforge.artifact.header import read_header
 from nmforge.compression.blockwise import Finished, Room, bf16_tensor, compute_device, fill_block, stored, walk_blocks
 from nmforge.compression.calibration.activation_cache import Windows
 from nmforge.compression.calibration.statistics import Streams

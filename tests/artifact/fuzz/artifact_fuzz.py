@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from nmforge.artifact.format import METADATA_KEY, RawTensor, load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import RawTensor, load_linears, verify, write_artifact
+from nmforge.artifact.header import METADATA_KEY, read_header
 from nmforge.core import reference
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression.pruning import modelopt
 from nmforge.compression.pruning.magnitude import magnitude
 from nmforge.compression.pruning.masks import keep_largest

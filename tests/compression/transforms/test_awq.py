@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression import blockwise as block_loop
 from nmforge.compression import run as compress
 from nmforge.compression.blockwise import Solved

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nmforge.artifact.format import load_linear, read_header
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import Bool, CompressedLinear, Int8, UInt8, mask_from_offsets
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
