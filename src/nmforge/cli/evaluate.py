@@ -87,7 +87,6 @@ def sample(arguments: Arguments) -> None:
     from nmforge.evaluation.samples import write_sample
 
     config = read_config(arguments)
-    leave_cores_to_kernels()
     write_sample(arguments.artifact, config.samples, config.model.name, arguments.threads, arguments.out)
 
 

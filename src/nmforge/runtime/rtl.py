@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +15,7 @@ from nmforge.core.reference import Int32
 from nmforge.fpga.images.weight_image import activation_image, kept_weights, tiles, weight_image
 from nmforge.fpga.model.engine import Engine, Kind, engine_group
 from nmforge.fpga.sim.engine import Job, build_simulator, run_job
-
-ARRAY = (8, 4)  # rows, cols: small enough to build in a minute, large enough that cycles stay few
-Sums = Callable[[Int8], Int32]  # int8[M, K] -> int32[M, N] of one layer
-Backend = Callable[[str, CompressedLinear], Sums]  # name and weights of a layer -> its sums
+from nmforge.runtime.backends import ARRAY, Backend, Sums
 
 
 @dataclass
