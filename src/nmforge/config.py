@@ -282,7 +282,7 @@ class Config(Section):
     text: TextConfig
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    index_encoding: Literal["offset", "bitmask", "enumerative"] = "enumerative"
+    index_encoding: Annotated[str, RegisteredName("index_encoding")] = "enumerative"
     designs: Annotated[list[DesignConfig], Field(min_length=1)]
     kernels: KernelsConfig = KernelsConfig()
     decode: DecodeConfig = DecodeConfig()

@@ -1,4 +1,4 @@
-"""A copy of the project whose own sources run, so that a test can edit them, with or without an extension built anew."""
+"""A copy of the project whose own sources run, so that a test can edit them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def evaluate_options(parser: Parser) -> None:
 
 def evaluate(arguments: Arguments) -> None:
     """perplexity, KL and top-1 agreement of one artifact, in every mode it has"""
-    from nmforge.artifact.format import read_header
+    from nmforge.artifact.header import read_header
     from nmforge.evaluation.perplexity import evaluate_artifact
 
     config = read_config(arguments)
@@ -87,7 +87,6 @@ def sample(arguments: Arguments) -> None:
     from nmforge.evaluation.samples import write_sample
 
     config = read_config(arguments)
-    leave_cores_to_kernels()
     write_sample(arguments.artifact, config.samples, config.model.name, arguments.threads, arguments.out)
 
 

@@ -12,8 +12,8 @@ from types import FunctionType
 from nmforge.cli.fpga import FPGA_VERBS
 from nmforge.cli.main import VERBS
 from nmforge.core.errors import NmforgeError
+from nmforge.io.hashing import hash_json
 from nmforge.io.import_closure import Entries, module_path, source_files, source_hash
-from nmforge.io.provenance import hash_json
 
 
 def verb_hash(name: str, entries: Entries | None = None) -> str:

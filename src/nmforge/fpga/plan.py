@@ -66,7 +66,10 @@ def _synthesized(fpga: FpgaConfig) -> Iterator[tuple[str, PlannedPoint]]:
         for window, bits in builds:
             for target in fpga.targets:
                 options = f"--engine {kind} --window {window} --bits {bits} --target {target}"
-                yield f"synthesis-{kind}-{window}-int{bits}-{target}", PlannedPoint("synthesize", options + BUILD, target)
+                yield (
+                    f"synthesis-{kind}-{window}-int{bits}-{target}",
+                    PlannedPoint("synthesize", options + BUILD, target),
+                )
 
 
 def _routed(fpga: FpgaConfig) -> Iterator[tuple[str, PlannedPoint]]:

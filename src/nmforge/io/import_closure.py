@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmforge.core.registry import HOMES, registry
-from nmforge.io.provenance import hash_json, sha256_file
+from nmforge.io.hashing import hash_json, sha256_file
 
 if TYPE_CHECKING:
     from grimp import ImportGraph

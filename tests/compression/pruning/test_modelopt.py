@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression.pruning import modelopt
 from nmforge.compression.pruning.magnitude import magnitude
 from nmforge.compression.pruning.masks import keep_largest
@@ -21,7 +22,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.llama import linear_names
 from nmforge.models.sources import load_checkpoint
 

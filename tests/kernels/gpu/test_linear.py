@@ -14,7 +14,7 @@ from nmforge.core import reference
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.evaluation.coherence import _on_gpu
+from nmforge.evaluation.coherence import gpu_sums
 from nmforge.kernels.gpu import linear as ours
 from nmforge.kernels.gpu.linear import GpuLinear, Plan
 from nmforge.kernels.gpu.repack import FORMATS, pack, unpack
@@ -87,7 +87,7 @@ def test_coherence_takes_the_gpus_sums() -> None:
     rng = np.random.default_rng(6)
     linear = random_linear(rng, 24, 128, Pattern(2, 4), 4, 64)
     xq = rng.integers(-127, 128, (3, 128), dtype=np.int8)
-    np.testing.assert_array_equal(_on_gpu(linear, xq, DEVICE), reference.accumulate(linear, xq))
+    np.testing.assert_array_equal(gpu_sums(linear, xq, DEVICE), reference.accumulate(linear, xq))
 
 
 def test_plans_cover_the_product_and_fill_the_processors() -> None:

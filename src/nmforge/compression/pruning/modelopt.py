@@ -18,7 +18,7 @@ from torch import Tensor
 from nmforge.compression.pruning.masks import keep_largest
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 from nmforge.io.subprocesses import run_program
 
 FOLDER = Path(".venv-modelopt")  # below the project's root, where every verb runs
