@@ -31,7 +31,7 @@ class Kernel:
     bits: of a stored weight as the kernel multiplies it (16 and 32: float). stage: `matmul` alone, or `end_to_end`
     with a dequantization before it; a fused kernel has one stage, `matmul`; `read` multiplies nothing. exact: equals
     the reference bit for bit. elsewhere: lives in the peers' environment and is timed in its process. by_default:
-    measured without `peers: true`.
+    measured without `libraries: true`.
     """
 
     name: str

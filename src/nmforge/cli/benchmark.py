@@ -31,7 +31,7 @@ def bench(arguments: Arguments) -> None:
     shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
     run_bench(
         shapes, settings.m, settings.threads, arguments.out,
-        kernels=kernels_like(arguments.kernels, tuple(KERNELS) if settings.peers else HERE),
+        kernels=kernels_like(arguments.kernels, tuple(KERNELS) if settings.libraries else HERE),
         seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,
     )  # fmt: skip
     if arguments.limits:
@@ -52,11 +52,11 @@ def decode(arguments: Arguments) -> None:
     from nmforge.models.sources import gguf_of
 
     config = read_config(arguments)
-    threads, with_peers = max(config.kernels.threads), config.kernels.peers
+    threads, with_libraries = max(config.kernels.threads), config.kernels.libraries
     if arguments.llama7b:
-        decode_llama7b(config.decode, threads, with_peers, arguments.build, arguments.out)
+        decode_llama7b(config.decode, threads, with_libraries, arguments.build, arguments.out)
         return
-    gguf = gguf_of(config.model.source, arguments.cache) if with_peers else None
+    gguf = gguf_of(config.model.source, arguments.cache) if with_libraries else None
     decode_artifacts(
         config.model.name, arguments.artifacts, arguments.checkpoint, gguf, config.decode, threads, arguments.out
     )

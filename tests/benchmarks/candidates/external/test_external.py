@@ -143,9 +143,9 @@ def test_reasons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return KERNELS[name].supports(DENSE, QuantScheme(4, 64), GemmShape(1, 64, k))
 
     monkeypatch.chdir(tmp_path)
-    sentence = "the peer libraries of .venv-peers are missing; run `make peers`"
+    sentence = "the peer libraries of .venv-libraries are missing; run `make libraries`"
     assert {reason(name, 512) for name in REAL} == {sentence}
-    with pytest.raises(NmforgeError, match="run `make peers`"):
+    with pytest.raises(NmforgeError, match="run `make libraries`"):
         run_bench([(64, 512)], [1], [1], tmp_path / "b.json", kernels=[*HERE, "llamacpp-q4_0"])
     assert not list(tmp_path.iterdir())
     peers.FOLDER.mkdir()

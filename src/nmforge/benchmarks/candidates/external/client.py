@@ -23,14 +23,14 @@ from nmforge.benchmarks.problem import Float32, Prepared, Problem
 from nmforge.core.errors import NmforgeError
 
 WORKER = Path(__file__).with_name("server.py")
-FOLDER = Path(".venv-peers")  # below the project's root, where every verb runs
+FOLDER = Path(".venv-libraries")  # below the project's root, where every verb runs
 START_S, REQUEST_S, STOP_S = 60.0, 300.0, 5.0
 TAIL_LINES = 12
 
 
 def why_missing(folder: Path = FOLDER) -> str | None:
-    """Why the peers cannot run; None where `make peers` has finished."""
-    return None if (folder / ".installed").exists() else f"the peer libraries of {folder} are missing; run `make peers`"
+    """Why the peers cannot run; None where `make libraries` has finished."""
+    return None if (folder / ".installed").exists() else f"the peer libraries of {folder} are missing; run `make libraries`"
 
 
 class PeerProcess:

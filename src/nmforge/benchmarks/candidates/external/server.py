@@ -1,6 +1,6 @@
 """Peer libraries behind a pipe: one JSON request a line on stdin, one JSON reply a line on stdout.
 
-The python of `.venv-peers` runs this file by itself; it imports numpy and the peers, never nmforge. A reply holds
+The python of `.venv-libraries` runs this file by itself; it imports numpy and the peers, never nmforge. A reply holds
 `error` where the request failed. What the libraries print goes to stderr. Requests (`op`) and what they reply:
 
     hello                                     kernels, versions
