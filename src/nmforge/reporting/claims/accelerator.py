@@ -44,11 +44,11 @@ def _part(row: pd.Series) -> str:
 
 
 def _whole_model(claim: str, row: pd.Series, scaling: pd.DataFrame, source: str) -> Iterator[Entry]:
-    """A model that was decoded as a whole also stands against dense bf16 on the same kernels, and the peers."""
+    """A model that was decoded as a whole also stands against dense bf16 on the same kernels, and libraries."""
     if not row["context"]:
         return
     same = at(scaling, platform=row["platform"], device=row["device"], threads=row["threads"], context=row["context"])
-    rivals = same[((same["bits"] == 16) & (same["family"] == "ours")) | (same["family"] == "peer")]
+    rivals = same[((same["bits"] == 16) & (same["family"] == "ours")) | (same["family"] == "library")]
     for _, rival in rivals.iterrows():
         against = "dense bf16, same decoder" if rival["family"] == "ours" else f"{rival['kernel']}"
         where = f"{row['platform']}, 2:4 INT{row['bits']}, {_part(row)}"
