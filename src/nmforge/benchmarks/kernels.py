@@ -73,8 +73,8 @@ class Ready:
 def run_bench(settings: BenchSettings, out: Path) -> list[Row]:
     """Measure kernels at every (N, K), M and number of threads, resident and streamed; write table `kernels` to `out`.
 
-    All kernels of a point are prepared together and timed in alternation. Kernels of a GPU, to which threads mean
-    nothing, are measured once. Raises NmforgeError for an unknown kernel, for a library whose environment is missing,
+    All kernels of a point are prepared together and timed in alternation. Kernels of a GPU are measured once, whatever
+    the number of threads. Raises NmforgeError for an unknown kernel, for a library whose environment is missing,
     where a kernel's product is wrong, or where none of the kernels can be measured.
     """
     kernels = [REGISTRY.get(name, "kernels.names") for name in settings.kernels]

@@ -100,7 +100,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
             "context": int(row["context"]),
             "tokens_per_s": row["tokens_per_s"],
             "us_per_token": row["median_us"],
-            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # in turns with this row
+            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # alternated with this row
             "bytes_per_token": row["bytes_per_token"],
             "source": origin(rows, here),
             "device": row["device"],

@@ -53,7 +53,7 @@ def _whole_model(claim: str, row: pd.Series, scaling: pd.DataFrame, source: str)
         against = "dense bf16, same decoder" if rival["family"] == "ours" else f"{rival['kernel']}"
         where = f"{row['platform']}, 2:4 INT{row['bits']}, {_part(row)}"
         if pd.isna(rival["us_of_2of4"]):
-            yield missing(claim, f"{LLAMA:.3g}x", where, f"no run has 2:4 INT4 take turns with {against}")
+            yield missing(claim, f"{LLAMA:.3g}x", where, f"no run alternates 2:4 INT4 with {against}")
             continue
         yield factor(claim, LLAMA, float(rival["us_per_token"]) / float(rival["us_of_2of4"]), where, against, source)
 
