@@ -165,10 +165,15 @@ class KernelsConfig(Section):
     shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
     model_shapes: bool = True
     threads: list[PositiveInt] = Field([2], min_length=1, description="Each point is measured with each number.")
-    peers: bool = Field(False, description="Also measure the peers of `.venv-peers`, which `make peers` installs.")
+    names: list[Annotated[str, RegisteredName("kernel")]] = Field(
+        [], description="Kernels to measure; empty: all that need no environment of their own."
+    )
+    libraries: bool = Field(
+        False, description="Measure all kernels, those of the libraries that `make libraries` installs included."
+    )
     llama7b: bool = Field(True, description="Also measure LLaMA-7B's shapes; the scaling table needs them.")
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
-    records: list[str] = Field([], description="Point files of other machines that stand beside this one's.")
+    records: list[str] = Field([], description="Point files of other machines, added to the rows of this one.")
 
 
 class DecodeConfig(Section):

@@ -32,6 +32,7 @@ FORMATS: dict[str, tuple[Pattern, int]] = {
     "1:4-int4": (Pattern(1, 4), 4),
 }
 DISTINCT_ROWS = 256
+GGUF_FORMAT = "q4_0"  # of every matrix of the random GGUF file
 GGUF_LAYERS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")  # order of linear_sizes
 SPREAD = 0.02  # standard deviation of the weights
 ENCODING = "bitmask"  # of the indices; the one that is unpacked fastest

@@ -13,7 +13,6 @@ import torch
 
 from nmforge.artifact.format import load_linear
 from nmforge.artifact.header import read_header
-from nmforge.benchmarks.candidates import torch_cuda
 from nmforge.config import CoherenceConfig, FpgaConfig
 from nmforge.core.compressed_linear import CompressedLinear, Int8
 from nmforge.core.errors import NmforgeError
@@ -23,6 +22,7 @@ from nmforge.fpga.sim.engine import SimulationSettings, Stalls, simulate
 from nmforge.io.records import write_point
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
 from nmforge.kernels.gpu import linear as ours_gpu
+from nmforge.kernels.gpu.device import DEVICE, device_name
 from nmforge.runtime.generate import Generated, GenerationSettings, generate
 
 STALLED = SimulationSettings(Stalls(code=25, offsets=10, mult=40, act=25, sink=25), seed=1)
@@ -52,7 +52,7 @@ def compare_layer(
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
     if ours_gpu.unsupported_reason(linear.pattern, linear.bits, linear.group_size) is None:
-        rows.append({"backend": "gpu", "note": torch_cuda.device_name(), **_compare(expected, gpu_sums(linear, xq))})
+        rows.append({"backend": "gpu", "note": device_name(), **_compare(expected, gpu_sums(linear, xq))})
     part = linear.take_rows(slice(settings.rtl_rows))
     group = engine_group(part.group_size, part.pattern)
     engine = Engine.widest(part.pattern, part.bits, fpga.rows, fpga.cols, group)
@@ -62,7 +62,7 @@ def compare_layer(
     return rows
 
 
-def gpu_sums(linear: CompressedLinear, xq: Int8, device: str = torch_cuda.DEVICE) -> Int32:
+def gpu_sums(linear: CompressedLinear, xq: Int8, device: str = DEVICE) -> Int32:
     """The GPU kernel's accumulators of int8[M, K]: int32[M, N]."""
     acc = torch.zeros(len(xq), linear.n, dtype=torch.int32, device=device)
     found: Int32 = ours_gpu.GpuLinear(linear, device).accumulate(torch.from_numpy(xq).to(device), acc).cpu().numpy()

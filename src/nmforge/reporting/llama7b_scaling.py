@@ -31,7 +31,7 @@ SHAPES: dict[tuple[int, int], int] = {
 WEIGHTS = LAYERS * sum(n * k * count for (n, k), count in SHAPES.items())  # 6,476,005,376
 
 WHOLE = "whole model, one token after another"
-OURS_WHOLE = "2:4-int4"  # the candidate that takes turns with every other one
+OURS_WHOLE = "2:4-int4"  # the candidate that alternates with every other one
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
     "platform", "design_id", "context", "tokens_per_s", "us_per_token", "us_of_2of4", "cycles_per_token",
@@ -100,7 +100,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
             "context": int(row["context"]),
             "tokens_per_s": row["tokens_per_s"],
             "us_per_token": row["median_us"],
-            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # in turns with this row
+            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # alternated with this row
             "bytes_per_token": row["bytes_per_token"],
             "source": origin(rows, here),
             "device": row["device"],
