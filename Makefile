@@ -33,9 +33,9 @@ reproduce: $(ready) ## install, run the whole pipeline, print the ledger of clai
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures
 
-readme: $(ready) ## put the figures and the ledger of the last run into README.md and docs/
+readme: $(ready) ## put the figures and the ledger of the last run into docs/
 	@for picture in docs/*.png; do cp "paper_figures/$${picture#docs/}" docs/; done
-	@$(in_venv) nmforge claims --into README.md
+	@$(in_venv) nmforge claims --into docs/ledger.md
 
 libraries: $(libraries) ## install the libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 
