@@ -18,7 +18,7 @@ libraries := .venv-libraries/.installed
 scalesim := .venv-scalesim/.installed
 modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
-smk := Snakefile $(wildcard workflow/rules/*.smk)
+smk := Snakefile workflow/Snakefile $(wildcard workflow/rules/*.smk)
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
