@@ -150,7 +150,7 @@ def test_generate_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.Capture
         error = capsys.readouterr().err
         assert error.startswith("nmforge fpga generate: ") and sentence in error and error.count("\n") == 1
     write_artifact(source, {"design": {"id": "d"}}, {}, {}, "offset")
-    with pytest.raises(NmforgeError, match="has no compressed layers, it is left in bf16"):
+    with pytest.raises(NmforgeError, match="has no compressed layers, only bf16; name a compressed"):
         engine_of_artifact(source, "gemm", 4, 2)
 
 
@@ -191,8 +191,10 @@ def test_ordinary_and_traced_simulators_are_builds_of_their_own(builds: Path) ->
     assert b"VerilatedFst" not in plain.read_bytes() and plain.stat().st_size < traced.stat().st_size
     linear = layer()
     xq = np.random.default_rng(1).integers(-127, 128, (3, linear.k), dtype=np.int8)
-    left = simulate(linear, xq, engine, builds, SimulationSettings(watch=Watch.WAVEFORM, watched=builds / "same.fst"))
-    assert left.cycles == simulate(linear, xq, engine, builds).cycles
+    watched = simulate(
+        linear, xq, engine, builds, SimulationSettings(watch=Watch.WAVEFORM, watched=builds / "same.fst")
+    )
+    assert watched.cycles == simulate(linear, xq, engine, builds).cycles
 
 
 def test_bitstream_is_packed_from_what_place_left(

@@ -79,7 +79,7 @@ def engine_of_artifact(
     """
     layers = read_header(artifact)["layers"]
     if not layers:
-        raise NmforgeError(f"{artifact} has no compressed layers, it is left in bf16; name a compressed artifact")
+        raise NmforgeError(f"{artifact} has no compressed layers, only bf16; name a compressed artifact")
     patterns = {name: Pattern.parse(layer["pattern"]) for name, layer in layers.items()}
     window = window or max(pattern.window for pattern in patterns.values())
     group = math.gcd(*(engine_group(layer["group_size"], Pattern(1, window)) for layer in layers.values()))

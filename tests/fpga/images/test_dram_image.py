@@ -305,6 +305,6 @@ def test_layers_that_do_not_fit_are_refused_before_a_byte_is_written(tmp_path: P
             write_dram_image(source, engine, tmp_path / "w.dram")
         assert sentence in str(caught.value) and str(source) in str(caught.value)
     dense = artifact(tmp_path, {}, "dense")
-    with pytest.raises(NmforgeError, match=r"has no compressed layers, it is left in bf16"):
+    with pytest.raises(NmforgeError, match=r"has no compressed layers, only bf16; name a compressed"):
         write_dram_image(dense, Engine(4, 4, 2, 2, 64), tmp_path / "w.dram")
     assert [path.name for path in tmp_path.iterdir() if "dram" in path.name] == []

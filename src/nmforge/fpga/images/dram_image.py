@@ -64,7 +64,7 @@ def plan(artifact: Path, engine: Engine) -> Contents:
     """The contents of an artifact's image but for the hashes of its sections, which are not written yet."""
     header = read_header(artifact)
     if not header["layers"]:
-        raise NmforgeError(f"{artifact} has no compressed layers, it is left in bf16; name a compressed artifact")
+        raise NmforgeError(f"{artifact} has no compressed layers, only bf16; name a compressed artifact")
     source = ImageSource(file=artifact.name, sha256=sha256_file(artifact), design_id=header["design"]["id"])
     layers = {name: LayerSection(**layer) for name, layer in header["layers"].items()}
     try:

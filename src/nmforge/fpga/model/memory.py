@@ -25,7 +25,7 @@ class MemoryChannel(NamedTuple):
 
     @property
     def sustained(self) -> float:
-        """Bytes a cycle that are left after refresh."""
+        """Bytes a cycle, averaged over a refresh interval."""
         lost = self.refresh_cycles / self.refresh_interval if self.refresh_interval else 0
         return self.bytes_per_cycle * (1 - lost)
 

@@ -72,7 +72,7 @@ class PlaceSettings:
 
 @dataclass(frozen=True)
 class RoutedDesign:
-    """A placed and routed design: post-route clock, what it takes of the part, and the files nextpnr left.
+    """A placed and routed design: post-route clock, what it takes of the part, and the files of nextpnr.
 
     comb counts LUT positions (logic, carry and LUT RAM), ram DP16KD, dsp MULT18X18D; utilisation is 0..1 by cell type.
     """

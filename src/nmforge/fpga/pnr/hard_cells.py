@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nmforge.fpga.pnr.netlist_cell import ANY_GSR, Cell, instance, open_outputs, vector
+from nmforge.fpga.pnr.netlist_cell import ANY_GSR, Cell, instance, open_outputs, pin_vector
 
 WRITE_MODES = {"NORMAL": 0, "WRITETHROUGH": 1, "READBEFOREWRITE": 2}
 
@@ -23,8 +23,8 @@ def block_ram(cell: Cell) -> str:
                 raise cell.fail(f"pin CS{port}{i} in use")
         for pin, floating in (("CLK", "0"), ("WE", "0"), ("RST", "0"), ("CE", "1"), ("OCE", "1")):
             pins[f"{pin}{port}"] = _tied(cell, f"{pin}{port}", floating)
-        pins[f"AD{port}"] = vector(cell, f"AD{port}", 14, lambda pin: _tied(cell, pin, "0"), "{}{}")
-        pins[f"DI{port}"] = vector(cell, f"DI{port}", 18, lambda pin: _tied(cell, pin, "0"), "{}{}")
+        pins[f"AD{port}"] = pin_vector(cell, f"AD{port}", 14, lambda pin: _tied(cell, pin, "0"), "{}{}")
+        pins[f"DI{port}"] = pin_vector(cell, f"DI{port}", 18, lambda pin: _tied(cell, pin, "0"), "{}{}")
     parameters["SAME_CLOCK"] = int(pins["CLKA"] == pins["CLKB"])
     parameters["INIT"] = _ram_contents(cell)
     _check_ram_modes(cell, pins)
@@ -81,7 +81,7 @@ def multiplier(cell: Cell) -> str:
         value = _tied(cell, pin, "0")
         if value != "1'b0" and (value.startswith("~") or cell.pins.get(pin) not in cell.low):
             raise cell.fail(f"pin {pin} in use")
-    pins = {name: vector(cell, name, 18, lambda pin: _tied(cell, pin, "0"), "{}{}") for name in "AB"}
+    pins = {name: pin_vector(cell, name, 18, lambda pin: _tied(cell, pin, "0"), "{}{}") for name in "AB"}
     pins |= {name: cell.pin(name, "1'b0") for name in ("SIGNEDA", "SIGNEDB")}
     vector, nets = open_outputs(cell, "P", 36, "{}{}")
     cell.seen.update(pin for pin in cell.outputs if pin.startswith(("RO", "SRO", "SIGNEDP")))

@@ -113,7 +113,7 @@ def instance(module: str, parameters: Mapping[str, object], pins: Mapping[str, s
     return f"{module} {f'#({generics}) ' if generics else ''}@ ({ports});"
 
 
-def vector(cell: Cell, name: str, width: int, read: Callable[[str], str], pattern: str = "{}[{}]") -> str:
+def pin_vector(cell: Cell, name: str, width: int, read: Callable[[str], str], pattern: str = "{}[{}]") -> str:
     """Concatenation of the bits of a pin, highest first."""
     return f"{{{', '.join(read(pattern.format(name, i)) for i in reversed(range(width)))}}}"
 

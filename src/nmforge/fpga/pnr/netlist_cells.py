@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nmforge.fpga.pnr.hard_cells import block_ram, multiplier
-from nmforge.fpga.pnr.netlist_cell import ANY_GSR, Cell, Converter, instance, open_outputs, vector
+from nmforge.fpga.pnr.netlist_cell import ANY_GSR, Cell, Converter, instance, open_outputs, pin_vector
 
 Stage = Literal["synthesis", "route"]
 
@@ -61,7 +61,7 @@ def _synthesized_flip_flop(cell: Cell) -> str:
 
 def _lut_ram(cell: Cell) -> str:
     pins = {"WCK": cell.mux("WCK", "1'b0"), "WRE": cell.mux("WRE", "1'b0")}
-    pins |= {name: vector(cell, name, 4, cell.pin) for name in ("WAD", "DI", "RAD")}
+    pins |= {name: pin_vector(cell, name, 4, cell.pin) for name in ("WAD", "DI", "RAD")}
     vector, nets = open_outputs(cell, "DO", 4, "{}[{}]")
     return nets + instance("TRELLIS_DPR16X4", {"INITVAL": cell.bits("INITVAL", 64)}, pins | {"DO": vector})
 

@@ -32,7 +32,7 @@ def constraints(design: str, ports: Mapping[str, Mapping[str, Any]], clock: str,
     wanted = sum(len(port["bits"]) for port in ports.values())
     if wanted > len(sites):
         raise NmforgeError(
-            f"{design} needs {wanted} pins, and {part} in {package} has {len(sites)} beside those that configure it; "
+            f"{design} needs {wanted} pins, and {part} in {package} has {len(sites)} besides those that configure it; "
             "narrow a stream"
         )
     nearest = sorted(sites, key=lambda site: abs(sites[site]))
