@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nmforge.artifact.header import read_header
-from nmforge.benchmarks.candidates.external.client import library_process
+from nmforge.benchmarks.candidates.external.client import LibraryProcess, library_process
 from nmforge.benchmarks.candidates.external.quiet import wait_until_quiet
 from nmforge.benchmarks.candidates.external.registry import REGISTRY as LIBRARIES
 from nmforge.benchmarks.decoders import Candidate, Native, Transformers
@@ -64,11 +64,15 @@ class Samples:
 
 def decode_artifacts(files: ModelFiles, settings: DecodeConfig, threads: int, out: Path) -> None:
     """Decode with the artifacts of a model, with its checkpoint in transformers, and with its GGUF file in every
-    library that decodes one; write table `decode`."""
+    library that decodes one; write table `decode`.
+
+    Raises NmforgeError where there is a GGUF file and the libraries' environment is missing.
+    """
+    process = library_process() if files.gguf else None
     run = DecodeRun(files.name, settings.contexts, threads, settings.seconds)
     candidates: dict[str, Candidate] = {_design(path): Native(load_native(path), threads) for path in files.artifacts}
     candidates["transformers-bf16"] = Transformers(files.checkpoint, threads)
-    with _in_libraries(files.gguf, "gguf", run) as external:
+    with _in_libraries(process, files.gguf, "gguf", run) as external:
         records.write_point(out, "decode", run_decode(run, candidates | external))
 
 
@@ -77,40 +81,41 @@ def decode_llama7b(settings: DecodeConfig, threads: int, with_libraries: bool, s
 
     The formats of a group are in memory together and alternate; the first compressed one is in every group. Each is
     loaded from an artifact in `scratch`, and libraries decode a random Q4_0 file there next to the first group; all
-    files are deleted again.
+    files are deleted again. Raises NmforgeError for an unknown format or where the libraries' environment is missing.
     """
+    groups = _in_memory_together(settings.llama7b)
+    process = library_process() if with_libraries else None
     run = DecodeRun("llama-7b", settings.llama7b_contexts, threads, settings.seconds)
     rows, models = list[Row](), dict[str, Candidate]()
-    for i, names in enumerate(_in_memory_together(settings.llama7b)):
+    for names in groups:
         models = {name: model for name, model in models.items() if name in names}  # the others leave memory first
         for name in tqdm(names, desc="write and load llama-7b", unit="model", disable=None):
             models[name] = models.get(name) or Native(random_model(name, scratch), threads)
-        with (
-            _random_gguf(scratch if with_libraries and i == 0 else None) as gguf,
-            _in_libraries(gguf, GGUF_FORMAT, run) as external,
-        ):
-            rows += run_decode(run, {name: models[name] for name in names} | external)
+        group = {name: models[name] for name in names}
+        with _random_gguf(scratch, process) as gguf, _in_libraries(process, gguf, GGUF_FORMAT, run) as external:
+            rows += run_decode(run, group | external)
+        process = None  # libraries are measured next to the first group
     records.write_point(out, "decode", rows)
 
 
 @contextmanager
-def _in_libraries(gguf: Path | None, format_name: str, run: DecodeRun) -> Iterator[dict[str, Candidate]]:
+def _in_libraries(
+    process: LibraryProcess | None, gguf: Path | None, format_name: str, run: DecodeRun
+) -> Iterator[dict[str, Candidate]]:
     """Candidates `<library>-<format_name>`: a GGUF file in every library that decodes models; none without a file."""
-    context = max(run.contexts) + SPARE_TOKENS
+    found: dict[str, Candidate] = {}
     with ExitStack() as stack:
-        decoding = [library for library in LIBRARIES if library.load] if gguf else []
-        yield {
-            f"{library.name}-{format_name}": stack.enter_context(
-                closing(library_process().load(library, Path(str(gguf)), run.threads, context))
-            )
-            for library in decoding
-        }
+        for library in LIBRARIES:
+            if library.load and process and gguf:
+                decoder = process.load(library, gguf, run.threads, max(run.contexts) + SPARE_TOKENS)
+                found[f"{library.name}-{format_name}"] = stack.enter_context(closing(decoder))
+        yield found
 
 
 @contextmanager
-def _random_gguf(scratch: Path | None) -> Iterator[Path | None]:
-    """A random LLaMA-7B for other libraries, deleted again; None without a folder."""
-    if scratch is None:
+def _random_gguf(scratch: Path, process: LibraryProcess | None) -> Iterator[Path | None]:
+    """A random LLaMA-7B for libraries, deleted again; None where none are measured."""
+    if process is None:
         yield None
         return
     gguf = scratch / "llama-7b.gguf"
