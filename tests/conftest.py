@@ -26,7 +26,8 @@ def start(checkpoint: Path) -> Path:
     """A folder with the toy checkpoint, the tokens of a made-up text and a pruned artifact `start`."""
     from nmforge.compression.run import compress_checkpoint
     from nmforge.config import CalibrationConfig
-    from nmforge.core.formats import DesignPoint, Pattern
+    from nmforge.core.design import DesignPoint
+    from nmforge.core.formats import Pattern
     from nmforge.data.sources import Corpus
     from nmforge.data.tokens import write_tokens
     from nmforge.models.sources import load_tokenizer

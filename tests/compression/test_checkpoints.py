@@ -23,12 +23,14 @@ from nmforge.compression.calibration.activation_cache import SpilledWindows, Win
 from nmforge.compression.checkpoints import state_folder
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint, Pattern
+from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
 from nmforge.io import provenance
 from nmforge.io import safetensors_stream as tensor_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.sources import load_tokenizer, prepare_checkpoint
 
 POINT = DesignPoint("point", Pattern(2, 4), "sparsegpt", "gptq", 4, 32, "dense")
@@ -236,7 +238,7 @@ def damaged(inputs: Path, tmp_path: Path, change: Callable[[dict[str, torch.Tens
     change(weights)
     save_file(weights, shard, {"format": "pt"})
     identity = json.loads((shard.parent / "source.json").read_text())
-    identity["sha256"] = {shard.name: provenance.sha256_file(shard)}
+    identity["sha256"] = {shard.name: sha256_file(shard)}
     (shard.parent / "source.json").write_text(json.dumps(identity))
     return tmp_path / "inputs"
 

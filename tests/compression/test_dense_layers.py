@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight, storage_rows
 from nmforge.compression.run import check_design, compress_checkpoint
 from nmforge.config import CalibrationConfig
 from nmforge.core.compressed_linear import CompressedLinear
+from nmforge.core.design import DesignPoint, pattern_label
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, DesignPoint, Pattern, pattern_label
+from nmforge.core.formats import DENSE, Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
 from nmforge.models.sources import load_tokenizer

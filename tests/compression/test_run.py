@@ -25,8 +25,9 @@ from nmforge.compression.run import check_design, compress_layers
 from nmforge.compression.transforms.channel_permutation import channel_order
 from nmforge.compression.transforms.error_correction import DAMPINGS, toward_dense
 from nmforge.core.compressed_linear import CompressedLinear
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, DesignPoint, Pattern, QuantScheme
+from nmforge.core.formats import DENSE, Pattern, QuantScheme
 from nmforge.core.reference import dequantize
 from nmforge.linalg.hessian import damped_inverse, inverse_factor, permuted
 

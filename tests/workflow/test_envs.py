@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
 CONDA_FILES = sorted(ENVS.glob("*.yaml"))
 LOCKS = [ENVS / "requirements.lock", ENVS / "requirements-cuda.lock"]
-PEERS = ENVS / "peers.lock"
+LIBRARIES = ENVS / "libraries.lock"
 CUDA_NAMES = re.compile(r"^(nvidia-|cuda-|triton$)")
 
 
@@ -62,21 +62,21 @@ def test_every_direct_requirement_is_locked_at_its_version(direct: dict[str, str
     }
 
 
-def test_every_direct_peer_is_locked_at_its_version(direct: dict[str, str]) -> None:
-    peers = read_pins((ENVS / "peers.in").read_text().splitlines())
-    locked = {name: version for name, (version, _) in read_lock(PEERS).items()}
-    assert {name: locked.get(name) for name in peers} == peers
-    assert {name: version for name, version in peers.items() if direct.get(name, version) != version} == {}
+def test_every_direct_library_is_locked_at_its_version(direct: dict[str, str]) -> None:
+    libraries = read_pins((ENVS / "libraries.in").read_text().splitlines())
+    locked = {name: version for name, (version, _) in read_lock(LIBRARIES).items()}
+    assert {name: locked.get(name) for name in libraries} == libraries
+    assert {name: version for name, version in libraries.items() if direct.get(name, version) != version} == {}
 
 
-@pytest.mark.parametrize("path", [*LOCKS, PEERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*LOCKS, LIBRARIES], ids=lambda path: path.name)
 def test_every_locked_package_has_well_formed_hashes(path: Path) -> None:
     for name, (_, digests) in read_lock(path).items():
         assert digests, name
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests), name
 
 
-@pytest.mark.parametrize("path", [*LOCKS, PEERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*LOCKS, LIBRARIES], ids=lambda path: path.name)
 def test_locks_name_no_index_and_no_machine(path: Path) -> None:
     assert not re.search(r"://|--(extra-)?index|--find-links|^/", path.read_text(), re.MULTILINE)
 

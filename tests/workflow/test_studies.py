@@ -37,7 +37,7 @@ def test_the_command_of_a_study_can_be_planned(study: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("settings", [ROOT / "config.yaml", *STUDIES], ids=lambda settings: settings.stem)
 def test_every_random_layer_fits_its_array(settings: Path) -> None:
-    group = 64  # of `nmforge hardware random`, where none is named
+    group = 64  # of `nmforge fpga random`, where none is named
     for document in yaml.safe_load(settings.read_text()).get("fpga", {}).get("random_layers", []):
         layer = RandomLayerConfig(**document)
         for pattern in map(Pattern.parse, layer.patterns):

@@ -1,6 +1,10 @@
-"""`nmforge VERB` and `nmforge hardware VERB`: one thin verb for each rule of the workflow, usable by hand."""
+"""`nmforge VERB` and `nmforge fpga VERB`: one thin verb for each rule of the workflow, usable by hand.
 
-from nmforge.cli.arguments import INPUTS
-from nmforge.cli.parser import main
+A module holds the verbs of one stage, each next to its options. A verb reads settings from the config file, paths from
+its arguments, and calls one function. Heavy imports happen inside the verb, so that light verbs start at once.
+"""
+
+from nmforge.cli.main import main
+from nmforge.cli.options import INPUTS
 
 __all__ = ["INPUTS", "main"]

@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.fpga.model.cycles import steps_per_tile
 from nmforge.fpga.model.engine import PREFERRED_GROUP, Engine, Kind, engine_group
 from nmforge.fpga.sources import rtl_source, rtl_sources
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 TOP = "nmforge_top"
 DEFAULT_BITS = 4
@@ -53,7 +53,7 @@ def top_module(engine: Engine) -> str:
     constants = ",\n".join(_constants(found, head["ports"], engine.parameters))
     settings = ",\n".join(f"        .{name}({name})" for name in names)
     return (
-        f"// {engine.top} with its parameters fixed; written by nmforge hardware generate.\n"
+        f"// {engine.top} with its parameters fixed; written by nmforge fpga generate.\n"
         f"module {TOP} #(\n{constants}\n) (\n{head['ports']});\n"
         f"    {engine.top} #(\n{settings}\n    ) engine (.*);\nendmodule\n"
     )
@@ -62,7 +62,7 @@ def top_module(engine: Engine) -> str:
 def _constants(found: list[re.Match[str]], ports: str, values: Mapping[str, int]) -> list[str]:
     """Declarations of the parameters, fixed, and of what is derived from them and named by a port."""
     declared: list[str] = []
-    for match in reversed(found):  # what is derived stands behind what it is derived from
+    for match in reversed(found):  # what is derived stands after what it is derived from
         name = match["name"]
         if match["kind"] == "parameter" or re.search(rf"\b{name}\b", "".join([ports, *declared])):
             declared.insert(0, f"    localparam int {name} = {values.get(name, match['value'])}")

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from nmforge.core.formats import GemmShape, Pattern
-from nmforge.fpga.boards.boards import load_boards
-from nmforge.fpga.boards.capacity import GROUP, Build, Workload
-from nmforge.fpga.boards.throughput import board_table
+from nmforge.core.registry import registry
+from nmforge.fpga.boards.capacity import GROUP, EngineBuild, Workload
+from nmforge.fpga.boards.table import board_table
 from nmforge.fpga.model.cycles import engine_cycles
 from nmforge.fpga.model.engine import Engine
 from nmforge.reporting.query import at, origin, pattern_name, platform_name
@@ -31,7 +31,7 @@ SHAPES: dict[tuple[int, int], int] = {
 WEIGHTS = LAYERS * sum(n * k * count for (n, k), count in SHAPES.items())  # 6,476,005,376
 
 WHOLE = "whole model, one token after another"
-OURS_WHOLE = "2:4-int4"  # the candidate that takes turns with every other one
+OURS_WHOLE = "2:4-int4"  # the candidate that alternates with every other one
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
 COLUMNS = [
     "platform", "design_id", "context", "tokens_per_s", "us_per_token", "us_of_2of4", "cycles_per_token",
@@ -100,7 +100,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
             "context": int(row["context"]),
             "tokens_per_s": row["tokens_per_s"],
             "us_per_token": row["median_us"],
-            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # in turns with this row
+            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # alternated with this row
             "bytes_per_token": row["bytes_per_token"],
             "source": origin(rows, here),
             "device": row["device"],
@@ -233,10 +233,10 @@ def _agreement(percent: float) -> str:
 
 
 def llama_on_boards(fpga: pd.DataFrame) -> pd.DataFrame:
-    """LLaMA-7B decode and prefill modelled on the boards of fpga/boards.yaml, with the engines of the `fpga` table."""
+    """LLaMA-7B decode and prefill modelled on every board, with the engines of the `fpga` table."""
 
-    def cycles(shape: GemmShape, pattern: Pattern, build: Build) -> int:
+    def cycles(shape: GemmShape, pattern: Pattern, build: EngineBuild) -> int:
         engine = Engine(build.window, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
         return engine_cycles(shape, engine, pattern)
 
-    return board_table(fpga, cycles, load_boards(), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))
+    return board_table(fpga, cycles, registry("board"), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))

@@ -40,15 +40,15 @@ class Pair:
 OURS_2OF4 = Query("ours", "2:4", (4,))
 OURS_INT4 = Query("ours", "dense", (4,))
 OURS_INT3 = Query("ours", "dense", (3,))
-FULL_PRECISION = Query("peer", "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
-PEER_INT4 = Query("peer", "dense", (4,))
+FULL_PRECISION = Query("library", "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
+LIBRARY_INT4 = Query("library", "dense", (4,))
 
 
 LIBRARIES = {"onnxruntime": "ONNX Runtime", "torch": "torch", "llamacpp": "llama.cpp", "openvino": "OpenVINO"}
 
 
 def library_name(kernel: str) -> str:
-    """Name of the library behind a peer kernel such as `onnxruntime-int4`."""
+    """Name of the library of a kernel such as `onnxruntime-int4`."""
     prefix = re.split(r"[- ]", kernel.removeprefix("gpu-"))[0]
     return LIBRARIES.get(prefix, prefix)
 

@@ -9,7 +9,7 @@ in bf16. The logits do not depend on the number of threads or the instruction se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header
+from nmforge.artifact.format import RawTensor, load_linear, load_rest
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.kernels._native import decoder
 from nmforge.kernels.cpu import CpuLinear, choose_isa
@@ -28,6 +29,7 @@ LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn
           "mlp.up_proj", "mlp.down_proj")  # fmt: skip
 NORMS = ("input_layernorm", "post_attention_layernorm")
 MAX_SIZE, MAX_FLOAT = 2**31 - 1, 3e38
+Logits = Callable[[list[int]], Float32]  # token ids that follow those seen before -> logits float32[vocabulary]
 CONTEXT = 8192  # longest cache that is reserved unasked; memory is taken as it fills
 
 
@@ -51,7 +53,9 @@ class LlamaShape:
         """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
         rope = config.get("rope_parameters") or {}
         if not isinstance(rope, Mapping):
-            raise NmforgeError(f"model config rope_parameters = {rope!r} is no table; compress the checkpoint again")
+            raise NmforgeError(
+                f"model config rope_parameters = {rope!r} must be a table; compress the checkpoint again"
+            )
         for key, value, known in (
             ("model_type", config.get("model_type"), "llama"),
             ("hidden_act", config.get("hidden_act"), "silu"),
@@ -94,7 +98,9 @@ def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> in
     """A size of the config, `default` where it is absent or null."""
     value = default if config.get(key) is None else config[key]
     if type(value) is not int or not 1 <= value <= MAX_SIZE:
-        raise NmforgeError(f"model config {key} = {value!r} is no size; compress the checkpoint again")
+        raise NmforgeError(
+            f"model config {key} = {value!r} must be an integer from 1 to 2^31-1; compress the checkpoint again"
+        )
     return value
 
 
@@ -249,7 +255,7 @@ def as_bf16(tensor: RawTensor) -> UInt16:
         return np.frombuffer(tensor.data, dtype=np.uint16).reshape(tensor.shape)
     types = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
     if tensor.dtype not in types:
-        raise NmforgeError(f"a tensor of type {tensor.dtype} is no weight; compress the model again")
+        raise NmforgeError(f"a tensor of type {tensor.dtype} cannot be a weight; compress the model again")
     values = np.frombuffer(tensor.data, dtype=types[tensor.dtype]).reshape(tensor.shape).astype(np.float32)
     return float32_to_bf16(values)
 

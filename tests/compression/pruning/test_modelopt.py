@@ -9,18 +9,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression.pruning import modelopt
 from nmforge.compression.pruning.magnitude import magnitude
 from nmforge.compression.pruning.masks import keep_largest
 from nmforge.compression.pruning.modelopt import FOLDER, PATTERN, read_masks, write_masks
 from nmforge.compression.run import check_design, compress_checkpoint, write_peer_masks
 from nmforge.config import CalibrationConfig
+from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DesignPoint, Pattern
+from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.llama import linear_names
 from nmforge.models.sources import load_checkpoint
 
@@ -98,7 +100,7 @@ def test_a_peer_that_is_missing_or_fails(checkpoint: Path, tmp_path: Path) -> No
     python.parent.mkdir()
     python.write_text("#!/bin/sh\necho it broke >&2\nexit 3\n")
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    with pytest.raises(NmforgeError, match=r"ModelOpt failed on .* \(exit status 3\): it broke"):
+    with pytest.raises(NmforgeError, match=r"^ModelOpt on .* failed \(exit status 3\): it broke; install it again"):
         write_masks(checkpoint, windows, 1, tmp_path / "out", tmp_path)
 
 

@@ -15,7 +15,8 @@ from nmforge.compression.blockwise import Solved
 from nmforge.compression.calibration.statistics import InputStats
 from nmforge.compression.transforms.channel_permutation import ChannelOrder
 from nmforge.config import CalibrationConfig
-from nmforge.core.formats import DENSE, DesignPoint, Pattern
+from nmforge.core.design import DesignPoint
+from nmforge.core.formats import DENSE, Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
 from nmforge.models.sources import load_tokenizer

@@ -34,7 +34,7 @@ def altered(folder: Path, name: str, old: str, new: str) -> list[Path]:
 
 def test_a_sparse_pe_sums_what_a_dense_one_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "proof.json"
-    assert main(["hardware", "prove", "--pattern", "1:4", "--out", str(out)]) == 0
+    assert main(["fpga", "prove", "--pattern", "1:4", "--out", str(out)]) == 0
     said = capsys.readouterr().out.splitlines()
     theorems = [
         "INT4 multiplier", "INT4 step in a window of 4",

@@ -1,4 +1,4 @@
-"""Pins of a routed device: every port bit once, streams side by side, the configuration pins left alone."""
+"""Pins of a routed design: every port bit once, streams side by side, the configuration pins left alone."""
 
 from __future__ import annotations
 

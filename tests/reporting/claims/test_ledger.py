@@ -25,9 +25,9 @@ def kernel(kernel: str, family: str, pattern: str, bits: int, us: float, **more:
 
 
 KERNELS = [
-    kernel("torch-fp32", "peer", "dense", 32, 800.0),
-    kernel("torch-bf16", "peer", "dense", 16, 900.0),
-    kernel("ort", "peer", "dense", 4, 180.0),
+    kernel("torch-fp32", "library", "dense", 32, 800.0),
+    kernel("torch-bf16", "library", "dense", 16, 900.0),
+    kernel("ort", "library", "dense", 4, 180.0),
     kernel("ours-dense-int4", "ours", "dense", 4, 171.0),
     kernel("ours-dense-int3", "ours", "dense", 3, 125.0),
     kernel("ours-2:4-int4", "ours", "2:4", 4, 100.0, weight_bytes=4096 * 4096 * 3.2 / 8),
@@ -195,7 +195,7 @@ def test_a_llama_decoded_as_a_whole_stands_against_bf16_and_the_peers() -> None:
         {**base, "pattern": "dense", "bits": 4, "family": "ours", "kernel": "dense-int4", "us_per_token": 65.0},
         {**base, "pattern": "dense", "bits": 16, "family": "ours", "kernel": "dense-bf16", "us_per_token": 250.0,
          "us_of_2of4": 62.5},
-        {**base, "pattern": "dense", "bits": 4, "family": "peer", "kernel": "llamacpp-q4_0", "us_per_token": 90.0,
+        {**base, "pattern": "dense", "bits": 4, "family": "library", "kernel": "llamacpp-q4_0", "us_per_token": 90.0,
          "us_of_2of4": 50.0},
     ]  # fmt: skip
     far = [{**row, "context": 2048, "us_per_token": 1e3, "speedup_vs_dense": 9.0} for row in scaling]
@@ -214,7 +214,7 @@ def test_generation_is_compared_with_every_library_of_its_run() -> None:
 
     decode = [
         row("sparse-a", 300.0), row("sparse-b", 200.0), row("dense-int4", 100.0),
-        row("transformers-bf16", 1000.0, family="peer"), row("llamacpp-gguf", 190.0, family="peer"),
+        row("transformers-bf16", 1000.0, family="library"), row("llamacpp-gguf", 190.0, family="library"),
         row("sparse-b", 50.0, context=32), row("2:4-int4", 1.0, model="llama-7b"),
     ]  # fmt: skip
     points = [{"design_id": f"sparse-{name}", "pattern": "2:4", "bits": 4} for name in "ab"]
@@ -227,7 +227,7 @@ def test_generation_is_compared_with_every_library_of_its_run() -> None:
 
 
 def test_the_share_of_the_read_rate_is_that_of_one_run() -> None:
-    read = kernel("read-2:4-int4", "limit", "2:4", 4, 90.0, stage="read")
+    read = kernel("read-2:4-int4", "roofline", "2:4", 4, 90.0, stage="read")
     rows = rows_of({"kernels": [*KERNELS, read]}, "rate of memory")
     assert list(rows["ours_value"]) == [0.9] and list(rows["verdict"]) == ["exceeded"]
     assert list(rows_of({"kernels": KERNELS}, "rate of memory")["verdict"]) == ["not measurable here"]

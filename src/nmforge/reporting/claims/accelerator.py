@@ -44,16 +44,16 @@ def _part(row: pd.Series) -> str:
 
 
 def _whole_model(claim: str, row: pd.Series, scaling: pd.DataFrame, source: str) -> Iterator[Entry]:
-    """A model that was decoded as a whole also stands against dense bf16 on the same kernels, and the peers."""
+    """A model that was decoded as a whole also stands against dense bf16 on the same kernels, and libraries."""
     if not row["context"]:
         return
     same = at(scaling, platform=row["platform"], device=row["device"], threads=row["threads"], context=row["context"])
-    rivals = same[((same["bits"] == 16) & (same["family"] == "ours")) | (same["family"] == "peer")]
+    rivals = same[((same["bits"] == 16) & (same["family"] == "ours")) | (same["family"] == "library")]
     for _, rival in rivals.iterrows():
         against = "dense bf16, same decoder" if rival["family"] == "ours" else f"{rival['kernel']}"
         where = f"{row['platform']}, 2:4 INT{row['bits']}, {_part(row)}"
         if pd.isna(rival["us_of_2of4"]):
-            yield missing(claim, f"{LLAMA:.3g}x", where, f"no run has 2:4 INT4 take turns with {against}")
+            yield missing(claim, f"{LLAMA:.3g}x", where, f"no run alternates 2:4 INT4 with {against}")
             continue
         yield factor(claim, LLAMA, float(rival["us_per_token"]) / float(rival["us_of_2of4"]), where, against, source)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from nmforge.reporting.claims.entry import Entry, Tables, factor, missing, table_of, verdict
 from nmforge.reporting.query import OURS_2OF4, Query, at, headline_context, most_threads, on_platform, origin, pair
 
-READ = Query("limit", "2:4", (4,), "read")
+READ = Query("roofline", "2:4", (4,), "read")
 BAR = 0.85  # ours: a product of one token reads its weights at this share of what plain reading reaches
 
 
@@ -20,15 +20,15 @@ def decode_entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     rows = decode if decode.empty else decode[decode["model"] != "llama-7b"]
     rows = headline_context(most_threads(rows))
     ours = rows if rows.empty or designs.empty else rows[rows["candidate"].isin(designs["design_id"])]
-    peers = at(rows, family="peer")
-    if ours.empty or designs.empty or peers.empty:
+    libraries = at(rows, family="library")
+    if ours.empty or designs.empty or libraries.empty:
         yield missing(claim, "1x", "CPU", "no run decodes a 2:4 INT4 point beside a library")
         return
     best = ours.sort_values(["median_us", "candidate"], kind="stable").iloc[0]
     where = f"CPU, {best['model']}, {best['candidate']}, context {best['context']}, {best['threads']} threads"
-    for _, peer in at(peers, run_id=best["run_id"]).iterrows():
-        ratio = float(peer["median_us"]) / float(best["median_us"])
-        against = f"{peer['candidate']}, {peer['tokens_per_s']:.0f} tokens/s"
+    for _, library in at(libraries, run_id=best["run_id"]).iterrows():
+        ratio = float(library["median_us"]) / float(best["median_us"])
+        against = f"{library['candidate']}, {library['tokens_per_s']:.0f} tokens/s"
         yield factor(claim, 1.0, ratio, f"{where}, {best['tokens_per_s']:.0f} tokens/s", against, origin([best], here))
 
 

@@ -1,6 +1,6 @@
 """LLaMA-7B decode: speed of each format on each machine, and the array's gain at equal clock.
 
-Whole models are decoded in groups that take turns, and a machine's speed drifts between groups: they are drawn relative
+Whole models are decoded in groups that alternate, and a machine's speed drifts between groups: they are drawn relative
 to the 2:4 INT4 of their own group.
 """
 
@@ -50,7 +50,7 @@ def _bars(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
     if platform == "FPGA":
         rows = rows.assign(value=rows["speedup_vs_dense"], quantity="speed-up over dense INT4")
     else:
-        rows = headline_context(most_threads(rows[rows["family"].isin(["ours", "peer"])]))
+        rows = headline_context(most_threads(rows[rows["family"].isin(["ours", "library"])]))
         whole = rows["scope"].eq(WHOLE).any()
         value = rows["us_of_2of4"] / rows["us_per_token"] if whole else rows["tokens_per_s"]
         rows = rows.assign(value=value, quantity=RELATIVE if whole else "tokens/s").dropna(subset="value")
@@ -67,7 +67,7 @@ def _bars(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
 
 
 def _label(row: pd.Series) -> str:
-    if row["family"] == "peer":
+    if row["family"] == "library":
         return f"{library_name(row['kernel'])}, {row['series']}"
     return str(row["series"])
 

@@ -113,7 +113,7 @@ def _legend(axes: Axes, points: pd.DataFrame, sizes: list[int]) -> None:
 
 
 def _foot(rows: pd.DataFrame, points: pd.DataFrame) -> str:
-    libraries = sorted({library_name(name) for name in points[points["family"] == "peer"]["name"]})
+    libraries = sorted({library_name(name) for name in points[points["family"] == "library"]["name"]})
     threads = int(points["threads"].max())
     return (
         f"Filled: ours; hollow: the fastest of {', '.join(libraries)}. Weights streamed from memory, {threads} "

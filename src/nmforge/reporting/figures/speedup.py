@@ -26,7 +26,7 @@ from nmforge.reporting.query import FULL_PRECISION, at, fastest, gpu_or_cpu, lib
 TABLES = ("kernels",)
 COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
 CLAIMS = (1.29, 1.71)  # end to end and matmul, 2:4 over dense on a GPU
-FAMILIES = {"ours": 1, "peer": 0, "paper": 2}
+FAMILIES = {"ours": 1, "library": 0, "paper": 2}
 
 
 def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

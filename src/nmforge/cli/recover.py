@@ -1,0 +1,72 @@
+"""The verbs that train a compressed artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nmforge.cli.options import (
+    OUT,
+    Arguments,
+    Parser,
+    Verb,
+    add_artifact,
+    add_inputs,
+    add_paths,
+    add_sizes,
+    add_threads,
+    read_config,
+    use_threads,
+)
+from nmforge.core.errors import NmforgeError
+
+
+def recover_options(parser: Parser) -> None:
+    """The artifact that training starts from, its inputs and the artifact it writes."""
+    add_artifact(parser)
+    parser.add_argument("--design", required=True, help="id of a design point with a recovery block")
+    add_threads(parser, "torch")
+    parser.add_argument("--self-text", type=Path, help="what write-text wrote, for a point with recovery.self_text")
+    add_paths(parser, **OUT)
+    add_inputs(parser, "checkpoint", "tokens")
+
+
+def recover(arguments: Arguments) -> None:
+    """train codes and norms of an artifact to follow the dense model, masks and scales kept"""
+    from nmforge.recovery.blockwise import reconstruct_artifact
+    from nmforge.recovery.end_to_end import recover_artifact
+
+    config = read_config(arguments)
+    design = config.design(arguments.design)
+    if design.recovery is None:
+        raise NmforgeError(f"design {design.id} has no recovery block; add one to the config")
+    use_threads(arguments)
+    inputs = arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery
+    if design.recovery.scope == "block":
+        if arguments.self_text:
+            raise NmforgeError("--self-text is for recovery.scope model; leave it out")
+        reconstruct_artifact(*inputs, config.calibration.memory_gb, arguments.out)
+    else:
+        recover_artifact(*inputs, arguments.out, arguments.self_text)
+
+
+def write_text_options(parser: Parser) -> None:
+    """How much text, whose, and where it goes."""
+    parser.add_argument("--windows", type=int, required=True, help="how many")
+    add_sizes(parser, seqlen=512, seed=0)
+    add_threads(parser, "torch")
+    add_paths(parser, **OUT)
+    add_inputs(parser, "checkpoint", "tokens")
+
+
+def write_text(arguments: Arguments) -> None:
+    """let the dense model write windows of training text itself"""
+    from nmforge.recovery.self_generated import write_self_text
+
+    read_config(arguments)
+    use_threads(arguments)
+    write_self_text(
+        arguments.checkpoint, arguments.tokens, arguments.windows, arguments.seqlen, arguments.seed, arguments.out
+    )
+
+
+VERBS = [Verb(recover, recover_options), Verb(write_text, write_text_options)]
