@@ -74,7 +74,7 @@ def test_groups_shared_out_add_up(monkeypatch: pytest.MonkeyPatch, shares: int) 
     rng = np.random.default_rng(3)
     linear = random_linear(rng, 40, 256, Pattern(2, 4), 4, 32)
     x = activations(rng, 20, 256)
-    monkeypatch.setattr(Plan, "window", lambda *sizes: Plan(16, 16, shares, 4))
+    monkeypatch.setattr(Plan, "for_shape", lambda *sizes: Plan(16, 16, shares, 4))
     y = GpuLinear(linear, DEVICE).forward(torch.from_numpy(x).to(DEVICE))
     np.testing.assert_array_equal(y.cpu().numpy(), reference.forward_w4a8(linear, x))
 
