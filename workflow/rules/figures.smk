@@ -3,7 +3,12 @@
 
 rule figure:
     input:
-        sources("reporting/figures"),
+        sources(
+            "reporting/figures",
+            "reporting/draw.py",
+            "reporting/style.py",
+            "reporting/query.py",
+        ),
         lambda wildcards: expand(
             "results/tables/{table}.parquet", table=FIGURES[wildcards.figure].split()
         ),

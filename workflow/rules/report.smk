@@ -3,7 +3,11 @@
 
 rule report:
     input:
-        sources("reporting/report.py", "reporting/claims"),
+        sources(
+            "reporting/report.py",
+            "reporting/ledger_text.py",
+            "reporting/markdown.py",
+        ),
         expand(
             "results/tables/{table}.parquet", table=["claims", "accuracy", "samples"]
         ),

@@ -5,6 +5,7 @@ rule scaling:
     input:
         sources(
             "reporting/llama7b_scaling.py",
+            "reporting/query.py",
             "fpga/boards/throughput.py",
             "fpga/boards/capacity.py",
             "fpga/boards/boards.py",
@@ -30,7 +31,13 @@ rule scaling:
 
 rule claims:
     input:
-        sources("reporting/claims"),
+        sources(
+            "reporting/claims",
+            "reporting/comparisons.py",
+            "reporting/ledger.py",
+            "reporting/query.py",
+            "reporting/verdicts.py",
+        ),
         expand(
             "results/tables/{table}.parquet",
             table=[

@@ -1,56 +1,29 @@
-"""The figures of the paper: each module turns tables into the plotted rows, and those rows into a picture."""
+"""Draw figures into files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from nmforge.core.errors import NmforgeError
 from nmforge.io.records import read_table, write_atomically
-from nmforge.reporting.figures import (
-    accuracy_frontier,
-    bandwidth,
-    boards,
-    error_by_layer,
-    fpga,
-    llama7b_scaling,
-    roofline,
-    speedup,
-    storage,
-    style,
-)
+from nmforge.reporting.figures.registry import REGISTRY
+from nmforge.reporting.style import styled
 
-
-@dataclass(frozen=True)
-class Drawing:
-    """The tables a figure reads, what it plots (`data`), and the picture of exactly those rows (`plot`)."""
-
-    tables: tuple[str, ...]
-    data: Callable[[dict[str, pd.DataFrame]], pd.DataFrame]
-    plot: Callable[[pd.DataFrame], Figure]
-
-
-FIGURES: dict[str, Drawing] = {
-    "storage": Drawing(storage.TABLES, storage.data, storage.plot),
-    "speedup": Drawing(speedup.TABLES, speedup.data, speedup.plot),
-    "roofline": Drawing(roofline.TABLES, roofline.data, roofline.plot),
-    "llama7b_scaling": Drawing(llama7b_scaling.TABLES, llama7b_scaling.data, llama7b_scaling.plot),
-    "accuracy_frontier": Drawing(accuracy_frontier.TABLES, accuracy_frontier.data, accuracy_frontier.plot),
-    "error_by_layer": Drawing(error_by_layer.TABLES, error_by_layer.data, error_by_layer.plot),
-    "fpga": Drawing(fpga.TABLES, fpga.data, fpga.plot),
-    "bandwidth": Drawing(bandwidth.TABLES, bandwidth.data, bandwidth.plot),
-    "boards": Drawing(boards.TABLES, boards.data, boards.plot),
-}
 # No clock, no library version: the same rows give the same bytes.
 METADATA: dict[str, dict[str, str | None]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": "nmforge"},
     "png": {"Software": "nmforge"},
 }
+
+
+def draw_figures(names: Sequence[str], tables_dir: Path, out_dir: Path) -> list[Path]:
+    """Draw the figures of these names, all where there are none; returns the files.
+
+    Raises NmforgeError for a name that no figure has, before anything is drawn.
+    """
+    drawings = [REGISTRY.get(name) for name in names] or list(REGISTRY)
+    return [file for drawing in drawings for file in draw(drawing.name, tables_dir, out_dir)]
 
 
 def draw(name: str, tables_dir: Path, out_dir: Path) -> list[Path]:
@@ -59,15 +32,13 @@ def draw(name: str, tables_dir: Path, out_dir: Path) -> list[Path]:
     Every file is written under a temporary name and renamed. Raises NmforgeError for an unknown name, and for
     a table `<tables_dir>/<table>.parquet` that is missing.
     """
-    if name not in FIGURES:
-        raise NmforgeError(f"figure {name!r} is unknown; choose one of {', '.join(FIGURES)}")
-    drawing, out = FIGURES[name], Path(out_dir)
-    rows = drawing.data({table: read_table(Path(tables_dir) / f"{table}.parquet") for table in drawing.tables})
-    with style.styled():
+    drawing = REGISTRY.get(name)
+    rows = drawing.data({table: read_table(tables_dir / f"{table}.parquet") for table in drawing.tables})
+    with styled():
         figure = drawing.plot(rows)
         writers: dict[str, Callable[[Path], object]] = {"csv": lambda path: rows.to_csv(path, index=False)}
         for kind, metadata in METADATA.items():
             writers[kind] = partial(figure.savefig, format=kind, metadata=metadata)
         for kind, write in writers.items():
-            write_atomically(out / f"{name}.{kind}", write)
-    return [out / f"{name}.{kind}" for kind in writers]
+            write_atomically(out_dir / f"{name}.{kind}", write)
+    return [out_dir / f"{name}.{kind}" for kind in writers]

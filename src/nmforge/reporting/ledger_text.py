@@ -1,51 +1,49 @@
-"""The ledger as a terminal table and as Markdown."""
+"""The ledger as a table for a terminal and as Markdown."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from tabulate import SEPARATING_LINE, tabulate
 
 from nmforge.core.errors import NmforgeError
-from nmforge.reporting.claims.entry import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, PAPER, REPRODUCED
+from nmforge.reporting.markdown import markdown_table
+from nmforge.reporting.paper import PAPER
+from nmforge.reporting.verdicts import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, REPRODUCED
 
-WIDTHS = (22, 46, 34, 20)  # ours | platform | baseline | verdict
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDTHS = {"claim": 24, "ours": 15, "platform (source)": 40, "baseline": 26, "verdict": None}  # characters at most
 COLOURS = {REPRODUCED: "32", EXCEEDED: "36", NOT_REACHED: "31", NOT_MEASURABLE: "2"}
+START, END = "<!-- ledger -->", "<!-- end of ledger -->"
 
 
 def format_ledger(table: pd.DataFrame, *, colour: bool | None = None) -> str:
-    """The ledger for a terminal: one heading per claim, wrapped cells, colour only on a terminal."""
+    """The ledger for a terminal: wrapped cells, a line after each claim, colour only on a terminal."""
     colour = sys.stdout.isatty() if colour is None else colour
-    width = sum(WIDTHS) + 2 * len(WIDTHS) + 2
-    lines = [
-        f"Ledger of claims ({PAPER})",
-        "=" * width,
-        _line(("ours", "platform", "against", "verdict"), False),
-    ]
-    for (claim, claimed), rows in table.groupby(["claim", "claimed"], sort=False):
-        lines += ["-" * width, f"{claim}   [{claimed}]"]
-        for row in rows.to_dict("records"):
-            lines.append(_line((row["ours"], row["platform"], row["baseline"], row["verdict"]), colour))
-            lines.append(" " * (WIDTHS[0] + 4) + row["source"])
+    text = tabulate(
+        list(_lines(table, colour)), list(WIDTHS), tablefmt="simple", disable_numparse=True,
+        maxcolwidths=list(WIDTHS.values()), break_on_hyphens=False,
+    )  # fmt: skip
     counts = table["verdict"].value_counts()
     total = ", ".join(f"{counts.get(name, 0)} {name}" for name in COLOURS)
-    return "\n".join([*lines, "=" * width, total])
+    return f"Ledger of claims ({PAPER})\n\n{text}\n\n{total}"
 
 
-def _line(cells: tuple[str, ...], colour: bool) -> str:
-    columns = [textwrap.wrap(cell, w) or [""] for cell, w in zip(cells, WIDTHS, strict=True)]
-    height = max(map(len, columns))
-    out = []
-    for i in range(height):
-        texts = [(c[i] if i < len(c) else "").ljust(w) for c, w in zip(columns, WIDTHS, strict=True)]
-        if colour and texts[-1].strip():
-            texts[-1] = f"\x1b[{COLOURS[cells[-1]]}m{texts[-1].rstrip()}\x1b[0m"
-        out.append(("  " + "  ".join(texts)).rstrip())
-    return "\n".join(out)
-
-
-START, END = "<!-- ledger -->", "<!-- end of ledger -->"
+def _lines(table: pd.DataFrame, colour: bool) -> Iterator[Any]:
+    """Cells of every row; a claim is named once, in its first row."""
+    for i, ((claim, claimed), rows) in enumerate(table.groupby(["claim", "claimed"], sort=False)):
+        if i:
+            yield SEPARATING_LINE
+        heading = f"{claim} [{claimed}]"
+        for row in rows.to_dict("records"):
+            word = row["verdict"]
+            coloured = f"\x1b[{COLOURS[word]}m{word}\x1b[0m" if colour else word
+            yield [heading, row["ours"], f"{row['platform']}\n({row['source']})", row["baseline"], coloured]
+            heading = ""
 
 
 def insert(document: str, ledger: str, name: str) -> str:
@@ -58,12 +56,7 @@ def insert(document: str, ledger: str, name: str) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The ledger as a Markdown table for the README."""
-    names = ["claim", "claimed", "ours", "platform", "baseline", "verdict", "source"]
-    lines = [
-        "| " + " | ".join(["against" if n == "baseline" else n for n in names]) + " |",
-        "|---" * len(names) + "|",
-    ]
-    for row in table.to_dict("records"):
-        lines.append("| " + " | ".join(str(row[name]).replace("|", "\\|") for name in names) + " |")
-    return "\n".join(lines) + "\n"
+    """The ledger as a Markdown table."""
+    columns = ["claim", "claimed", "ours", "platform", "baseline", "verdict", "source"]
+    rows = ([str(row[column]) for column in columns] for row in table.to_dict("records"))
+    return markdown_table(columns, rows) + "\n"

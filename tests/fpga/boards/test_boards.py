@@ -20,9 +20,9 @@ from nmforge.fpga.boards.capacity import Build, Format, Placed, Workload
 from nmforge.fpga.boards.throughput import COLUMNS, FORMATS, board_rows, board_table, published_rows, token_copies
 from nmforge.fpga.sim.engine import Memory
 from nmforge.fpga.sim.random_layer import memory_of_board
+from nmforge.reporting import style
 from nmforge.reporting.figures import boards as figure
-from nmforge.reporting.figures import style
-from nmforge.reporting.llama7b_scaling import HIDDEN, LAYERS, SHAPES, WEIGHTS
+from nmforge.reporting.llama7b_scaling import HIDDEN, LAYERS, SHAPES
 
 LLAMA = Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, 32000)
 TINY = Workload("tiny", {(64, 128): 1}, 1, 64, 100)  # one matrix of 8,192 weights
@@ -76,7 +76,7 @@ def test_image_bits_are_codes_offsets_and_a_byte_per_group() -> None:
         "dense INT4": 4.125, "dense INT3": 3.125, "2:4 INT4": 3.125, "4:8 INT4": 3.625, "1:4 INT4": 1.625,
         "2:8 INT4": 1.875,
     }  # fmt: skip
-    assert LLAMA.weights == WEIGHTS == 6_476_005_376
+    assert LLAMA.weights == 6_476_005_376
     assert Format(DENSE, 4).image_bytes(LLAMA) == 3_339_190_272
     assert LLAMA.kv_bytes == 524_288 and LLAMA.other_bytes == 524_288_000
 
