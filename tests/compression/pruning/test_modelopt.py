@@ -55,11 +55,11 @@ def masks(checkpoint: Path) -> Path:
 
 def test_a_peers_masks_are_kept_and_the_rest_is_ours(checkpoint: Path, tokens: Path, masks: Path) -> None:
     folder = checkpoint.parent
-    arguments = (checkpoint, tokens, point("modelopt"), CALIBRATION, "bitmask", folder / "peer")
+    arguments = (checkpoint, tokens, point("modelopt"), CALIBRATION, "bitmask", folder / "library")
     compress_checkpoint(*arguments, masks)
-    wanted, found = load_file(masks), load_linears(folder / "peer")
+    wanted, found = load_file(masks), load_linears(folder / "library")
     assert all((found[name].keep_mask == wanted[name].numpy()).all() for name in linear_names(2))
-    header = read_header(folder / "peer")
+    header = read_header(folder / "library")
     assert header["masks"] == {"sha256": sha256_file(masks), "modelopt": "1.2.3"}
     assert header["calibration"]["tokens"] == 256
     with pytest.raises(NmforgeError, match="pruner magnitude chooses its own masks; leave out --masks"):

@@ -6,20 +6,22 @@ Colours are Okabe and Ito's colour-blind safe set; a format keeps its colour in 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib as mpl
-import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from nmforge.core.lazy import plt, sns
+from nmforge.reporting.paper import PAPER
 from nmforge.reporting.query import device_name, pattern_name
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 COLUMN, DOUBLE = 3.4, 7.0  # inches: one column of a two-column paper, and both
-CLAIMED = "claimed (arXiv 2512.24713)"
+CLAIMED = f"claimed ({PAPER})"
+DASHED = (0, (4, 2.5))  # line style of what is compared with
 INK, QUIET, FAINT = "#222222", "#666666", "#BBBBBB"
 
 COLOURS = {
@@ -68,7 +70,7 @@ RC: dict[Any, object] = {
 @contextmanager
 def styled() -> Iterator[None]:
     """Seaborn's white style with the settings above, for the block only."""
-    with sns.axes_style("white"), mpl.rc_context(RC):
+    with sns.axes_style("white"), plt.rc_context(RC):
         yield
 
 
@@ -76,6 +78,16 @@ def series_name(pattern: object, bits: int) -> str:
     """`dense 16-bit`, `dense INT3`, `2:4 INT4`: the name a format has in legends and tables."""
     number = "16-bit" if bits == 16 else "fp32" if bits == 32 else f"INT{bits}"
     return f"{pattern_name(pattern)} {number}"
+
+
+def series_names(rows: pd.DataFrame) -> list[str]:
+    """The format of every row, from its pattern and bits."""
+    return [series_name(pattern, int(bits)) for pattern, bits in zip(rows["pattern"], rows["bits"], strict=True)]
+
+
+def colours(names: Iterable[str]) -> list[str]:
+    """Colours of several formats."""
+    return [colour(name) for name in names]
 
 
 def colour(series: str) -> str:
@@ -90,7 +102,7 @@ def rank(series: str) -> int:
 
 
 def write_value(axes: Axes, text: str, x: float, y: float) -> None:
-    """Write a bar's value just behind its end, on white so that no line crosses it."""
+    """Write a bar's value after its end, on white so that no line crosses it."""
     axes.annotate(
         text,
         (x, y),
@@ -106,11 +118,11 @@ def write_value(axes: Axes, text: str, x: float, y: float) -> None:
 
 def blank(width: float, height: float) -> Figure:
     """An empty figure of the given size in inches, free of pyplot's global state."""
-    return Figure(figsize=(width, height))
+    return plt.Figure(figsize=(width, height))
 
 
 def tidy(axes: Axes, grid: Literal["x", "y", "both"] = "x") -> None:
-    """Remove the frame's top and right, put a light grid behind the data."""
+    """Remove the top and right side of the frame and draw a light grid below the data."""
     sns.despine(ax=axes)
     axes.grid(visible=True, axis=grid)
     axes.set_axisbelow(True)
@@ -133,21 +145,23 @@ def foot_height(width: float, text: str) -> float:
 
 
 def unmeasured(width: float, text: str) -> Figure:
-    """A figure nobody measured anything for: one sentence says so."""
+    """A figure without data: one sentence says what was not measured."""
     figure = blank(width, 1.2)
-    say(figure.add_subplot(), text)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET, fontsize=7.5)
     return figure
 
 
-def say(axes: Axes, text: str) -> None:
-    """Fill an axes without data with a sentence instead."""
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET, fontsize=7.5)
+def bar_rows(axes: Axes, labels: list[str], *, named: bool = True, pad: float = 0.4) -> None:
+    """Rows of a horizontal bar chart from the top: one for each label, which the axes shows where `named`."""
+    axes.set_ylim(len(labels) - pad, pad - 1)
+    axes.set_yticks(range(len(labels)), labels if named else [""] * len(labels))
 
 
 def reference_line(axes: Axes, value: float, text: str) -> None:
     """A dashed vertical line with its name written above its upper end."""
-    axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (4, 2.5)), zorder=3)
+    axes.axvline(value, color=INK, linewidth=0.8, linestyle=DASHED, zorder=3)
     axes.annotate(
         text,
         (value, 1),

@@ -5,22 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import pandas as pd
-
-PAPER = "arXiv 2512.24713"
 REPRODUCED, EXCEEDED, NOT_REACHED = "reproduced", "exceeded", "not reached"
 NOT_MEASURABLE = "not measurable here"
 TOLERANCE = 0.05  # within 5 % of the claimed factor counts as reproduced
 
-STORAGE, MATMUL, END_TO_END, LLAMA = 4.0, 1.71, 1.29, 1.36
-USABLE = 2.0  # our bar for "the model still works": perplexity at most twice the dense one
-
-Tables = dict[str, pd.DataFrame]
-
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the ledger. `ours` and `claimed` are texts; the values behind them ride along."""
+    """One row of the ledger. `claimed` and `ours` are texts; the numbers that the verdict compares are their values."""
 
     claim: str
     claimed: str
@@ -45,17 +37,18 @@ def verdict(ours: float, claimed: float) -> str:
     return REPRODUCED if ours >= claimed * (1 - TOLERANCE) else NOT_REACHED
 
 
+def holds(condition: bool) -> str:
+    """The verdict of a claim that either holds or does not."""
+    return REPRODUCED if condition else NOT_REACHED
+
+
 def factor(claim: str, claimed: float, ours: float, platform: str, baseline: str, source: str) -> Entry:
     """A row whose verdict compares two factors."""
     texts = (f"{claimed:.3g}x", f"{ours:.2f}x")
     return Entry(claim, *texts, platform, baseline, verdict(ours, claimed), source, claimed, ours)
 
 
-def missing(claim: str, claimed: str, platform: str, reason: str) -> Entry:
-    """A row for a claim that no measurement of this run speaks to."""
-    return Entry(claim, claimed, "-", platform, "-", NOT_MEASURABLE, reason)
-
-
-def table_of(tables: Tables, name: str) -> pd.DataFrame:
-    """A table by name; empty where the run has none."""
-    return tables.get(name, pd.DataFrame())
+def missing(claim: str, claimed: str | float, platform: str, reason: str) -> Entry:
+    """A row for a claim that no measurement of this run speaks to. claimed: a text, or a factor."""
+    text = claimed if isinstance(claimed, str) else f"{claimed:.3g}x"
+    return Entry(claim, text, "-", platform, "-", NOT_MEASURABLE, reason)
