@@ -10,9 +10,9 @@ from factories.rows import Row, kernel_row
 from nmforge.reporting.ledger import ledger
 
 KERNELS = [
-    kernel_row("torch-fp32", "peer", "dense", 32, 800.0),
-    kernel_row("torch-bf16", "peer", "dense", 16, 900.0),
-    kernel_row("ort", "peer", "dense", 4, 180.0),
+    kernel_row("torch-fp32", "library", "dense", 32, 800.0),
+    kernel_row("torch-bf16", "library", "dense", 16, 900.0),
+    kernel_row("ort", "library", "dense", 4, 180.0),
     kernel_row("ours-dense-int4", "ours", "dense", 4, 171.0),
     kernel_row("ours-dense-int3", "ours", "dense", 3, 125.0),
     kernel_row("ours-2:4-int4", "ours", "2:4", 4, 100.0, weight_bytes=4096 * 4096 * 3.2 / 8),

@@ -70,7 +70,7 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
         for name, family, us in (
             ("dense-int4", "ours", 80e3),
             ("2:4-int4", "ours", 60e3),
-            ("llamacpp-q4_0", "peer", 1e5),
+            ("llamacpp-q4_0", "library", 1e5),
         )
         for context in (32, 512)
     ]
@@ -95,7 +95,7 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
 
 def test_speedup_is_against_dense_weights_of_the_same_kernels() -> None:
     rows = kernel("dense", 4, (10.0, 30.0, 20.0)) + kernel("2:4", 4, (8.0, 24.0, 16.0))
-    rows += kernel("dense", 16, (50.0, 150.0, 100.0), family="peer", kernel="torch-bf16")
+    rows += kernel("dense", 16, (50.0, 150.0, 100.0), family="library", kernel="torch-bf16")
     table = scaling_table(pd.DataFrame(rows), NO_FPGA).set_index("design_id")
     assert table.loc["2of4-int4", "speedup_vs_dense"] == 1.25
     assert table.loc["dense-int4", "speedup_vs_dense"] == 1.0

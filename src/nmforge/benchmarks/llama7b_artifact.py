@@ -15,7 +15,8 @@ from nmforge.artifact.format import RawTensor, layer_header, layer_tensors, writ
 from nmforge.benchmarks.shapes import bench_group_size
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.io.provenance import sha256_bytes, versions
+from nmforge.io.hashing import sha256_bytes
+from nmforge.io.provenance import versions
 from nmforge.io.safetensors_stream import LazyTensor
 from nmforge.runtime.native import LAYERS, NORMS, LlamaShape, NativeModel, UInt16, float32_to_bf16, load_native
 
@@ -31,6 +32,7 @@ FORMATS: dict[str, tuple[Pattern, int]] = {
     "1:4-int4": (Pattern(1, 4), 4),
 }
 DISTINCT_ROWS = 256
+GGUF_FORMAT = "q4_0"  # of every matrix of the random GGUF file
 GGUF_LAYERS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")  # order of linear_sizes
 SPREAD = 0.02  # standard deviation of the weights
 ENCODING = "bitmask"  # of the indices; the one that is unpacked fastest

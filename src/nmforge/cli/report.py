@@ -95,7 +95,8 @@ def claims(arguments: Arguments) -> None:
 
 def _insert_ledger(arguments: Arguments) -> None:
     """Put the ledger of all tables between the marks of a document, for readers on other machines."""
-    from nmforge.io.records import read_table, write_atomically
+    from nmforge.io.files import write_atomically
+    from nmforge.io.records import read_table
     from nmforge.reporting.ledger import ledger, ledger_tables
     from nmforge.reporting.ledger_text import insert, markdown
 
@@ -115,7 +116,8 @@ def report_options(parser: Parser) -> None:
 
 def report(arguments: Arguments) -> None:
     """the ledger, accuracy, samples and figures of a run as one page of Markdown"""
-    from nmforge.io.records import read_table, write_atomically
+    from nmforge.io.files import write_atomically
+    from nmforge.io.records import read_table
     from nmforge.reporting.figures.registry import REGISTRY
     from nmforge.reporting.report import TABLES, report
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from nmforge.io.records import read_table, write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.records import read_table
 from nmforge.reporting.figures.registry import REGISTRY
 from nmforge.reporting.style import styled
 

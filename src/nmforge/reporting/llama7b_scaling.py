@@ -12,9 +12,9 @@ from typing import Any
 
 from nmforge.core.formats import GemmShape, Pattern
 from nmforge.core.lazy import pd
-from nmforge.fpga.boards.boards import load_boards
-from nmforge.fpga.boards.capacity import GROUP, Build, Workload
-from nmforge.fpga.boards.throughput import board_table
+from nmforge.core.registry import registry
+from nmforge.fpga.boards.capacity import GROUP, EngineBuild, Workload
+from nmforge.fpga.boards.table import board_table
 from nmforge.fpga.model.cycles import engine_cycles
 from nmforge.fpga.model.engine import Engine
 from nmforge.reporting.query import (
@@ -233,10 +233,10 @@ def _agreement(percent: float) -> str:
 
 
 def llama_on_boards(fpga: pd.DataFrame) -> pd.DataFrame:
-    """LLaMA-7B decode and prefill modelled on the boards of fpga/boards.yaml, with the engines of the `fpga` table."""
+    """LLaMA-7B decode and prefill modelled on every board, with the engines of the `fpga` table."""
 
-    def cycles(shape: GemmShape, pattern: Pattern, build: Build) -> int:
+    def cycles(shape: GemmShape, pattern: Pattern, build: EngineBuild) -> int:
         engine = Engine(build.window, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
         return engine_cycles(shape, engine, pattern)
 
-    return board_table(fpga, cycles, load_boards(), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))
+    return board_table(fpga, cycles, registry("board"), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))

@@ -44,13 +44,13 @@ class Pair:
         return float(self.baseline["median_us"]) / float(self.row["median_us"])
 
 
-LIBRARY = "peer"  # how column `family` marks code of others
+LIBRARY = "library"  # how column `family` marks code of others
 OURS_2OF4 = Query("ours", "2:4", (4,))
 OURS_INT4 = Query("ours", "dense", (4,))
 OURS_INT3 = Query("ours", "dense", (3,))
 LIBRARY_FLOAT = Query(LIBRARY, "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
 LIBRARY_INT4 = Query(LIBRARY, "dense", (4,))
-READ_2OF4 = Query("limit", "2:4", (4,), "read")  # reads the bytes of the 2:4 weights and multiplies nothing
+READ_2OF4 = Query("roofline", "2:4", (4,), "read")  # reads the bytes of the 2:4 weights and multiplies nothing
 
 PAPER_DESIGN = "paper-2of4"  # the design point that follows the paper's recipe
 LLAMA7B_MODEL = "llama-7b"  # model of table `decode`

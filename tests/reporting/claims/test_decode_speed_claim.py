@@ -9,7 +9,7 @@ from factories.rows import accuracy_row, decode_row
 def test_generation_is_compared_with_every_library_of_its_run() -> None:
     decode = [
         decode_row("sparse-a", 300.0), decode_row("sparse-b", 200.0), decode_row("dense-int4", 100.0),
-        decode_row("transformers-bf16", 1000.0, family="peer"), decode_row("llamacpp-gguf", 190.0, family="peer"),
+        decode_row("transformers-bf16", 1000.0, family="library"), decode_row("llamacpp-gguf", 190.0, family="library"),
         decode_row("sparse-b", 50.0, context=32), decode_row("2:4-int4", 1.0, model="llama-7b"),
     ]  # fmt: skip
     accuracy = [accuracy_row(f"sparse-{name}", "2:4", 4, 40.0, 2.0, mode="w4a8", model="toy") for name in "ab"]

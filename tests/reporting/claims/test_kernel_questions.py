@@ -30,7 +30,7 @@ def test_threads_are_compared_at_the_largest_m_in_cache_of_one_run() -> None:
 
 
 def test_the_share_of_the_read_rate_is_that_of_one_run() -> None:
-    read = kernel_row("read-2:4-int4", "limit", "2:4", 4, 90.0, stage="read")
+    read = kernel_row("read-2:4-int4", "roofline", "2:4", 4, 90.0, stage="read")
     rows = entries_of("memory_rate", kernels=[*KERNELS, read])
     assert list(rows["ours_value"]) == [0.9] and list(rows["verdict"]) == ["exceeded"]
     assert list(entries_of("memory_rate", kernels=KERNELS)["verdict"]) == ["not measurable here"]

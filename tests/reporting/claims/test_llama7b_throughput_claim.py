@@ -26,7 +26,7 @@ def test_a_llama_decoded_as_a_whole_is_compared_with_bf16_and_the_libraries() ->
         decoded("2:4", 4, "2:4-int4", 50.0, speedup_vs_dense=1.3),
         decoded("dense", 4, "dense-int4", 65.0),
         decoded("dense", 16, "dense-bf16", 250.0, us_of_2of4=62.5),
-        decoded("dense", 4, "llamacpp-q4_0", 90.0, us_of_2of4=50.0, family="peer"),
+        decoded("dense", 4, "llamacpp-q4_0", 90.0, us_of_2of4=50.0, family="library"),
     ]
     far = [{**row, "context": 2048, "us_per_token": 1e3, "speedup_vs_dense": 9.0} for row in scaling]
     rows = entries_of("llama7b_throughput", scaling=scaling + far)
@@ -39,7 +39,7 @@ def test_a_llama_decoded_as_a_whole_is_compared_with_bf16_and_the_libraries() ->
 def test_a_library_without_a_2of4_of_its_run_has_a_reason() -> None:
     scaling = [
         decoded("2:4", 4, "2:4-int4", 50.0, speedup_vs_dense=1.3),
-        decoded("dense", 4, "llamacpp-q4_0", 90.0, family="peer"),
+        decoded("dense", 4, "llamacpp-q4_0", 90.0, family="library"),
     ]
     row = entries_of("llama7b_throughput", "context 512", scaling=scaling).iloc[-1]
     assert (row["verdict"], row["source"]) == (
