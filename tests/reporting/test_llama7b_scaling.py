@@ -10,7 +10,8 @@ from factories.rows import CPU, Row, decode_row, kernel_row, rtl_row
 
 from nmforge.core.formats import GemmShape, Pattern
 from nmforge.fpga.model.engine import Engine
-from nmforge.reporting.llama7b_scaling import COLUMNS, LAYERS, SCOPE, SHAPES, design_name, scaling_table
+from nmforge.reporting.llama7b_scaling import LAYERS, SCOPE, SHAPES, design_name, scaling_table
+from nmforge.reporting.tables.registry import REGISTRY
 
 NO_FPGA = pd.DataFrame()
 WEIGHTS = 6_476_005_376  # of the linear layers
@@ -53,7 +54,6 @@ def test_time_is_the_weighted_sum_over_224_layers() -> None:
         SCOPE,
     )
     assert "attention" in SCOPE
-    assert list(table.columns) == COLUMNS
 
 
 def decoded(candidate: str, family: str, context: int, us: float) -> Row:
@@ -115,7 +115,7 @@ def test_only_decode_from_memory_counts(change: dict[str, object]) -> None:
 def test_a_kernel_that_misses_a_shape_has_no_row() -> None:
     assert scaling_table(pd.DataFrame(kernel("dense", 4, (10.0, 30.0))), NO_FPGA).empty
     empty = scaling_table(pd.DataFrame(), NO_FPGA)
-    assert empty.empty and list(empty.columns) == COLUMNS
+    assert empty.empty and list(empty.columns) == list(REGISTRY.get("scaling").columns)
 
 
 def test_two_runs_count_with_their_median() -> None:

@@ -25,6 +25,7 @@ from nmforge.reporting.query import (
     pattern_name,
     platform_name,
 )
+from nmforge.reporting.tables.scaling import COLUMNS
 
 HIDDEN, INTERMEDIATE, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
 
@@ -37,11 +38,6 @@ SHAPES: dict[tuple[int, int], int] = {
 
 OURS_2OF4 = "2:4-int4"  # the candidate of table `decode` that is alternated with every other one
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
-COLUMNS = [
-    "platform", "design_id", "context", "tokens_per_s", "us_per_token", "us_of_2of4", "cycles_per_token",
-    "bytes_per_token", "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads",
-    "stage", "cache", "engine", "window", "rows", "cols", "multipliers", "clock_mhz", "scope",
-]  # fmt: skip
 
 CycleModel = Callable[[GemmShape, Engine, Pattern], int]
 
@@ -221,13 +217,13 @@ def scaling_table(
         cycles: closed-form cycle count of one GEMM.
 
     Returns:
-        One row per platform, kernel and format, in `COLUMNS`; `context` is 0 where no attention is counted.
-        `bytes_per_token` is the weight traffic of the kernel as measured, in bytes.
+        One row per platform, kernel and format, columns as in table `scaling` of the registry. `context` is 0 where no
+        attention is counted. `bytes_per_token` is the weight traffic of the kernel as measured, in bytes.
     """
     whole = [] if decode is None else list(decode_rows(decode, here))
     summed = [row for row in kernel_rows(kernels, here) if not whole or row["platform"] != "CPU"]
     rows = [*whole, *summed, *fpga_rows(fpga, group_size, cycles)]
-    table = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     return add_speedup(table) if len(table) else table
 
 

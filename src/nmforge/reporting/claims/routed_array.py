@@ -59,14 +59,14 @@ def _routed(fpga: pd.DataFrame, pattern: str) -> Routed | None:
     both = at(sparse, window=window).merge(dense, on=keys, suffixes=("", "_dense"))
     if used is None or both.empty:
         return None
-    clock, area = _over_dense(used, "fmax_mhz", window), _over_dense(used, "lut", window)
     cycles = float((both["cycles_dense"] / both["cycles"]).median())
-    return Routed(cycles * clock, area, used)
+    (clock, dense_clock), (luts, dense_luts) = (_medians(used, column, window) for column in ("fmax_mhz", "lut"))
+    return Routed(cycles * clock / dense_clock, luts / dense_luts, used)
 
 
-def _over_dense(routed: pd.DataFrame, column: str, window: int) -> float:
-    """Median over the seeds of the build for a window, over that of the dense build."""
-    return float(at(routed, window=window)[column].median()) / float(at(routed, window=1)[column].median())
+def _medians(routed: pd.DataFrame, column: str, window: int) -> tuple[float, float]:
+    """Medians over the seeds of the build for a window, and of the dense build."""
+    return float(at(routed, window=window)[column].median()), float(at(routed, window=1)[column].median())
 
 
 def _largest_routed(routed: pd.DataFrame, window: int) -> pd.DataFrame | None:

@@ -27,8 +27,8 @@ METHOD = {
 MODE = {"mode": Column("arithmetic: `bf16` (dense model), `w4a16` or `w4a8`")}
 DATASET_REVISION = {"dataset_revision": Column("revision or hash of the text")}
 RECOVERY_TOKENS = {"recovery_tokens": Column("tokens seen in training after compression", "tokens")}
-MACHINE = {
-    "device": Column("processor, or `cuda: ` and the GPU"),
+DEVICE = {"device": Column("processor, or `cuda: ` and the GPU")}
+CODE = {
     "isa": Column("instruction set, `triton`, or `library` where a library chooses"),
     "threads": Column("threads used", "threads"),
 }
@@ -51,9 +51,11 @@ ARRAY = {
     "cols": Column("columns of PEs"),
 }
 MULTIPLIERS = {"multipliers": Column("multipliers of the array: rows x cols x lanes")}
-PER_TOKEN = {
+SPEED = {
     "tokens_per_s": Column("speed", "tokens/s"),
     "us_per_token": Column("time per token", "us"),
+}
+COST = {
     "cycles_per_token": Column("cycles per token", "cycles"),
     "bytes_per_token": Column("bytes read from memory per token", "bytes"),
 }
