@@ -65,7 +65,8 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
             for name, bw, ppl, source in ANCHORS
         ]
     )
-    return pd.concat([rows, anchors], ignore_index=True)
+    both: pd.DataFrame = pd.concat([rows, anchors], ignore_index=True)
+    return both
 
 
 def plot(rows: pd.DataFrame) -> Figure:

@@ -49,7 +49,8 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     drawn["label"] = [_label(row) for _, row in drawn.iterrows()]
     drawn["rank"] = drawn["series"].map(rank)
     drawn = drawn.sort_values(["rank", "paper", "times_smaller"], ascending=[True, False, True], kind="stable")
-    return drawn.drop(columns="rank").reset_index(drop=True)
+    ranked: pd.DataFrame = drawn.drop(columns="rank").reset_index(drop=True)
+    return ranked
 
 
 def _label(row: pd.Series) -> str:
