@@ -455,7 +455,8 @@ class Worker:
         try:
             if request["op"] not in OPERATIONS:
                 return {"error": f"operation {request['op']!r} is unknown"}
-            return getattr(self, request["op"])(request)
+            reply: Reply = getattr(self, request["op"])(request)
+            return reply
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
