@@ -16,7 +16,8 @@ from nmforge.core.reference import accumulate
 from nmforge.fpga.model.cycles import engine_cycles
 from nmforge.fpga.model.engine import Engine, Kind, engine_group
 from nmforge.fpga.pnr.ecp5 import Placed, bitstream, place
-from nmforge.fpga.pnr.netlist_sim import Stage, netlist_simulator, write_netlist
+from nmforge.fpga.pnr.netlist_cells import Stage
+from nmforge.fpga.pnr.netlist_sim import netlist_simulator, write_netlist
 from nmforge.fpga.sim.device import simulate_device
 from nmforge.fpga.sim.engine import Watch, engine_for, simulate
 from nmforge.fpga.sources import DEVICE_HARNESS, TECHMAP, rtl_sources
