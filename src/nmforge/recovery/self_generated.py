@@ -85,7 +85,8 @@ def _prompts(stream: Tokens, windows: int, seqlen: int, seed: int) -> Tokens:
             f"{PROMPT} tokens of the calibration text; ask for longer ones (recovery.seqlen) or name a longer text"
         )
     places = np.random.default_rng(seed).integers(0, len(stream) - PROMPT + 1, windows)
-    return stream[places[:, None] + np.arange(PROMPT)]
+    opened: Tokens = stream[places[:, None] + np.arange(PROMPT)]
+    return opened
 
 
 @torch.inference_mode()

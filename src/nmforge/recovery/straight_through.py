@@ -7,6 +7,7 @@ Bengio et al. 2013, arXiv 1308.3432). Pruned weights stay zero and get no gradie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -79,8 +80,8 @@ class LatentLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] -> [..., N]."""
-        weight: Tensor = _Rounded.apply(self.latent, self, x.dtype)
-        return nn.functional.linear(x, weight)
+        rounded: Callable[..., Tensor] = _Rounded.apply
+        return nn.functional.linear(x, rounded(self.latent, self, x.dtype))
 
     def to_linear(self) -> CompressedLinear:
         """The compressed layer the latents stand for: same mask, same scales, new codes."""

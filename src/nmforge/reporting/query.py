@@ -99,7 +99,8 @@ def newest_device(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return table
     last = table.sort_values(["date", "device"], kind="stable").iloc[-1]
-    return table[table["device"] == last["device"]]
+    newest: pd.DataFrame = table[table["device"] == last["device"]]
+    return newest
 
 
 def gpu_or_cpu(table: pd.DataFrame, platform: str) -> pd.DataFrame:

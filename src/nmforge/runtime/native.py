@@ -176,9 +176,10 @@ class NativeModel:
                 "generate fewer"
             )
         try:
-            return self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
+            logits: Float32 = self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
         except ValueError as error:
             raise NmforgeError(f"the native decoder stopped: {error}; check it with nmforge inspect") from None
+        return logits
 
     def fill(self, count: int, seed: int = 0) -> None:
         """Set the cache to `count` positions of random keys and values: a context for timing."""

@@ -163,7 +163,8 @@ def _lane_base(pattern: Pattern, group_size: int) -> UInt8:
     stored = group_size // pattern.window * pattern.keep
     rank = np.arange(-(-stored // LANES) * LANES).reshape(-1, LANES)
     window = np.minimum(rank, stored - 1) // pattern.keep
-    return ((window - window[:, :1]) * pattern.window).astype(np.uint8)
+    base: UInt8 = ((window - window[:, :1]) * pattern.window).astype(np.uint8)
+    return base
 
 
 def _segments(per_group: int, groups: int, total: int) -> tuple[UInt32, UInt32]:

@@ -78,7 +78,8 @@ def _join(fields: NDArray[Any], bits: int) -> UInt8:
     """[..., T] -> uint8[..., T * bits / 8], the first of each byte in its lowest bits."""
     apart = (fields & ((1 << bits) - 1)).astype(np.uint8).reshape(*fields.shape[:-1], -1, 8 // bits)
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    return np.bitwise_or.reduce(apart << shifts, axis=-1)
+    joined: UInt8 = np.bitwise_or.reduce(apart << shifts, axis=-1)
+    return joined
 
 
 def _split(data: UInt8, bits: int) -> UInt8:

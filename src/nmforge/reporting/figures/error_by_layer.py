@@ -58,7 +58,9 @@ def data(tables: Tables) -> pd.DataFrame:
     best = last.sort_values(["output_error", "design_id"], kind="stable").drop_duplicates("series")
     chosen = rows[rows["design_id"].isin(best["design_id"])]
     order = chosen["series"].map(rank)
-    return chosen.assign(order=order).sort_values(["order", "design_id"], kind="stable").drop(columns="order")
+    ordered = chosen.assign(order=order).sort_values(["order", "design_id"], kind="stable")
+    drawn: pd.DataFrame = ordered.drop(columns="order")
+    return drawn
 
 
 def plot(rows: pd.DataFrame) -> Figure:

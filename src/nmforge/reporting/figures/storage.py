@@ -57,7 +57,8 @@ def data(tables: Tables) -> pd.DataFrame:
     drawn["label"] = [_label(row) for _, row in drawn.iterrows()]
     drawn["rank"] = drawn["series"].map(rank)
     drawn = drawn.sort_values(["rank", "paper", "times_smaller"], ascending=[True, False, True], kind="stable")
-    return drawn.drop(columns="rank").reset_index(drop=True)
+    ranked: pd.DataFrame = drawn.drop(columns="rank").reset_index(drop=True)
+    return ranked
 
 
 def _label(row: pd.Series) -> str:

@@ -112,7 +112,8 @@ class LibraryProcess:
     def _output(self, name: int) -> Float32:
         file = self.scratch / "output.npy"
         self.request("output", id=name, copy=0, file=str(file))
-        return np.load(file)
+        output: Float32 = np.load(file)
+        return output
 
     def stop(self) -> None:
         """End it: it leaves when its input closes, and is killed where it does not."""
