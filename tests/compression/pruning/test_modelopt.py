@@ -99,7 +99,7 @@ def test_a_peer_that_is_missing_or_fails(checkpoint: Path, tmp_path: Path) -> No
     python.parent.mkdir()
     python.write_text("#!/bin/sh\necho it broke >&2\nexit 3\n")
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    with pytest.raises(NmforgeError, match=r"ModelOpt failed on .* \(exit status 3\): it broke"):
+    with pytest.raises(NmforgeError, match=r"^ModelOpt on .* failed \(exit status 3\): it broke; install it again"):
         write_masks(checkpoint, windows, 1, tmp_path / "out", tmp_path)
 
 
