@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from nmforge.linalg import bf16
-from nmforge.linalg.bf16 import ROWS, Bf16Linear, add_gram, add_products, multiply, round_bf16
+from nmforge.linalg.bf16 import ROWS, add_gram, add_products, multiply, round_bf16
+from nmforge.linalg.bf16_linear import Bf16Linear
 
-AVX512 = pytest.mark.skipif(not bf16._native, reason="no bf16 products of AVX-512")
+AVX512 = pytest.mark.skipif(not bf16.is_native(), reason="no bf16 products of AVX-512")
 NATIVE = pytest.mark.parametrize("native", [pytest.param(True, marks=AVX512)])
 SIZES = [(ROWS, 48, 32), (ROWS + 3, 1, 1), (ROWS + 9, 50, 37), (300, 97, 66)]
 EITHER = pytest.mark.parametrize("native", [False, pytest.param(True, marks=AVX512)])
@@ -20,7 +21,7 @@ EITHER = pytest.mark.parametrize("native", [False, pytest.param(True, marks=AVX5
 @pytest.fixture(autouse=True)
 def by(native: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Products by our kernel, or by torch; the other one may not be called."""
-    monkeypatch.setattr(bf16, "_native", native)
+    monkeypatch.setattr(bf16, "is_native", lambda: native)
     monkeypatch.setattr(bf16, "_products" if not native else "_torch_may_round", None)
     before = torch.get_num_threads()
     yield
@@ -94,7 +95,7 @@ def test_shapes_types_and_views_of_a_layer() -> None:
 
 @pytest.mark.parametrize("native", [False])
 def test_gradients_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bf16, "_native", True)  # torch multiplies even where our kernel could
+    monkeypatch.setattr(bf16, "is_native", lambda: True)  # torch multiplies even where our kernel could
     weight = numbers(4, 8)
     x = torch.randn(ROWS, 8, requires_grad=True)
     multiply(x, weight).sum().backward()  # type: ignore[no-untyped-call]

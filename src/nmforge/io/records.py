@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from nmforge.core.errors import NmforgeError
+from nmforge.core.lazy import pd
 from nmforge.io import provenance
 
 Row = Mapping[str, Any]

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
+from nmforge.core.lazy import torch
 from nmforge.linalg import _products
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COLUMNS = 192  # of a triangle that torch computes at once: only those on and above the diagonal are
 ROWS = 256  # fewer are left to torch: the kernel packs the other factor in each call
-
-_native = _products.available() and not torch.cpu.get_capabilities().get("amx_bf16", False)  # then torch is faster
 
 
 def round_bf16(x: Tensor) -> Tensor:
@@ -31,7 +32,7 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
     flat = x.reshape(-1, x.shape[-1])
     if len(flat) < ROWS or not _takes(flat, weight):
         with _torch_may_round():
-            return nn.functional.linear(x.bfloat16().float(), weight)
+            return torch.nn.functional.linear(x.bfloat16().float(), weight)
     found = torch.empty(len(flat), len(weight))
     _products.multiply_rows(
         flat.float().contiguous().numpy(), weight.contiguous().numpy(), found.numpy(), torch.get_num_threads()
@@ -64,10 +65,16 @@ def add_gram(gram: Tensor, x: Tensor) -> Tensor:
     return gram
 
 
+@cache
+def is_native() -> bool:
+    """Whether our own kernel runs here and is the faster: with AMX, torch is."""
+    return _products.available() and not torch.cpu.get_capabilities().get("amx_bf16", False)
+
+
 def _takes(*tensors: Tensor) -> bool:
     """Whether our own kernel multiplies these: it knows no gradients."""
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    return _native and not wanted and all(tensor.device.type == "cpu" for tensor in tensors)
+    return is_native() and not wanted and all(tensor.device.type == "cpu" for tensor in tensors)
 
 
 @contextmanager
@@ -79,25 +86,3 @@ def _torch_may_round() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-class Bf16Linear(nn.Linear):
-    """Weights and activations rounded to bf16, products summed in float32: modes bf16 and W4A16.
-
-    The weight [N, K] is float32 and has to hold bf16 numbers; there is no bias.
-    """
-
-    def __init__(self, inputs: int, outputs: int, device: str | None = None) -> None:
-        """A layer whose weight is still to be filled."""
-        super().__init__(inputs, outputs, bias=False, device=device)
-
-    @classmethod
-    def from_weight(cls, weight: Tensor) -> Bf16Linear:
-        """weight: [N, K], any float type; it is rounded to bf16."""
-        layer = cls(weight.shape[1], weight.shape[0], "meta")
-        layer.weight = nn.Parameter(weight.detach().bfloat16().float(), requires_grad=False)
-        return layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., K] -> [..., N] in the type of x."""
-        return multiply(x, self.weight).to(x.dtype)

@@ -29,8 +29,10 @@ from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.io.provenance import hash_json, sha256_bytes
+from nmforge.io.safetensors_stream import DType
 from nmforge.kernels.cpu import CpuLinear, available_isas
-from nmforge.runtime.native import LAYERS, NORMS, LlamaShape, load_native
+from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, LlamaShape
+from nmforge.runtime.native import load_native
 
 LIMIT = 30  # seconds one damaged file may take
 CONFIG = {
@@ -74,10 +76,10 @@ class Parts:
 def write_base(path: Path, kind: tuple[str, int, int, str] | None) -> None:
     """A whole model of one block, compressed or (None) in bf16."""
     rng = np.random.default_rng(0)
-    sizes = dict(zip(LAYERS, LlamaShape.from_config(CONFIG).linear_sizes, strict=True))
+    sizes = dict(zip(BLOCK_LINEARS, LlamaShape.from_config(CONFIG).linear_sizes, strict=True))
     rest = {
         "model.embed_tokens.weight": bf16(rng, 20, 48), "model.norm.weight": bf16(rng, 48),
-        **{f"model.layers.0.{name}.weight": bf16(rng, 48) for name in NORMS},
+        **{f"model.layers.0.{name}.weight": bf16(rng, 48) for name in BLOCK_NORMS},
     }  # fmt: skip
     if kind is None:
         rest |= {f"model.layers.0.{name}.weight": bf16(rng, *size) for name, size in sizes.items()}
@@ -93,7 +95,7 @@ def write_base(path: Path, kind: tuple[str, int, int, str] | None) -> None:
 
 def bf16(rng: np.random.Generator, *shape: int) -> RawTensor:
     bits = (rng.standard_normal(shape, dtype=np.float32).view(np.uint32) >> 16).astype(np.uint16)
-    return RawTensor("bfloat16", shape, bits.tobytes())
+    return RawTensor(DType.BF16, shape, bits.tobytes())
 
 
 def take_apart(data: bytes) -> Parts:
