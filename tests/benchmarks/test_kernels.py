@@ -134,7 +134,6 @@ def test_llama_shapes_are_planned_once() -> None:
     assert all(p.kernels == shapes.LLAMA7B_KERNELS and p.cache == "streamed" for p in points[4:])
     alone = plan([], [1], tuple(KERNELS), caches.CACHES, True)
     assert [(p.shape.n, p.shape.k) for p in alone] == [(4096, 4096), (11008, 4096), (4096, 11008)]
-    assert shapes.LLAMA7B_COUNTS.total() == 7
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

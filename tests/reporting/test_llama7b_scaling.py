@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from nmforge.core.formats import GemmShape, Pattern
+from nmforge.core.llama7b import SHAPES, WEIGHTS
 from nmforge.fpga.model.engine import Engine
-from nmforge.reporting.llama7b_scaling import COLUMNS, SCOPE, SHAPES, WEIGHTS, design_name, scaling_table
+from nmforge.reporting.llama7b_scaling import COLUMNS, SCOPE, design_name, scaling_table
 
 CPU = "AMD EPYC 7B13, 2 cores"
 KEYS = {

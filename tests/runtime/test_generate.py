@@ -22,7 +22,7 @@ from nmforge.core.formats import DENSE, Pattern
 from nmforge.core.reference import forward_w4a8, quantize_activations
 from nmforge.evaluation import coherence
 from nmforge.evaluation.coherence import check_text
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.load import load_checkpoint
 from nmforge.runtime import generate as generation
 from nmforge.runtime import rtl as rtl_backend
 from nmforge.runtime.generate import (

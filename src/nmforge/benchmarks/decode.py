@@ -94,7 +94,7 @@ class Transformers:
         """checkpoint: a folder that `nmforge checkpoint` wrote."""
         import torch
 
-        from nmforge.models.sources import load_checkpoint
+        from nmforge.models.load import load_checkpoint
 
         self._torch, self.threads = torch, threads
         self.model = load_checkpoint(checkpoint, torch.bfloat16)[0]

@@ -17,12 +17,13 @@ from nmforge.benchmarks.candidates import torch_cuda
 from nmforge.benchmarks.candidates.external.client import why_missing
 from nmforge.benchmarks.problem import Float32, Prepared, Problem
 from nmforge.benchmarks.registry import HERE, KERNELS, Kernel
-from nmforge.benchmarks.shapes import LLAMA7B, LLAMA7B_KERNELS, bench_group_size, distinct
+from nmforge.benchmarks.shapes import LLAMA7B_KERNELS, bench_group_size
 from nmforge.benchmarks.timer import Timing, time_alternating
 from nmforge.core import reference
 from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, QuantScheme
+from nmforge.core.llama7b import SHAPES
 from nmforge.io import records
 
 CHECKED_ROWS = 32
@@ -94,7 +95,7 @@ def plan(
     points = [Point(GemmShape(m, n, k), cache, tuple(kernels)) for n, k in shapes for m in m_values for cache in caches]
     measured = set(shapes) if 1 in m_values and "streamed" in caches else set()
     wanted = tuple(name for name in LLAMA7B_KERNELS if name in kernels)
-    for n, k in distinct(LLAMA7B) if llama7b and wanted else []:
+    for n, k in SHAPES if llama7b and wanted else []:
         if (n, k) not in measured:
             points.append(Point(GemmShape(1, n, k), "streamed", wanted))
     return points

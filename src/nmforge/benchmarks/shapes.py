@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from nmforge.artifact.format import read_header
 
 SQUARE = (4096, 4096)
-LLAMA7B_LAYERS = 32
-# q, k, v, o; gate and up; down. Width 4096, intermediate 11008.
-LLAMA7B = [(4096, 4096)] * 4 + [(11008, 4096)] * 2 + [(4096, 11008)]
-LLAMA7B_COUNTS = Counter(LLAMA7B)
 LLAMA7B_KERNELS = (
     "torch-bf16", "ours-dense-int4", "ours-dense-int3", "ours-2:4-int4", "gpu-torch-fp16", "gpu-torch-int4",
     "gpu-ours-dense-int4", "gpu-ours-dense-int3", "gpu-ours-2:4-int4", "gpu-paper-matmul-only-dense",

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, GemmShape, Pattern
+from nmforge.core.llama7b import BLOCKS, HIDDEN, SHAPES, VOCABULARY, WEIGHTS
 from nmforge.fpga.boards.boards import BOARDS, BoardTable, load_boards, parse_boards
 from nmforge.fpga.boards.capacity import Build, Format, Placed, Workload
 from nmforge.fpga.boards.throughput import COLUMNS, FORMATS, board_rows, board_table, published_rows, token_copies
@@ -22,9 +23,8 @@ from nmforge.fpga.sim.engine import Memory
 from nmforge.fpga.sim.random_layer import memory_of_board
 from nmforge.reporting.figures import boards as figure
 from nmforge.reporting.figures import style
-from nmforge.reporting.llama7b_scaling import HIDDEN, LAYERS, SHAPES, WEIGHTS
 
-LLAMA = Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, 32000)
+LLAMA = Workload("LLaMA-7B", SHAPES, BLOCKS, HIDDEN, VOCABULARY)
 TINY = Workload("tiny", {(64, 128): 1}, 1, 64, 100)  # one matrix of 8,192 weights
 DOCUMENT: dict[str, Any] = yaml.safe_load(BOARDS.read_text())
 Row = dict[str, Any]

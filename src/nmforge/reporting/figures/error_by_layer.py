@@ -10,6 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from nmforge.models.llama import LINEAR_KINDS
 from nmforge.reporting.figures.style import (
     COLUMN,
     blank,
@@ -26,7 +27,7 @@ from nmforge.reporting.figures.style import (
 TABLES = ("layers",)
 COLUMNS = ["design_id", "series", "layer", "block", "kind", "input_error", "output_error", "input_peak"]
 STREAM = "residual stream"
-KINDS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+KINDS = list(LINEAR_KINDS)
 MAPPED = ("dense INT4", "dense INT3", "2:4 INT4")  # formats whose every layer is shown: 2:4 beside its rivals
 SHADES = colormaps["cividis_r"]
 
