@@ -39,7 +39,7 @@ CHECKPOINT, TOKENS, DENSE_HIDDEN = (
     for name in ("checkpoint", "tokens", "dense_hidden")
 )
 ARTIFACT = f"results/artifacts/{MODEL}/{{design}}.nmf.safetensors"
-SELF_TEXT = f"results/tokens/{MODEL}-self-{{windows}}x{{seqlen}}.safetensors"
+SELF_GENERATED = f"results/tokens/{MODEL}-self-{{sequences}}x{{seqlen}}.safetensors"
 
 
 onstart:
@@ -90,11 +90,11 @@ def text_of(wildcards):
     return section("coherence")["texts"][int(wildcards.number)]
 
 
-def self_text(wildcards):
-    """The self-written windows of a design point; none where it asks for none."""
+def self_generated(wildcards):
+    """The self-written sequences of a design point; none where it asks for none."""
     recovery = RECOVERED[wildcards.design]
-    asked = {"windows": recovery.self_text, "seqlen": recovery.seqlen}
-    return SELF_TEXT.format(**asked) if recovery.self_text else []
+    asked = {"sequences": recovery.self_generated, "seqlen": recovery.seqlen}
+    return SELF_GENERATED.format(**asked) if recovery.self_generated else []
 
 
 def random_options(layer, pattern):

@@ -1,5 +1,5 @@
 # Prune, quantize, pack: one artifact for each design point. One thread a job, as in evaluate.smk. A job that was
-# stopped goes on at its last finished block, which it keeps in a hidden folder beside the artifact.
+# stopped continues after its last finished block, which it keeps in a hidden folder next to the artifact.
 
 
 MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
@@ -8,7 +8,7 @@ BY_MODELOPT = [d.id for d in SETTINGS.designs if d.pruner == "modelopt"]
 
 rule modelopt_masks:
     input:
-        sources("compression/pruning/modelopt.py", "compression/pruning/modelopt_worker.py"),
+        sources("compression/pruning/modelopt.py", "compression/pruning/_modelopt_worker.py"),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
     output:
@@ -33,17 +33,10 @@ rule modelopt_masks:
 rule compress:
     input:
         sources(
-            "compression/run.py",
-            "compression/blockwise.py",
-            "compression/checkpoints.py",
-            "compression/calibration/statistics.py",
-            "compression/transforms/error_correction.py",
-            "linalg/hessian.py",
+            "compression",
             "linalg",
-            "compression/calibration/activation_cache.py",
             "models/llama.py",
-            "compression/pruning",
-            "compression/quantization",
+            "models/forward.py",
             "artifact/packing",
             "artifact/format.py",
             "io/safetensors_stream.py",

@@ -4,7 +4,8 @@
 rule checkpoint:
     input:
         sources(
-            "models/sources.py",
+            "models/sources",
+            "models/prepare.py",
             "models/byte_tokenizer.py",
             "models/random_llama.py",
             "models/convert.py",

@@ -2,17 +2,17 @@
 # where a design point asks for it on text that the dense model writes itself.
 
 
-rule self_text:
+rule self_generated:
     input:
         sources("recovery/self_generated.py", "recovery/device.py"),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
     output:
-        SELF_TEXT,
+        SELF_GENERATED,
     log:
-        "logs/self_text/{windows}x{seqlen}.log",
+        "logs/self_generated/{sequences}x{seqlen}.log",
     wildcard_constraints:
-        windows=r"\d+",
+        sequences=r"\d+",
         seqlen=r"\d+",
     priority: 3
     conda:
@@ -24,7 +24,7 @@ rule self_text:
     params:
         config=CONFIG,
     shell:
-        "nmforge --config {params.config} write-text --windows {wildcards.windows} --seqlen {wildcards.seqlen}"
+        "nmforge --config {params.config} self-generated --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
         " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output}"
         " 2> >(tee {log} >&2)"
 
@@ -37,9 +37,12 @@ rule recover:
             "artifact/format.py",
             "io/safetensors_stream.py",
             "compression/blockwise.py",
+            "compression/activation_store.py",
             "compression/checkpoints.py",
+            "compression/passthrough.py",
             "compression/calibration/activation_cache.py",
             "models/llama.py",
+            "models/forward.py",
             "models/checkpoint.py",
         ),
         artifact=lambda wildcards: ARTIFACT.format(
@@ -47,7 +50,7 @@ rule recover:
         ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
-        self_text=self_text,
+        self_generated=self_generated,
     output:
         ARTIFACT,
     log:
@@ -64,9 +67,9 @@ rule recover:
     params:
         recovery=lambda wildcards: RECOVERED[wildcards.design].model_dump(),
         config=CONFIG,
-        self_text=lambda wildcards, input: f"--self-text {input.self_text}"
-        * bool(input.self_text),
+        self_generated=lambda wildcards, input: f"--self-generated {input.self_generated}"
+        * bool(input.self_generated),
     shell:
         "nmforge --config {params.config} recover {input.artifact} --design {wildcards.design} --threads {threads}"
-        " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_text} --out {output}"
+        " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_generated} --out {output}"
         " 2> >(tee {log} >&2)"

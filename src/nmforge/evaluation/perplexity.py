@@ -23,7 +23,7 @@ from nmforge.artifact.format import read_header
 from nmforge.artifact.storage import linear_bits_per_weight
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
-from nmforge.data.tokens import read_tokens, spread_windows
+from nmforge.data.tokens import read_tokens, spread_sequences
 from nmforge.io.records import read_points, write_atomically, write_point
 from nmforge.linalg.bf16 import multiply, round_bf16
 from nmforge.runtime.torch_model import load_packed
@@ -118,7 +118,7 @@ def evaluate_artifact(
     """
     torch.set_flush_denormal(True)
     stream, revision = read_tokens(tokens, "evaluation")
-    chosen = spread_windows(stream, settings.windows, settings.seqlen, settings.stride)
+    chosen = spread_sequences(stream, settings.sequences, settings.seqlen, settings.stride)
     windows = torch.from_numpy(chosen.astype(np.int64))
     reference = load_file(dense_hidden)["hidden"] if dense_point else None
     dense_ppl = float(read_points([dense_point])["ppl"].iloc[0]) if dense_point else None
