@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nmforge.artifact.header import read_header
 
-from nmforge.artifact.format import RawTensor, load_linear, load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import RawTensor, load_linear, load_linears, verify, write_artifact
 from nmforge.artifact.inspect import describe
 from nmforge.artifact.packing.indices import INDEX_ENCODINGS
 from nmforge.artifact.storage import linear_sizes, storage_rows

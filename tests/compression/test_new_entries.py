@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 from factories.one_new_file import run_with_files
+from nmforge.artifact.header import read_header
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
 from nmforge.models.load import load_checkpoint
 
 PRUNER = '''

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories.toy_artifacts import artifact_of
+from nmforge.artifact.header import read_header
 from safetensors import safe_open
 
-from nmforge.artifact.format import RawTensor, load_linears, read_header
+from nmforge.artifact.format import RawTensor, load_linears
 from nmforge.core import reference
 from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError

@@ -27,7 +27,7 @@ from nmforge.artifact.packing.indices import INDEX_ENCODINGS
 from nmforge.core.compressed_linear import Bool, CompressedLinear, UInt8
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern, QuantScheme
-from nmforge.io.provenance import hash_json, sha256_bytes
+from nmforge.io.hashing import hash_json, sha256_bytes
 from nmforge.io.safetensors_stream import DType, LazyTensor, read_tensors, write_tensors
 
 FORMAT_VERSION = 1

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.artifact.packing.bits import pack_bits
 from nmforge.artifact.packing.indices import INDEX_ENCODINGS
 from nmforge.core.compressed_linear import CompressedLinear

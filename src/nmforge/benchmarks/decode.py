@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.benchmarks.candidates.external.client import peers
 from nmforge.benchmarks.llama7b_artifact import FORMATS, random_model, write_random_gguf
 from nmforge.benchmarks.machine_limits import read_bandwidth

@@ -16,7 +16,8 @@ from nmforge.benchmarks.shapes import bench_group_size
 from nmforge.core import llama7b
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.io.provenance import sha256_bytes, versions
+from nmforge.io.hashing import sha256_bytes
+from nmforge.io.provenance import versions
 from nmforge.io.safetensors_stream import DType, LazyTensor
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, EMBEDDING, FINAL_NORM, HEAD, LlamaShape, block_name
 from nmforge.runtime.native import NativeModel, UInt16, float32_to_bf16, load_native

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 
 SQUARE = (4096, 4096)
 LLAMA7B_KERNELS = (

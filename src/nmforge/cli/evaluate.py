@@ -39,7 +39,7 @@ def evaluate_options(parser: Parser) -> None:
 
 def evaluate(arguments: Arguments) -> None:
     """perplexity, KL and top-1 agreement of one artifact, in every mode it has"""
-    from nmforge.artifact.format import read_header
+    from nmforge.artifact.header import read_header
     from nmforge.evaluation.perplexity import evaluate_artifact
 
     config = read_config(arguments)

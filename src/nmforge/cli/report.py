@@ -65,7 +65,8 @@ def claims_options(parser: Parser) -> None:
 
 def claims(arguments: Arguments) -> None:
     """print the ledger of claims; with --build make it from the tables first"""
-    from nmforge.io.records import read_table, write_atomically, write_table
+    from nmforge.io.files import write_atomically
+    from nmforge.io.records import read_table, write_table
     from nmforge.reporting.claims.ledger import format_ledger, insert, ledger, markdown
 
     path = arguments.tables / "claims.parquet"
@@ -92,7 +93,8 @@ def report_options(parser: Parser) -> None:
 
 def report(arguments: Arguments) -> None:
     """the ledger, accuracy, samples and figures of a run as one page of Markdown"""
-    from nmforge.io.records import read_table, write_atomically
+    from nmforge.io.files import write_atomically
+    from nmforge.io.records import read_table
     from nmforge.reporting.figures.registry import FIGURES as KNOWN
     from nmforge.reporting.report import TABLES, report
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.lazy import torch
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor

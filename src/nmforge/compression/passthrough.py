@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from nmforge.artifact.format import RawTensor
-from nmforge.io.provenance import sha256_bytes
+from nmforge.io.hashing import sha256_bytes
 from nmforge.io.safetensors_stream import DType, LazyTensor
 from nmforge.models.checkpoint import Shards, tensor_names
 from nmforge.models.checkpoint_writer import bf16_bytes

@@ -28,7 +28,7 @@ from nmforge.core.design_rules import check_design, is_calibrated
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import random_sequences, read_tokens
 from nmforge.io import provenance
-from nmforge.io.records import remove_unfinished
+from nmforge.io.files import remove_unfinished
 from nmforge.models.checkpoint import load_skeleton, open_shards, verify_shards
 from nmforge.models.llama import input_groups, linear_names
 

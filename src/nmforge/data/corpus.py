@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
 from nmforge.data.corpora.registry import REGISTRY, Documents, alternate
-from nmforge.io.provenance import sha256_bytes
+from nmforge.io.hashing import sha256_bytes
 
 
 def load_corpus(source: str, revision: str | None, cache: Path) -> Documents:

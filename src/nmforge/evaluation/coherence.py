@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nmforge.artifact.format import load_linear, read_header
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.benchmarks.candidates import torch_cuda
 from nmforge.config import CoherenceConfig, FpgaConfig
 from nmforge.core.compressed_linear import CompressedLinear, Int8

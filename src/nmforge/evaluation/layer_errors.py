@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.compression.transforms.registry import REGISTRY as TRANSFORMS
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label

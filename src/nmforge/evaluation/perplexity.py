@@ -19,12 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
 from nmforge.data.tokens import read_tokens, spread_sequences
-from nmforge.io.records import read_points, write_atomically, write_point
+from nmforge.io.files import write_atomically
+from nmforge.io.records import read_points, write_point
 from nmforge.linalg.bf16 import multiply, round_bf16
 from nmforge.runtime.torch_model import load_packed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.config import SampleConfig
 from nmforge.io.records import write_point
 from nmforge.runtime.generate import generate

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nmforge.artifact.format import load_linear, read_header
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape
 from nmforge.core.reference import accumulate

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 FAMILIES = {"U": "uint", "I": "int", "F": "float", "BF": "bfloat"}  # of NumPy's and torch's names
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.sources.registry import REGISTRY, CheckpointRequest
 
 

@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header, verify, write_streamed
+from nmforge.artifact.format import RawTensor, load_linear, load_rest, verify, write_streamed
+from nmforge.artifact.header import read_header
 from nmforge.compression.activation_store import ActivationStore
 from nmforge.compression.blockwise import BlockResult, BlockWalk, compute_device, fill_block, pack_block, walk_blocks
 from nmforge.compression.calibration.activation_cache import ActivationCache
@@ -38,8 +39,8 @@ from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.io import provenance
-from nmforge.io.provenance import sha256_bytes
-from nmforge.io.records import remove_unfinished
+from nmforge.io.files import remove_unfinished
+from nmforge.io.hashing import sha256_bytes
 from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
 from nmforge.models.forward import block_output

@@ -22,7 +22,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
-from nmforge.artifact.format import load_linear, read_header, verify
+from nmforge.artifact.format import load_linear, verify
+from nmforge.artifact.header import read_header
 from nmforge.core import reference
 from nmforge.core.compressed_linear import CompressedLinear, Float32, Int8
 from nmforge.core.errors import NmforgeError

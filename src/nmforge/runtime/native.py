@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header
+from nmforge.artifact.format import RawTensor, load_linear, load_rest
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.io.safetensors_stream import DType
 from nmforge.kernels.cpu import CpuLinear, _cpu, choose_isa

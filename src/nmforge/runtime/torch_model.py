@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.initialization import no_init_weights
 
-from nmforge.artifact.format import load_linears, read_header, verify
+from nmforge.artifact.format import load_linears, verify
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize

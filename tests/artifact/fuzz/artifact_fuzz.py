@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nmforge.artifact.header import read_header
+from nmforge.io.hashing import hash_json, sha256_bytes
 
-from nmforge.artifact.format import METADATA_KEY, RawTensor, load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import METADATA_KEY, RawTensor, load_linears, verify, write_artifact
 from nmforge.core import reference
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.io.provenance import hash_json, sha256_bytes
 from nmforge.io.safetensors_stream import DType
 from nmforge.kernels.cpu import CpuLinear, available_isas
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, LlamaShape

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from nmforge.artifact.header import read_header
+from nmforge.io.hashing import sha256_file
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
 from nmforge.compression.mask_file import read_mask_file
 from nmforge.compression.pruning import modelopt
 from nmforge.compression.pruning.masks import keep_largest
@@ -23,7 +25,6 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.data.corpora.registry import Documents
 from nmforge.data.tokens import write_tokens
-from nmforge.io.provenance import sha256_file
 from nmforge.models.llama import linear_names
 from nmforge.models.load import load_checkpoint
 

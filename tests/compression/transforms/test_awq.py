@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from factories.registered import registered
+from nmforge.artifact.header import read_header
 from torch import Tensor, nn
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
 from nmforge.compression import blockwise as block_loop
 from nmforge.compression.calibration.statistics import InputStats
 from nmforge.compression.layer_group import LayerGroup

@@ -18,7 +18,7 @@ from nmforge.compression.pruning.registry import REGISTRY, Pruned, Pruner
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.lazy import torch
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 from nmforge.io.subprocesses import run_program
 
 if TYPE_CHECKING:

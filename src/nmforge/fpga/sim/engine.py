@@ -24,7 +24,7 @@ from nmforge.core.formats import Pattern
 from nmforge.fpga.images.weight_image import Kept, activation_image, kept_weights, tiles, weight_image
 from nmforge.fpga.model.engine import GEMV_DEPTH, Engine, engine_group
 from nmforge.fpga.sources import HARNESS, TRACE_CODECS, rtl_sources, run_make, run_verilator, verilator_version
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 # Nothing of the system is linked: the codecs of a trace are headers of our own.
 BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.records import read_table, write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.records import read_table
 from nmforge.reporting.figures import (
     accuracy_frontier,
     bandwidth,
