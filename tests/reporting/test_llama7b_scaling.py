@@ -9,12 +9,12 @@ import pytest
 from factories.rows import CPU, Row, decode_row, kernel_row, rtl_row
 
 from nmforge.core.formats import GemmShape, Pattern
+from nmforge.core.llama7b import BLOCKS, SHAPES, WEIGHTS
 from nmforge.fpga.model.engine import Engine
-from nmforge.reporting.llama7b_scaling import LAYERS, SCOPE, SHAPES, design_name, scaling_table
+from nmforge.reporting.llama7b_scaling import SCOPE, design_name, scaling_table
 from nmforge.reporting.tables.registry import REGISTRY
 
 NO_FPGA = pd.DataFrame()
-WEIGHTS = 6_476_005_376  # of the linear layers
 
 
 def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) -> list[Row]:
@@ -37,7 +37,7 @@ def one_weight_a_cycle(shape: GemmShape, engine: Engine, pattern: Pattern) -> in
 
 def test_the_shapes_are_llama_7b() -> None:
     assert sum(SHAPES.values()) == 7
-    assert LAYERS * sum(n * k * count for (n, k), count in SHAPES.items()) == WEIGHTS
+    assert BLOCKS * sum(n * k * count for (n, k), count in SHAPES.items()) == WEIGHTS
     assert WEIGHTS == 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
 
 

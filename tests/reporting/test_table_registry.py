@@ -13,7 +13,7 @@ from factories.rows import coherence_row, decode_row
 from factories.tables import BUILDERS
 
 from nmforge.core.errors import NmforgeError
-from nmforge.fpga.boards.throughput import COLUMNS as BOARDS
+from nmforge.fpga.boards.table import COLUMNS as BOARDS
 from nmforge.reporting.ledger import ledger
 from nmforge.reporting.llama7b_scaling import scaling_table
 from nmforge.reporting.table_docs import describe_tables

@@ -13,8 +13,11 @@ from nmforge.artifact.format import load_linears, load_rest, write_artifact
 from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import forward_w4a8
-from nmforge.models.sources import load_checkpoint
-from nmforge.runtime.generate import GenerationSettings, generate
+from nmforge.models.load import load_checkpoint
+from nmforge.runtime.generate import (
+    GenerationSettings,
+    generate,
+)
 from nmforge.runtime.native import load_native
 
 PROMPT = "Once upon"

@@ -13,9 +13,11 @@ from nmforge.artifact.format import RawTensor, load_linears
 from nmforge.artifact.header import read_header
 from nmforge.core import reference
 from nmforge.core.errors import NmforgeError
+from nmforge.io.safetensors_stream import DType
 from nmforge.kernels.cpu import available_isas
+from nmforge.models.llama import BLOCK_LINEARS, LlamaShape
 from nmforge.runtime.generate import GenerationSettings, generate
-from nmforge.runtime.native import LAYERS, LlamaShape, as_bf16, bf16_to_float32, float32_to_bf16, load_native
+from nmforge.runtime.native import as_bf16, bf16_to_float32, float32_to_bf16, load_native
 
 TOKENS = [72, 101, 108, 108, 111, 32, 119, 111, 114, 108, 100, 3, 250, 7, 9, 200, 31, 64, 90]
 
@@ -185,10 +187,10 @@ def test_bf16_rounds_to_even() -> None:
     values = np.array([1.0, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -2.5, 0.0], dtype=np.float32)
     even = [1.0, 1.0, 1 + 2**-6, 1 + 2**-7, -2.5, 0.0]
     assert bf16_to_float32(float32_to_bf16(values)).tolist() == even
-    assert as_bf16(RawTensor("F32", (6,), values.tobytes())).tolist() == float32_to_bf16(values).tolist()
+    assert as_bf16(RawTensor(DType.F32, (6,), values.tobytes())).tolist() == float32_to_bf16(values).tolist()
 
 
 def test_layers_and_their_sizes_are_in_one_order() -> None:
     shape = LlamaShape(64, 128, 1, 4, 2, 16, 257, 512, 1e4, 1e-5)
-    assert dict(zip(LAYERS, shape.linear_sizes, strict=True))["mlp.down_proj"] == (64, 128)
-    assert dict(zip(LAYERS, shape.linear_sizes, strict=True))["self_attn.v_proj"] == (32, 64)
+    assert dict(zip(BLOCK_LINEARS, shape.linear_sizes, strict=True))["mlp.down_proj"] == (64, 128)
+    assert dict(zip(BLOCK_LINEARS, shape.linear_sizes, strict=True))["self_attn.v_proj"] == (32, 64)

@@ -13,7 +13,7 @@ from nmforge.artifact.format import load_linears
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize, forward_w4a8
 from nmforge.models.llama import linear_names
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.load import load_checkpoint
 from nmforge.runtime.torch_model import load_packed
 
 TOKENS = torch.arange(48)[None] * 7 % 257

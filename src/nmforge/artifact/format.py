@@ -37,7 +37,7 @@ from nmforge.core.compressed_linear import Bool, CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern, QuantScheme
 from nmforge.io.hashing import hash_json, sha256_bytes
-from nmforge.io.safetensors_stream import SPELLINGS, LazyTensor, read_tensors, write_tensors
+from nmforge.io.safetensors_stream import DType, LazyTensor, read_tensors, write_tensors
 
 LAYER_PARTS = ("codes", "indices", "group_mult", "row_scale")
 
@@ -46,20 +46,20 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class RawTensor:
-    """Bytes of one tensor: `dtype` as safetensors spells it (`bfloat16`, `uint8`, ...), row-major."""
+    """Bytes of one tensor, row-major."""
 
-    dtype: str
+    dtype: DType
     shape: tuple[int, ...]
     data: bytes
 
     @classmethod
     def from_array(cls, array: Array) -> RawTensor:
         """From a NumPy array."""
-        return cls(str(array.dtype), tuple(array.shape), np.ascontiguousarray(array).tobytes())
+        return cls(DType.from_array_name(str(array.dtype)), tuple(array.shape), np.ascontiguousarray(array).tobytes())
 
     def lazy(self) -> LazyTensor:
         """The same for a writer that asks for bytes when it needs them."""
-        return LazyTensor(SPELLINGS[self.dtype], self.shape, lambda: self.data)
+        return LazyTensor(self.dtype, self.shape, lambda: self.data)
 
 
 def pack_linear(linear: CompressedLinear, encoding: str) -> dict[str, Array]:
@@ -202,22 +202,22 @@ def _load(handle: Any, header: Mapping[str, Any], path: Path, name: str) -> Comp
     return linear
 
 
-def _part_shapes(layer: LayerHeader, pattern: Pattern, encoding: str) -> dict[str, tuple[str, list[int]]]:
+def _part_shapes(layer: LayerHeader, pattern: Pattern, encoding: str) -> dict[str, tuple[DType, list[int]]]:
     """Type and shape, as safetensors spells them, of every tensor of a layer."""
     n, k, bits = layer["n"], layer["k"], layer["bits"]
     pattern.check_divides(k, "the layer")
     _, groups = QuantScheme(bits, layer["group_size"]).groups(k, "the layer")
     shapes = {
-        "codes": ("U8", [n, packed_bytes(k // pattern.window * pattern.keep, bits)]),
-        "group_mult": ("U8", [n, groups]),
-        "row_scale": ("F32", [n]),
+        "codes": (DType.U8, [n, packed_bytes(k // pattern.window * pattern.keep, bits)]),
+        "group_mult": (DType.U8, [n, groups]),
+        "row_scale": (DType.F32, [n]),
     }
     if not pattern.is_dense:
-        shapes["indices"] = ("U8", [n, INDEX_ENCODINGS.get(encoding).row_bytes(k, pattern)])
+        shapes["indices"] = (DType.U8, [n, INDEX_ENCODINGS.get(encoding).row_bytes(k, pattern)])
     return shapes
 
 
-def _read_part(handle: Any, digests: Mapping[str, str], tensor: str, dtype: str, shape: list[int]) -> Array:
+def _read_part(handle: Any, digests: Mapping[str, str], tensor: str, dtype: DType, shape: list[int]) -> Array:
     """One tensor of a layer, its type and shape checked before it is read, its hash after."""
     try:
         digest, found = digests[tensor], handle.get_slice(tensor)

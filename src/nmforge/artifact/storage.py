@@ -15,8 +15,9 @@ from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.design import pattern_label
 from nmforge.io.records import write_point
 from nmforge.io.safetensors_stream import read_tensors
+from nmforge.models.llama import BLOCK_LINEARS
 
-LINEAR_SUFFIXES = tuple(f"{name}_proj.weight" for name in ("q", "k", "v", "o", "gate", "up", "down"))
+LINEAR_SUFFIXES = tuple(f".{name}.weight" for name in BLOCK_LINEARS)
 
 
 def linear_sizes(path: Path) -> tuple[int, int]:

@@ -73,7 +73,7 @@ class Transformers:
         """checkpoint: a folder that `nmforge checkpoint` wrote."""
         import torch
 
-        from nmforge.models.sources import load_checkpoint
+        from nmforge.models.load import load_checkpoint
 
         self._torch, self.threads = torch, threads
         self.model = load_checkpoint(checkpoint, torch.bfloat16)[0]
@@ -102,7 +102,8 @@ class Transformers:
         weights = sum(p.numel() for name, p in self.model.named_parameters() if "embed_tokens" not in name)
         head = config.vocab_size * config.hidden_size if config.tie_word_embeddings else 0
         size = config.hidden_size // config.num_attention_heads
-        return 2 * (weights + head + 2 * context * config.num_hidden_layers * config.num_key_value_heads * size)
+        cached = 2 * context * config.num_hidden_layers * config.num_key_value_heads * size
+        return int(2 * (weights + head + cached))
 
     def _forward(self, ids: list[int]) -> None:
         torch = self._torch

@@ -16,13 +16,14 @@ from nmforge.benchmarks.caches import CACHES, Cache, copies_needed, last_level_c
 from nmforge.benchmarks.candidates.external.client import missing_reason
 from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, default_kernels, pattern_word
 from nmforge.benchmarks.problem import Float32, Prepared, Problem
-from nmforge.benchmarks.shapes import LLAMA7B, bench_group_size
+from nmforge.benchmarks.shapes import bench_group_size
 from nmforge.benchmarks.timer import Timing, time_alternating
 from nmforge.config import KernelsConfig
 from nmforge.core import reference
 from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, QuantScheme
+from nmforge.core.llama7b import SHAPES
 from nmforge.io import records
 from nmforge.kernels.gpu import device
 
@@ -109,7 +110,7 @@ def plan(settings: BenchSettings) -> list[Point]:
     measured = settings.shapes if 1 in settings.tokens and "streamed" in settings.caches else []
     at_llama7b = tuple(kernel for kernel in kernels if kernel.at_llama7b)
     if settings.llama7b and at_llama7b:
-        points += [Point(GemmShape(1, n, k), "streamed", at_llama7b) for n, k in LLAMA7B if (n, k) not in measured]
+        points += [Point(GemmShape(1, n, k), "streamed", at_llama7b) for n, k in SHAPES if (n, k) not in measured]
     return points
 
 

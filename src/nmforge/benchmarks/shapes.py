@@ -6,9 +6,6 @@ from pathlib import Path
 
 from nmforge.artifact.header import read_header
 
-# LLaMA-7B: q, k, v, o; gate and up; down. Width 4096, intermediate 11008.
-LLAMA7B = [(4096, 4096), (11008, 4096), (4096, 11008)]
-
 
 def model_shapes(artifact: Path) -> list[tuple[int, int]]:
     """Distinct (N, K) of the compressed layers of an artifact, in its order."""

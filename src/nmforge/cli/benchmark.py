@@ -51,7 +51,7 @@ def decode_options(parser: Parser) -> None:
 def decode(arguments: Arguments) -> None:
     """time the decoding of compressed models, or with --llama7b of a random LLaMA-7B"""
     from nmforge.benchmarks.decode import ModelFiles, decode_artifacts, decode_llama7b
-    from nmforge.models.sources import gguf_of
+    from nmforge.models.prepare import gguf_of
 
     config = read_config(arguments)
     threads, with_libraries = max(config.kernels.threads), config.kernels.libraries

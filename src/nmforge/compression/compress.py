@@ -6,13 +6,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from nmforge.compression.run import Effort, compress_checkpoint, is_calibrated
+from nmforge.compression.run import CompressionSummary, compress_checkpoint
 from nmforge.config import CalibrationConfig
 from nmforge.core.design import DesignPoint
+from nmforge.core.design_rules import is_calibrated
 from nmforge.core.errors import NmforgeError
-from nmforge.data.sources import load_corpus
+from nmforge.data.corpus import load_corpus
 from nmforge.data.tokens import write_tokens
-from nmforge.models.sources import load_tokenizer
+from nmforge.models.load import load_tokenizer
 
 StrPath = str | os.PathLike[str]
 DEFAULTS = CalibrationConfig()
@@ -26,7 +27,7 @@ def compress(
     *,
     calibration: CalibrationConfig = DEFAULTS,
     index_encoding: str = "enumerative",
-) -> Effort:
+) -> CompressionSummary:
     """Prune, quantize and pack a checkpoint into the artifact `out`; returns what that took.
 
     checkpoint: a folder that `nmforge checkpoint` wrote.

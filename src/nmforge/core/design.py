@@ -9,16 +9,17 @@ from typing import Any
 
 from nmforge.core.formats import DENSE, Pattern, QuantScheme
 
+NO_PRUNER = NO_QUANTIZER = "none"  # of a dense pattern; of the bf16 design point
+
 
 @dataclass(frozen=True)
 class DesignPoint:
     """One row of the design table. `bits` = 16 leaves the linear layers in bf16.
 
-    target: what calibration compares a layer's outputs with. `layer` = its own outputs before compression, on the
-    inputs the compressed model gives it; `dense` = the dense model's outputs and residual stream.
-    permute: input channels of output and down projections are reordered before they are pruned.
-    awq: input channels are scaled by powers of two before they are rounded; normalizations and row scales undo it.
-    dense_layers: shell patterns of layer names; layers that match one keep every weight and have codes only.
+    pruner, quantizer, transforms: names of the registries' entries. target: what calibration compares a layer's outputs
+    with. `layer` = its own outputs before compression, on the inputs the compressed model gives it; `dense` = the dense
+    model's outputs and residual stream. dense_layers: shell patterns of layer names; layers that match one keep every
+    weight and have codes only.
     """
 
     id: str
@@ -28,15 +29,14 @@ class DesignPoint:
     bits: int
     group_size: int
     target: str = "layer"
-    permute: bool = False
+    transforms: tuple[str, ...] = ()
     dense_layers: tuple[str, ...] = ()
-    awq: bool = False
 
     def for_layer(self, name: str) -> DesignPoint:
         """The design point as the layer of that name has it: without a pattern where `dense_layers` names it."""
         if not any(fnmatchcase(name, pattern) for pattern in self.dense_layers):
             return self
-        return replace(self, pattern=DENSE, pruner="none", permute=False)
+        return replace(self, pattern=DENSE, pruner=NO_PRUNER)
 
     @property
     def is_dense_bf16(self) -> bool:

@@ -8,9 +8,9 @@ input x and output y in the compressed model and x', y' in the dense one, summed
     input_peak   = max |x| / root mean square of x  outliers, the numbers INT8 activations must reach
 
 A block has the same three for the residual stream that enters and leaves it. Where a design point has channels in
-another order (`permute`), what value, gate and up projections hand on and what output and down projections are handed
-cannot be compared channel by channel: these errors stay empty. So do those of scaled channels (`awq`): what every layer
-is handed, and what value and up projections hand on.
+another order (a transform that reorders), what value, gate and up projections hand on and what output and down
+projections are handed cannot be compared channel by channel: these errors stay empty. So do those of scaled channels:
+what every layer is handed, and what value and up projections hand on.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from nmforge.artifact.header import read_header
+from nmforge.compression.transforms.registry import REGISTRY as TRANSFORMS
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
-from nmforge.data.tokens import read_tokens, spread_windows
+from nmforge.data.tokens import read_tokens, spread_sequences
 from nmforge.io.records import write_point
 from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, linear_names
 from nmforge.runtime.torch_model import load_packed
@@ -126,7 +127,7 @@ def measure_layers(
     if design["model"] != other["model"]:
         raise NmforgeError(f"{artifact} and {dense_artifact} are of different models; make both from one checkpoint")
     stream, revision = read_tokens(tokens, "evaluation")
-    chosen = spread_windows(stream, settings.layer_windows, settings.seqlen, settings.stride)
+    chosen = spread_sequences(stream, settings.layer_sequences, settings.seqlen, settings.stride)
     windows = torch.from_numpy(chosen[:, :LENGTH]).long()
     compressed, dense = (
         load_packed(path, mode, torch.float32, torch.get_num_threads())
@@ -152,10 +153,11 @@ def comparable(design: Mapping[str, Any], name: str, columns: dict[str, float]) 
 def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
     """(kind of layer, measure) of channels in another order or at another scale than in the dense model."""
     found: set[tuple[str, str]] = set()
-    if design.get("permute"):
+    transforms = [TRANSFORMS.get(name) for name in design["transforms"]]
+    if any(transform.reorders for transform in transforms):
         found |= {(reader, "input_error") for reader in WRITERS}
         found |= {(writer, "output_error") for writers in WRITERS.values() for writer in writers}
-    if design.get("awq"):
+    if any(transform.scales for transform in transforms):
         found |= {(layer, "input_error") for layer in BLOCK_LINEARS}
         found |= {(writer, "output_error") for writer in SCALED_BY.values()}
     return found

@@ -23,7 +23,7 @@ from nmforge.artifact.storage import linear_bits_per_weight
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
-from nmforge.data.tokens import read_tokens, spread_windows
+from nmforge.data.tokens import read_tokens, spread_sequences
 from nmforge.io.files import write_atomically
 from nmforge.io.records import read_points, write_point
 from nmforge.linalg.bf16 import multiply, round_bf16
@@ -135,7 +135,7 @@ def evaluate_artifact(
     if compressed and dense.point is None:
         raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
     stream, revision = read_tokens(tokens, "evaluation")
-    chosen = spread_windows(stream, settings.windows, settings.seqlen, settings.stride)
+    chosen = spread_sequences(stream, settings.sequences, settings.seqlen, settings.stride)
     windows = torch.from_numpy(chosen.astype(np.int64))
     reference, dense_ppl = _read_dense(dense) if compressed else (None, None)
     rows = []

@@ -12,6 +12,7 @@ from typing import Any
 
 from nmforge.core.formats import GemmShape, Pattern
 from nmforge.core.lazy import pd
+from nmforge.core.llama7b import BLOCKS, HIDDEN, SHAPES, VOCABULARY
 from nmforge.core.registry import registry
 from nmforge.fpga.boards.capacity import GROUP, EngineBuild, Workload
 from nmforge.fpga.boards.table import board_table
@@ -26,15 +27,6 @@ from nmforge.reporting.query import (
     platform_name,
 )
 from nmforge.reporting.tables.scaling import COLUMNS
-
-HIDDEN, INTERMEDIATE, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
-
-# (N, K) -> how many linear layers of one block have that shape: q k v o, gate and up, down.
-SHAPES: dict[tuple[int, int], int] = {
-    (HIDDEN, HIDDEN): 4,
-    (INTERMEDIATE, HIDDEN): 2,
-    (HIDDEN, INTERMEDIATE): 1,
-}
 
 OURS_2OF4 = "2:4-int4"  # the candidate of table `decode` that is alternated with every other one
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
@@ -56,7 +48,7 @@ def per_token(rows: pd.DataFrame, column: str) -> float | None:
     by_shape = rows.groupby(["n", "k"])[column].median()
     if any(shape not in by_shape.index for shape in SHAPES):
         return None
-    return LAYERS * sum(float(by_shape[shape]) * count for shape, count in SHAPES.items())
+    return BLOCKS * sum(float(by_shape[shape]) * count for shape, count in SHAPES.items())
 
 
 def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, object]]:
@@ -157,7 +149,7 @@ def _fpga_row(
     rows, cols, pattern = int(built["rows"]), int(built["cols"]), pattern_name(built["pattern"])
     engine = Engine(int(built["window"]), 4, rows, cols, group_size, int(built["lanes"]))
     spec = Pattern.parse(str(built["pattern"]))
-    total = LAYERS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
+    total = BLOCKS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
     clock = routed_clock(fpga, built)
     return {
         "platform": "FPGA",
@@ -239,4 +231,4 @@ def llama_on_boards(fpga: pd.DataFrame) -> pd.DataFrame:
         engine = Engine(build.window, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
         return engine_cycles(shape, engine, pattern)
 
-    return board_table(fpga, cycles, registry("board"), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))
+    return board_table(fpga, cycles, registry("board"), Workload("LLaMA-7B", SHAPES, BLOCKS, HIDDEN, VOCABULARY))

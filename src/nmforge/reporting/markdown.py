@@ -10,7 +10,8 @@ from tabulate import tabulate
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table without padding, so that a changed cell changes one line; `|` is escaped."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return tabulate(cells, columns, tablefmt="github", stralign=None, disable_numparse=True)
+    text: str = tabulate(cells, columns, tablefmt="github", stralign=None, disable_numparse=True)
+    return text
 
 
 def plain_text(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from nmforge.core.lazy import plt, sns
+from nmforge.core.lazy import mpl_figure, plt, sns
 from nmforge.reporting.paper import PAPER
 from nmforge.reporting.query import device_name, pattern_name
 
@@ -118,7 +118,7 @@ def write_value(axes: Axes, text: str, x: float, y: float) -> None:
 
 def blank(width: float, height: float) -> Figure:
     """An empty figure of the given size in inches, free of pyplot's global state."""
-    return plt.Figure(figsize=(width, height))
+    return mpl_figure.Figure(figsize=(width, height))
 
 
 def tidy(axes: Axes, grid: Literal["x", "y", "both"] = "x") -> None:

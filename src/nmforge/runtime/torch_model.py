@@ -19,7 +19,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.kernels.cpu.linear import CpuLinear
 from nmforge.linalg.bf16_linear import Bf16Linear
-from nmforge.models.llama import linear_names
+from nmforge.models.llama import HEAD, linear_names
 
 MODES = ("bf16", "w4a16", "w4a8")
 
@@ -73,7 +73,7 @@ def _load_rest(model: Any, path: Path, layers: Iterable[str]) -> None:
     missing = model.load_state_dict(rest, strict=False).missing_keys
     expected = {f"{name}.weight" for name in layers}
     if model.config.tie_word_embeddings:
-        expected.add("lm_head.weight")
+        expected.add(f"{HEAD}.weight")
     for name in sorted(set(missing) - expected):
         raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")
     model.tie_weights()

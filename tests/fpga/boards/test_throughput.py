@@ -11,11 +11,11 @@ from factories.board_engines import FPGA, LLAMA, TINY, engine, ideal, only
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, GemmShape, Pattern
+from nmforge.core.llama7b import SHAPES
 from nmforge.core.registry import registry
 from nmforge.fpga.boards.capacity import BoardFit, EngineBuild, Format
 from nmforge.fpga.boards.table import COLUMNS, board_rows, board_table, published_rows
 from nmforge.fpga.boards.throughput import FORMATS, token_copies
-from nmforge.reporting.llama7b_scaling import SHAPES
 
 Row = dict[str, Any]
 

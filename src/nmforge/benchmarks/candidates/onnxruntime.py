@@ -77,7 +77,8 @@ def build_model(linear: CompressedLinear, m: int, copies: int, accuracy_level: i
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [m, linear.k])
     graph = helper.make_graph(nodes, "product", [x], outputs, weights)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    return onnx.ModelProto.SerializeToString(helper.make_model(graph, opset_imports=opsets, ir_version=10))
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return bytes(onnx.ModelProto.SerializeToString(model))
 
 
 # The first is ONNX Runtime at its fastest; the others show what each of its two settings is worth.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from nmforge.core.lazy import pd, plt
+from nmforge.core.lazy import mpl_ticker, pd
 from nmforge.reporting.figures.registry import REGISTRY, Drawing
 from nmforge.reporting.query import Tables
 from nmforge.reporting.style import (
@@ -56,7 +56,8 @@ def data(tables: Tables) -> pd.DataFrame:
     rows["kind"] = "ours"
     best = rows.groupby("design_id")["ppl"].transform("min")
     rows = rows.assign(best=best).sort_values(["best", "design_id", "mode"], kind="stable").drop(columns="best")
-    return pd.concat([rows, _anchors()], ignore_index=True)
+    both: pd.DataFrame = pd.concat([rows, _anchors()], ignore_index=True)
+    return both
 
 
 def _anchors() -> pd.DataFrame:
@@ -118,7 +119,7 @@ def _points_by_design(axes: Axes, ours: pd.DataFrame, designs: list[str]) -> Non
     axes.set_ylim(len(designs) - 0.4, -0.6)
     low, high = ours["ppl"].min(), ours["ppl"].max()
     axes.set_xlim(low / 1.6, high * (3 if high > 100 * low else 1.6))
-    axes.xaxis.set_minor_formatter(plt.NullFormatter())
+    axes.xaxis.set_minor_formatter(mpl_ticker.NullFormatter())
     axes.set_xlabel("perplexity (log scale)", labelpad=2)
     tidy(axes, "y")
     axes.legend(
@@ -183,8 +184,8 @@ def _frontier_axes(axes: Axes, highest: float) -> None:
     axes.set_ylim(0.9, highest)
     axes.set_xlim(0, 6.9)
     axes.set_xticks(range(1, 7))
-    axes.yaxis.set_major_locator(plt.FixedLocator([tick for tick in TICKS if tick <= highest]))
-    axes.yaxis.set_minor_locator(plt.FixedLocator([]))
+    axes.yaxis.set_major_locator(mpl_ticker.FixedLocator([tick for tick in TICKS if tick <= highest]))
+    axes.yaxis.set_minor_locator(mpl_ticker.FixedLocator([]))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
     axes.set_xlabel("bits per weight, everything counted", labelpad=2)
     axes.set_ylabel("perplexity over dense (log scale)", labelpad=2)

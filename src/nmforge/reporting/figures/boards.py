@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nmforge.core.lazy import pd, plt
+from nmforge.core.lazy import mpl_ticker, pd
 from nmforge.reporting.figures.registry import REGISTRY, Drawing
 from nmforge.reporting.query import HEADLINE_CONTEXT, Tables
 from nmforge.reporting.style import (
@@ -108,7 +108,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, named: bool) ->
     axes.set_xlim(0, 1.38 * (rows["value"].max() if rows["value"].notna().any() else 1.0))
     bar_rows(axes, labels, named=named, pad=0.45)
     axes.tick_params(axis="x", pad=1.5)
-    axes.xaxis.set_major_locator(plt.MaxNLocator(nbins=4))
+    axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(nbins=4))
     tidy(axes)
 
 

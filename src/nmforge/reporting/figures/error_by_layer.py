@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nmforge.core.lazy import pd, plt
+from nmforge.core.lazy import mpl_ticker, pd
 from nmforge.reporting.figures.registry import REGISTRY, Drawing
 from nmforge.reporting.query import Tables
 from nmforge.reporting.style import (
@@ -104,8 +104,8 @@ def _stream(axes: Axes, stream: pd.DataFrame) -> None:
         axes.plot(line["block"], line["output_error"], color=colour(series), linewidth=1.2)
         ends.append((float(line["output_error"].iloc[-1]), str(design), series))
     axes.set_xlim(0, max(int(stream["block"].max()), 1))
-    axes.xaxis.set_major_locator(plt.MaxNLocator(6, integer=True))
-    axes.yaxis.set_major_locator(plt.LogLocator())
+    axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(mpl_ticker.LogLocator())
     axes.set_title("residual stream after each block")
     axes.set_ylabel("error", labelpad=2)
     tidy(axes, "y")
@@ -149,7 +149,7 @@ def _map(axes: Axes, rows: pd.DataFrame, scale: Scale) -> AxesImage:
         interpolation="nearest",
     )  # fmt: skip
     axes.set_yticks(range(len(scale.kinds)), [kind.removesuffix("_proj") for kind in scale.kinds])
-    axes.xaxis.set_major_locator(plt.MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(6, integer=True))
     axes.set_title(str(rows["design_id"].iloc[0]), color=colour(str(rows["series"].iloc[0])))
     for side in axes.spines.values():
         side.set_visible(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nmforge.core.lazy import pd, plt
+from nmforge.core.lazy import mpl_ticker, pd
 from nmforge.reporting.figures.registry import REGISTRY, Drawing
 from nmforge.reporting.query import Tables, at, multipliers, pattern_name
 from nmforge.reporting.style import (
@@ -171,7 +171,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, named: bool) ->
     axes.set_xlim(0, max(1.0, rows["value"].max()) * (1.5 if quantity == WORK else 3.3))
     bar_rows(axes, labels, named=named)
     axes.set_title(TITLES[quantity], fontsize=7.5)
-    axes.xaxis.set_major_locator(plt.MaxNLocator(nbins=5 if quantity == WORK else 2))
+    axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(nbins=5 if quantity == WORK else 2))
     scale = 1 if quantity == CLOCK else 1000
     suffix = "k" if quantity.startswith(LUT) else ""
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / scale:g}{suffix if value else ''}")

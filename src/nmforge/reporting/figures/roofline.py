@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from nmforge.core.lazy import pd, plt
+from nmforge.core.lazy import mpl_lines, pd
 from nmforge.reporting.figures.registry import REGISTRY, Drawing
 from nmforge.reporting.query import LIBRARY, Tables, at, library_name, most_threads, on_platform
 from nmforge.reporting.style import (
@@ -113,7 +113,7 @@ def _legend(axes: Axes, points: pd.DataFrame, markers: Mapping[int, str]) -> Non
     marks = [("o", colour(name), name) for name in series]
     marks += [(marker, QUIET, f"M = {m}") for m, marker in markers.items()]
     handles = [
-        plt.Line2D([], [], marker=marker, linestyle="", color=shade, markersize=4, label=label)
+        mpl_lines.Line2D([], [], marker=marker, linestyle="", color=shade, markersize=4, label=label)
         for marker, shade, label in marks
     ]
     axes.legend(handles=handles, loc="lower right", handletextpad=0.1, labelspacing=0.25, borderpad=0.2)

@@ -52,22 +52,22 @@ class Task:
     @property
     def n(self) -> int:
         """Rows of the weight."""
-        return self.codes.shape[0]
+        return int(self.codes.shape[0])
 
     @property
     def k(self) -> int:
         """Columns of the weight."""
-        return self.codes.shape[1]
+        return int(self.codes.shape[1])
 
     @property
     def m(self) -> int:
         """Tokens."""
-        return self.x.shape[0]
+        return int(self.x.shape[0])
 
     @property
     def groups(self) -> int:
         """Groups of weights in a row."""
-        return self.scales.shape[1]
+        return int(self.scales.shape[1])
 
     def dense(self) -> NDArray[np.float32]:
         """The weight, float32[N, K]."""

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from nmforge.core.errors import NmforgeError
-from nmforge.data.sources import load_corpus, wikipedia_articles
-from nmforge.data.tokens import random_windows, read_tokens, spread_windows, write_tokens
+from nmforge.data.corpora.wikipedia_wheel import wikipedia_articles
+from nmforge.data.corpus import load_corpus
+from nmforge.data.tokens import random_sequences, read_tokens, spread_sequences, write_tokens
 from nmforge.models.byte_tokenizer import byte_tokenizer
 
 
@@ -68,19 +69,19 @@ def test_a_data_set_out_of_reach_is_one_sentence(tmp_path: Path, monkeypatch: py
         load_corpus("c4", None, tmp_path)
 
 
-def test_windows_are_spread_and_calibration_windows_differ() -> None:
+def test_sequences_are_spread_and_calibration_sequences_differ() -> None:
     tokens = np.arange(100, dtype=np.int32)
-    assert spread_windows(tokens, 3, 10, 10)[:, 0].tolist() == [0, 40, 90]
-    chosen = random_windows(tokens, 35, 10, seed=0)
+    assert spread_sequences(tokens, 3, 10, 10)[:, 0].tolist() == [0, 40, 90]
+    chosen = random_sequences(tokens, 35, 10, seed=0)
     assert chosen.shape == (4, 10)
     assert len(set(chosen[:, 0].tolist())) == 4
 
 
 def test_short_texts_are_refused(tmp_path: Path) -> None:
     tokens = np.arange(9, dtype=np.int32)
-    with pytest.raises(NmforgeError, match=r"9 tokens, fewer than one window of evaluation.seqlen = 10"):
-        spread_windows(tokens, 3, 10, 10)
+    with pytest.raises(NmforgeError, match=r"9 tokens, fewer than one sequence of evaluation.seqlen = 10"):
+        spread_sequences(tokens, 3, 10, 10)
     with pytest.raises(NmforgeError, match=r"9 tokens, fewer than calibration.tokens = 20"):
-        random_windows(tokens, 20, 5, 0)
+        random_sequences(tokens, 20, 5, 0)
     with pytest.raises(NmforgeError, match=r"text.source 'nowhere' is neither a file nor one of"):
         load_corpus("nowhere", None, tmp_path)

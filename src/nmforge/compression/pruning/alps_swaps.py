@@ -9,7 +9,7 @@ and j of the same window enters with its best value t, the error (W - V)^T H (W 
     t^2 - w_i^2 - 2 G_i w_i,    t = G_j + H_ij w_i
 
 so the swaps of a window are compared by what they gain, and the best is made if it gains anything. Windows are visited
-one after another, all columns of the layer at once; G follows every swap inside a panel of windows, and behind the
+one after another, all columns of the layer at once; G follows every swap inside a panel of windows, and after the
 panel by one matrix product. After each sweep the kept weights are fitted again. An input that was never active is
 never given a place. Arrays are held transposed, K first.
 """
@@ -17,16 +17,26 @@ never given a place. Arrays are held transposed, K first.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from nmforge.compression.pruning.alps import Pruned, refit, scaled_problem, split, unscaled
-from nmforge.core.formats import Pattern
+from nmforge.compression.pruning.alps import refit, scaled_problem, split, unscaled
+from nmforge.compression.pruning.registry import REGISTRY, Pruned, Pruner
+from nmforge.core.lazy import torch
 from nmforge.linalg.bf16 import add_products
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.layer_group import LayerGroup
+    from nmforge.core.formats import Pattern
+
 SWEEPS = 2
-PANEL = 64  # inputs, whole windows
+PANEL_INPUTS = 64  # inputs, whole windows
+
+
+def prune(group: LayerGroup) -> Pruned:
+    """Mask and weights by ALPS and swaps."""
+    return alps_swaps(group.weight, group.stats.gram, group.pattern, group.name)
 
 
 def alps_swaps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pruned:
@@ -43,10 +53,10 @@ def alps_swaps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pr
 def sweep(wanted: Tensor, normal: Tensor, pattern: Pattern, kept: Tensor, sparse: Tensor) -> None:
     """One visit of every window; changes the mask bool[K, N] and weights float32[K, N] in place."""
     gradient = add_products(torch.zeros_like(wanted), normal, wanted - sparse)
-    size = math.lcm(pattern.window, PANEL)
+    size = math.lcm(pattern.window, PANEL_INPUTS)
     for first in range(0, len(wanted), size):
         last = min(first + size, len(wanted))
-        panel, behind = slice(first, last), slice(last, None)
+        panel, after = slice(first, last), slice(last, None)
         before, inside = sparse[panel].clone(), gradient[panel]
         for start in range(0, len(before), pattern.window):
             window = slice(first + start, first + start + pattern.window)
@@ -55,7 +65,7 @@ def sweep(wanted: Tensor, normal: Tensor, pattern: Pattern, kept: Tensor, sparse
             )
             inside.addmm_(normal[panel, window], change, alpha=-1)
         if last < len(wanted):
-            add_products(gradient[behind], normal[panel, behind], before.sub_(sparse[panel]))
+            add_products(gradient[after], normal[panel, after], before.sub_(sparse[panel]))
 
 
 def swap_best(normal: Tensor, gradient: Tensor, kept: Tensor, sparse: Tensor) -> Tensor:
@@ -75,3 +85,6 @@ def swap_best(normal: Tensor, gradient: Tensor, kept: Tensor, sparse: Tensor) ->
     sparse[leaves, columns], kept[leaves, columns] = 0.0, False
     sparse[enters, columns], kept[enters, columns] = entering[leaves, enters, columns], True
     return sparse - before
+
+
+REGISTRY.add(Pruner("alps-swaps", "refines the masks of alps by swaps", prune, calibrated=True))

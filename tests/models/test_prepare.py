@@ -11,13 +11,16 @@ import torch
 from nmforge.core.errors import NmforgeError
 from nmforge.models import checkpoint_writer as shard_writer
 from nmforge.models import random_llama
+from nmforge.models.byte_tokenizer import byte_tokenizer
 from nmforge.models.checkpoint import INDEX, open_shards, tensor_names, verify_shards
-from nmforge.models.sources import SOURCES, load_checkpoint, prepare_checkpoint
+from nmforge.models.load import load_checkpoint
+from nmforge.models.prepare import prepare_checkpoint
+from nmforge.models.sources.toy import toy_model
 
 
 def local_folder(folder: Path) -> torch.nn.Module:
     """A checkpoint as users have it; returns its model."""
-    model, tokenizer, _ = SOURCES["toy"]("toy", None, folder)
+    model, tokenizer = toy_model(), byte_tokenizer()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model
@@ -121,6 +124,6 @@ def test_shards_that_are_missing_truncated_or_short_of_a_tensor(
         prepare_checkpoint(str(tmp_path / "mine"), None, tmp_path, tmp_path / "out")
     index["weight_map"] = {name: file for name, file in index["weight_map"].items() if file != shard.name}
     (tmp_path / "mine" / INDEX).write_text(json.dumps(index))
-    with pytest.raises(NmforgeError, match=r"checkpoint .*mine lacks tensor model\.layers\."):
+    with pytest.raises(NmforgeError, match=r"checkpoint .*mine has no tensor model\.layers\."):
         prepare_checkpoint(str(tmp_path / "mine"), None, tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Runs in `.venv-modelopt`, which has no nmforge: CHECKPOINT WINDOWS THREADS OUT."""
+"""Runs in `.venv-modelopt`, which has no nmforge: CHECKPOINT SEQUENCES THREADS OUT."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM
 
 def main() -> None:
     """Search 2:4 masks with SparseGPT as ModelOpt has it, its settings left alone, and save those of the blocks."""
-    checkpoint, windows, threads, out = sys.argv[1:]
+    checkpoint, sequences, threads, out = sys.argv[1:]
     torch.set_num_threads(int(threads))
     torch.set_flush_denormal(True)
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    batches = load_file(windows)["windows"].split(1)
+    batches = load_file(sequences)["sequences"].split(1)
 
     def feed(fed: torch.nn.Module) -> None:
         for batch in batches:

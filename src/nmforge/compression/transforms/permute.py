@@ -10,36 +10,40 @@ paired at random, a channel of one is tried at the place of a channel of the oth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from nmforge.compression.transforms.input_change import ChannelOrder
+from nmforge.compression.transforms.registry import REGISTRY, Transform
+from nmforge.core.lazy import torch
 
-from nmforge.core.formats import Pattern
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from nmforge.compression.layer_group import LayerGroup
+    from nmforge.core.formats import Pattern
+    from nmforge.models.llama import InputGroups
 
 ROUNDS = 500  # in each, every window takes part in one try
-ROWS = 1024  # output channels that are looked at, spread over all
+COMPARED_ROWS = 1024  # output channels that are looked at, spread over all
 SEED = 0
 
 
-@dataclass(frozen=True)
-class ChannelOrder:
-    """inputs: int64[K], column j of the stored layer is input inputs[j]. writers: int64[C], the same for the rows of
-    the layers that write these inputs."""
-
-    inputs: Tensor
-    writers: Tensor
+def find_order(group: LayerGroup, inputs: InputGroups | None) -> ChannelOrder | None:
+    """The order for layers whose inputs may change places, if whole windows fit into their groups."""
+    if inputs is None or inputs.size % group.pattern.window:
+        return None
+    return channel_order(group.weight.square() * group.stats.sum_of_squares, group.pattern, inputs)
 
 
-def channel_order(score: Tensor, pattern: Pattern, span: int, shared: int = 1) -> ChannelOrder:
+def channel_order(score: Tensor, pattern: Pattern, inputs: InputGroups) -> ChannelOrder:
     """Order of the inputs of a layer with the score float32[N, K] of each weight, every row's sum being fixed.
 
-    Channels stay within spans of `span`, and `shared` neighbouring spans have one order, since the same rows write
-    them: query heads that read one key-value head. span = K, shared = 1: any order. It is found on the CPU, wherever
-    `score` is, and the same everywhere: its tries are many and small.
+    Channels stay within their groups. The order is found on the CPU, wherever `score` is, and the same everywhere: its
+    tries are many and small.
     """
+    span, shared = inputs.size, inputs.shared_by
     with torch.device("cpu"):
-        rows = score[:: max(1, len(score) // ROWS)].cpu()
+        rows = score[:: max(1, len(score) // COMPARED_ROWS)].cpu()
         folded = rows.view(len(rows), -1, shared, span).transpose(1, 2).reshape(len(rows) * shared, -1)
         writers = improved(folded, pattern, span)
         within = (writers % span).view(-1, 1, span)  # of each group of spans
@@ -57,7 +61,7 @@ def improved(score: Tensor, pattern: Pattern, span: int) -> Tensor:
         pair = _pairs(len(order) // per_span, per_span, generator)
         place = torch.randint(pattern.window, pair.shape, generator=generator)
         number = torch.arange(pair.shape[1])
-        tried = order[pair]  # [2, P, of]
+        tried = order[pair]  # [2, P, window]
         tried[0, number, place[0]], tried[1, number, place[1]] = order[pair[1], place[1]], order[pair[0], place[0]]
         new = _retained(columns, tried.view(-1, pattern.window), pattern).view(2, -1)
         better = new.sum(dim=0) > held[pair].sum(dim=0)
@@ -65,7 +69,7 @@ def improved(score: Tensor, pattern: Pattern, span: int) -> Tensor:
     return order.view(-1)
 
 
-def _pairs(spans: int, per_span: int, generator: torch.Generator) -> Tensor:
+def _pairs(spans: int, per_span: int, generator: Generator) -> Tensor:
     """Windows paired at random inside their spans: int64[2, P]; an odd one is left out."""
     shuffled = torch.stack([torch.randperm(per_span, generator=generator) for _ in range(spans)])
     shuffled = shuffled + per_span * torch.arange(spans)[:, None]
@@ -74,7 +78,7 @@ def _pairs(spans: int, per_span: int, generator: torch.Generator) -> Tensor:
 
 
 def _retained(columns: Tensor, windows: Tensor, pattern: Pattern) -> Tensor:
-    """Score that windows of channels int64[W, of] keep, columns float32[K, N] being scored -> float32[W]."""
+    """Score that windows of channels int64[W, window] keep, columns float32[K, N] being scored -> float32[W]."""
     left = [columns[windows[:, place]] for place in range(pattern.window)]  # each [W, N]
     total = torch.zeros(len(windows))
     for _ in range(pattern.keep):  # takes the largest out
@@ -83,3 +87,11 @@ def _retained(columns: Tensor, windows: Tensor, pattern: Pattern) -> Tensor:
             left[place], largest = torch.minimum(other, largest), torch.maximum(other, largest)
         total += largest.sum(dim=1)
     return total
+
+
+REGISTRY.add(
+    Transform(
+        "permute", "reorders the inputs of output and down projections so that windows keep more", find_order, order=1,
+        reorders=True, needs_sparse=True,
+    )
+)  # fmt: skip

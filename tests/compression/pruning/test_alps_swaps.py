@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nmforge.compression.pruning.alps import alps, scaled_problem, unit_diagonal
+from nmforge.compression.pruning.alps_swaps import alps_swaps, swap_best, sweep
 from nmforge.compression.pruning.masks import keep_largest_columns
-from nmforge.compression.pruning.swaps import alps_swaps, swap_best, sweep
 from nmforge.core.formats import Pattern
 
 Found = tuple[float, int, int, float]  # error left, which leaves, which enters, its value
