@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PositiveInt,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import Field, PositiveInt, model_validator
 
-from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint
+from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint, inherit_compression
 from nmforge.core.design_rules import check_design
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
-from nmforge.io.settings import read_yaml, validated
-
-
-@dataclass(frozen=True)
-class RegisteredName:
-    """A field that holds the name of a registry's entry, as in `Annotated[str, RegisteredName("pruner")]`.
-
-    extra: names that are allowed without an entry, such as `none`.
-    """
-
-    kind: str
-    extra: tuple[str, ...] = ()
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A string, checked against the registry when a config is read."""
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The names an editor offers."""
-        return {"type": "string", "enum": [*self.extra, *registry(self.kind).names()]}
-
-    def check(self, name: str) -> str:
-        """The name; ValueError, which pydantic reports with the key, where no entry has it."""
-        if name not in self.extra:
-            try:
-                registry(self.kind).get(name)
-            except NmforgeError as error:
-                raise ValueError(str(error)) from error
-        return name
-
-
-class Section(BaseModel):
-    """A block of config.yaml: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from nmforge.io.settings import RegisteredName, Section, read_yaml, validated
 
 
 class ModelConfig(Section):
@@ -149,6 +105,17 @@ class DesignConfig(Section):
     )
     recovery: RecoveryConfig | None = Field(None, description="Train the artifact of another design point.")
 
+    @property
+    def reads_masks(self) -> bool:
+        """Whether the pruner takes its masks from a file."""
+        return self.pruner != NO_PRUNER and bool(registry("pruner").get(self.pruner).masks_from)
+
+    def entries(self) -> dict[str, list[str]]:
+        """The registry entries that compress this point, by kind."""
+        named = {"pruner": self.pruner, "quantizer": self.quantizer}
+        used = {kind: [] if name in (NO_PRUNER, NO_QUANTIZER) else [name] for kind, name in named.items()}
+        return {**used, "transform": self.transforms}
+
     def point(self) -> DesignPoint:
         """The design point this block describes."""
         pattern = Pattern.parse(self.pattern)
@@ -161,7 +128,7 @@ class DesignConfig(Section):
 class KernelsConfig(Section):
     """The kernel benchmark on this machine."""
 
-    m: list[int] = [1, 16, 128]
+    m: list[int] = Field([1, 16, 128], description="Tokens that are multiplied at once.")
     shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
     model_shapes: bool = True
     threads: list[PositiveInt] = Field([2], min_length=1, description="Each point is measured with each number.")
@@ -183,7 +150,7 @@ class DecodeConfig(Section):
     contexts: list[PositiveInt] = Field([32, 512], description="Tokens in the cache while one more is decoded.")
     seconds: float = Field(1.0, gt=0, description="Time budget of one candidate at one context.")
     llama7b: list[str] = Field([], description="Formats of a random LLaMA-7B that are decoded as well; gigabytes.")
-    llama7b_contexts: list[PositiveInt] = [32, 512, 2048]
+    llama7b_contexts: list[PositiveInt] = Field([32, 512, 2048], description="`contexts` of LLaMA-7B.")
 
 
 class RouteConfig(Section):
@@ -280,6 +247,13 @@ class CoherenceConfig(Section):
     texts: list[RtlTextConfig] = Field([], description="A minute or two for eight tokens of a small model.")
 
 
+class ReportConfig(Section):
+    """What is drawn and asked once the tables are there."""
+
+    figures: list[Annotated[str, RegisteredName("figure")]] = Field([], description="Figures; empty: all.")
+    claims: list[Annotated[str, RegisteredName("claim")]] = Field([], description="Claims of the ledger; empty: all.")
+
+
 class Config(Section):
     """All of config.yaml."""
 
@@ -294,6 +268,7 @@ class Config(Section):
     fpga: FpgaConfig = FpgaConfig()
     coherence: CoherenceConfig = CoherenceConfig()
     samples: SampleConfig = SampleConfig()
+    report: ReportConfig = ReportConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -303,7 +278,7 @@ class Config(Section):
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             return document
         by_id = {block.get("id"): block for block in blocks}
-        return {**document, "designs": [_inherit(block, by_id) for block in blocks]}
+        return {**document, "designs": [inherit_compression(block, by_id) for block in blocks]}
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Config:
@@ -336,6 +311,10 @@ class Config(Section):
         last = {(d.pattern, bool(d.dense_layers), d.bits): d.id for d in untrained}
         return list(last.values())
 
+    def entries(self, design_id: str) -> dict[str, list[str]]:
+        """The registry entries that make the artifact of a design point, by kind."""
+        return {**self.design(design_id).entries(), "index_encoding": [self.index_encoding]}
+
     def design(self, design_id: str) -> DesignConfig:
         """The block of that id; raises NmforgeError that lists the known ones."""
         for design in self.designs:
@@ -343,30 +322,6 @@ class Config(Section):
                 return design
         known = ", ".join(design.id for design in self.designs)
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
-
-
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "transforms", "dense_layers")
-
-
-def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    """A block with the compression of the point its recovery starts from."""
-    recovery = block.get("recovery")
-    if not isinstance(recovery, dict):
-        return block
-    start = by_id.get(recovery.get("start"))
-    of_start = start.get("recovery") if start else None
-    chained = isinstance(of_start, dict) and of_start.get("scope") == "block" and recovery.get("scope") != "block"
-    if start is not None and chained:
-        start = _inherit(start, by_id)
-    if start is None or (of_start and not chained) or start.get("bits", 16) == 16:
-        raise ValueError(
-            f"recovery.start of {block.get('id')} must name a compressed design point that is not trained, or, for "
-            "scope model, one trained with scope block"
-        )
-    own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
-    if own:
-        raise ValueError(f"{own[0]} of {block.get('id')} is inherited from recovery.start; remove it")
-    return {**block, **{key: start[key] for key in INHERITED if key in start}}
 
 
 def parse_config(document: Any, name: str) -> Config:

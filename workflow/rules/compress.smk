@@ -6,6 +6,12 @@ MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
 SELF_GENERATED = f"results/tokens/{MODEL}-self-{{sequences}}x{{seqlen}}.safetensors"
 
 
+def self_generated(recovery):
+    """The text that a training asks the dense model for; none where it asks for none."""
+    wanted = SELF_GENERATED.format(sequences=recovery.self_generated, seqlen=recovery.seqlen)
+    return wanted if recovery.self_generated else []
+
+
 rule modelopt_masks:
     input:
         checkpoint=CHECKPOINT,
@@ -90,7 +96,7 @@ rule recover:
         artifact=lambda wildcards: ARTIFACT.format(design=RECOVERED[wildcards.design].start),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
-        self_generated=lambda wildcards: SETTINGS.design(wildcards.design).self_generated_file(SELF_GENERATED),
+        self_generated=lambda wildcards: self_generated(RECOVERED[wildcards.design]),
     output:
         ARTIFACT,
     log:

@@ -25,7 +25,7 @@ def recover_options(parser: Parser) -> None:
     add_artifact(parser)
     parser.add_argument("--design", required=True, help="id of a design point with a recovery block")
     add_threads(parser, "torch")
-    parser.add_argument("--self-generated", type=Path, help="text of self-generated, for recovery.self_generated")
+    parser.add_argument("--self-generated", type=Path, help="text of self-generate, for recovery.self_generated")
     add_paths(parser, **OUT)
     add_inputs(parser, "checkpoint", "tokens")
 
@@ -49,7 +49,7 @@ def recover(arguments: Arguments) -> None:
         recover_artifact(*inputs, arguments.out, arguments.self_generated)
 
 
-def self_generated_options(parser: Parser) -> None:
+def self_generate_options(parser: Parser) -> None:
     """How much text, whose, and where it goes."""
     parser.add_argument("--sequences", type=int, required=True, help="how many")
     add_sizes(parser, seqlen=512, seed=0)
@@ -58,7 +58,7 @@ def self_generated_options(parser: Parser) -> None:
     add_inputs(parser, "checkpoint", "tokens")
 
 
-def self_generated(arguments: Arguments) -> None:
+def self_generate(arguments: Arguments) -> None:
     """let the dense model generate training text"""
     from nmforge.recovery.self_generated import write_self_generated
 
@@ -69,4 +69,4 @@ def self_generated(arguments: Arguments) -> None:
     )
 
 
-VERBS = [Verb(recover, recover_options), Verb(self_generated, self_generated_options)]
+VERBS = [Verb(recover, recover_options), Verb(self_generate, self_generate_options)]

@@ -52,3 +52,30 @@ class DesignPoint:
 def pattern_label(design: Mapping[str, Any]) -> str:
     """What tables call the pattern of a header's design: `2:4+dense` where some layers keep every weight."""
     return f"{design['pattern']}+dense" if design.get("dense_layers") else str(design["pattern"])
+
+
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "transforms", "dense_layers")
+
+
+def inherit_compression(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    """A block of the config with the compression of the design point that its recovery starts from.
+
+    by_id: all blocks. Raises ValueError where there is no such point, or the block has settings of its own.
+    """
+    recovery = block.get("recovery")
+    if not isinstance(recovery, dict):
+        return block
+    start = by_id.get(recovery.get("start"))
+    of_start = start.get("recovery") if start else None
+    chained = isinstance(of_start, dict) and of_start.get("scope") == "block" and recovery.get("scope") != "block"
+    if start is not None and chained:
+        start = inherit_compression(start, by_id)
+    if start is None or (of_start and not chained) or start.get("bits", 16) == 16:
+        raise ValueError(
+            f"recovery.start of {block.get('id')} must name a compressed design point that is not trained, or, for "
+            "scope model, one trained with scope block"
+        )
+    own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
+    if own:
+        raise ValueError(f"{own[0]} of {block.get('id')} is inherited from recovery.start; remove it")
+    return {**block, **{key: start[key] for key in INHERITED if key in start}}

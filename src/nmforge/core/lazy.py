@@ -31,4 +31,4 @@ else:
     mpl_figure, mpl_lines, mpl_ticker = (LazyModule(f"matplotlib.{name}") for name in ("figure", "lines", "ticker"))
     plt, pd, sns, torch = map(LazyModule, ("matplotlib.pyplot", "pandas", "seaborn", "torch"))
 
-__all__ = ["pd", "plt", "sns", "torch"]
+__all__ = ["mpl_figure", "mpl_lines", "mpl_ticker", "pd", "plt", "sns", "torch"]

@@ -33,7 +33,7 @@ ASKS = re.compile(r'\bregistry\("(\w+)"\)')
 WORKER = re.compile(r'with_name\("(\w+\.py)"\)')
 EXTENSION = re.compile(r"from nmforge\.kernels\._native import ([\w, ]+)")
 INCLUDE = re.compile(r'^#include "([\w/.]+)"', re.MULTILINE)
-NOT_DATA = (".py", ".pyi", ".pyc", ".md", ".so")
+NOT_DATA = (".py", ".pyi", ".pyc", ".md", ".so", ".typed")
 
 Entries = Mapping[str, Collection[str]]
 
@@ -65,7 +65,7 @@ def _graph() -> ImportGraph:
 
 def _closure(roots: Iterable[str], entries: Entries) -> tuple[set[str], set[Path]]:
     """Modules of the package that are reached, and files of entries that are no modules."""
-    left, seen, files = set(roots), set[str](), set[Path]()
+    left, seen, files = set(roots) - {SETTINGS}, set[str](), set[Path]()
     while left:
         module = left.pop()
         seen.add(module)
