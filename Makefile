@@ -18,7 +18,7 @@ libraries := .venv-libraries/.installed
 scalesim := .venv-scalesim/.installed
 modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
-smk := Snakefile $(wildcard workflow/rules/*.smk)
+smk := Snakefile workflow/Snakefile $(wildcard workflow/rules/*.smk)
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
@@ -33,9 +33,9 @@ reproduce: $(ready) ## install, run the whole pipeline, print the ledger of clai
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures
 
-readme: $(ready) ## put the figures and the ledger of the last run into README.md and docs/
+readme: $(ready) ## put the figures and the ledger of the last run into docs/
 	@for picture in docs/*.png; do cp "paper_figures/$${picture#docs/}" docs/; done
-	@$(in_venv) nmforge claims --into README.md
+	@$(in_venv) nmforge claims --into docs/ledger.md
 
 libraries: $(libraries) ## install the libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 
@@ -66,13 +66,16 @@ lint: $(ready) ## the checks of `make test` that run no test
 	@$(in_venv) mypy
 	@echo "nmforge: import layers" >&2
 	@$(in_venv) lint-imports --no-logo
+	@echo "nmforge: C++" >&2
+	@$(in_venv) csrc/lint.sh
 	@echo "nmforge: workflow style" >&2
 	@$(in_venv) snakefmt --check $(smk)
 	@$(in_venv) snakemake --lint
 
-format: $(ready) ## rewrite Python and Snakemake files in the repository's style
+format: $(ready) ## rewrite Python, C++ and Snakemake files in the repository's style
 	@$(in_venv) ruff check --fix --quiet
 	@$(in_venv) ruff format
+	@$(in_venv) csrc/lint.sh format
 	@$(in_venv) snakefmt $(smk)
 
 lock: ## resolve the .in files of envs/ into hashed lock files

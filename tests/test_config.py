@@ -17,7 +17,7 @@ from nmforge.compression.quantization.registry import CALIBRATED_QUANTIZERS, QUA
 from nmforge.compression.run import check_design
 from nmforge.config import Config, DesignConfig, load_config, parse_config
 from nmforge.core.errors import NmforgeError
-from nmforge.reporting.figures.registry import FIGURES
+from nmforge.reporting.figures.registry import REGISTRY as FIGURES
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -153,4 +153,4 @@ def test_the_config_knows_every_pruner_and_quantizer() -> None:
 def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:
     text = (ROOT / "workflow/rules/common.smk").read_text()
     found = dict(re.findall(r'^    "(\w+)": "([\w ]+)",$', text, flags=re.MULTILINE))
-    assert found == {name: " ".join(drawing.tables) for name, drawing in FIGURES.items()}
+    assert found == {drawing.name: " ".join(drawing.tables) for drawing in FIGURES}

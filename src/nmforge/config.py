@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -14,7 +13,6 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
@@ -23,6 +21,7 @@ from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
+from nmforge.io.settings import read_yaml, validated
 
 
 @dataclass(frozen=True)
@@ -188,12 +187,12 @@ class DecodeConfig(Section):
 
 
 class RouteConfig(Section):
-    """Engines that are placed and routed: one array size, several builds and seeds."""
+    """Devices that are placed and routed: one array size, several builds and seeds."""
 
     rows: int = Field(4, gt=0)
     cols: int = Field(4, gt=0)
     lanes: int = Field(1, gt=0, description="Multipliers a PE.")
-    builds: list[PositiveInt] = [1, 4]
+    builds: list[PositiveInt] = Field([1, 4], description="Windows of the builds.")
     bits: int = Field(4, ge=2, le=8)
     seeds: int = Field(1, gt=0, description="Seeds of the placer; the clock quoted is their median.")
 
@@ -210,15 +209,17 @@ class RandomLayerConfig(Section):
     rows: int = Field(4, gt=0)
     cols: int = Field(4, gt=0)
     lanes: int = Field(1, gt=0)
-    rates: list[float] = Field([], description="Also behind memories of these bytes a cycle; not with device.")
-    boards: list[str] = Field([], description="Also behind a memory channel of these boards; not with device.")
+    rates: list[float] = Field([], description="Also with memories of these bytes a cycle; not with device.")
+    boards: list[Annotated[str, RegisteredName("board")]] = Field(
+        [], description="Also with a memory channel of these boards; not with device."
+    )
     clock_mhz: float | None = Field(None, gt=0, description="Of the engine on a board; without it, the board's.")
     activity: bool = Field(False, description="Also count the toggles of every signal; not with device.")
-    peer: bool = Field(False, description="Also count the cycles with SCALE-Sim, which `make scalesim` installs.")
+    scale_sim: bool = Field(False, description="Also count the cycles with SCALE-Sim, which `make scalesim` installs.")
 
 
 class ProofConfig(Section):
-    """PEs that are proved to sum what a dense PE sums, one for each pattern."""
+    """PEs that are proved to sum what a dense PE sums; one for each pattern."""
 
     patterns: list[str]
     window: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
@@ -238,8 +239,8 @@ class FpgaConfig(Section):
     builds: list[PositiveInt] = Field(
         [1, 4, 8], description="Windows of the builds that are synthesized: 1 is dense only, 8 runs any N:8 and below."
     )
-    rival_bits: list[int] = Field(
-        [3], description="Bits of dense-only builds that are synthesized beside those of INT4."
+    baseline_bits: list[int] = Field(
+        [3], description="Bits of the dense-only builds that the INT4 builds are compared with."
     )
     routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
     random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")
@@ -250,7 +251,9 @@ class FpgaConfig(Section):
     layer: str = Field("model.layers.0.mlp.down_proj", description="Layer the simulated tiles are cut from.")
     tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
     tokens: int = Field(8, gt=0)
-    targets: list[Literal["ecp5", "xcup"]] = ["ecp5", "xcup"]
+    targets: list[Annotated[str, RegisteredName("fpga_family")]] = Field(
+        ["ecp5", "xcup"], description="FPGA families that the builds are synthesized for."
+    )
 
 
 class SampleConfig(Section):
@@ -284,7 +287,7 @@ class Config(Section):
     text: TextConfig
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    index_encoding: Literal["offset", "bitmask", "enumerative"] = "enumerative"
+    index_encoding: Annotated[str, RegisteredName("index_encoding")] = "enumerative"
     designs: Annotated[list[DesignConfig], Field(min_length=1)]
     kernels: KernelsConfig = KernelsConfig()
     decode: DecodeConfig = DecodeConfig()
@@ -368,14 +371,7 @@ def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[st
 
 def parse_config(document: Any, name: str) -> Config:
     """Validate a parsed config; raises NmforgeError with one sentence naming the key and the remedy."""
-    try:
-        config = Config.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        if first["type"] == "extra_forbidden":
-            raise NmforgeError(f"{name}: unknown key {key}; remove it or correct its spelling") from error
-        raise NmforgeError(f"{name}: {key}: {first['msg']}; correct this value") from error
+    config = validated(Config, document, name)
     for design in config.designs:
         design.point()
     return config
@@ -383,10 +379,5 @@ def parse_config(document: Any, name: str) -> Config:
 
 def load_config(path: Path) -> Config:
     """Read and validate a YAML file."""
-    if not path.exists():
-        raise NmforgeError(f"config {path} is missing; run from the project's root or name one with --config")
-    try:
-        document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise NmforgeError(f"config {path} is not valid YAML ({error}); correct it") from error
+    document = read_yaml(path, "config", "run from the project's root or name one with --config")
     return parse_config(document, str(path))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmforge.artifact.format import RawTensor, load_linear, load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import RawTensor, load_linear, load_linears, verify, write_artifact
+from nmforge.artifact.header import read_header
 from nmforge.artifact.inspect import describe
-from nmforge.artifact.packing.indices import INDEX_ENCODINGS
+from nmforge.artifact.packing.registry import REGISTRY as INDEX_ENCODINGS
 from nmforge.artifact.storage import linear_sizes, storage_rows
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
@@ -42,7 +43,7 @@ def test_storage_is_the_formula(artifact: Path) -> None:
 
 def test_storage_of_an_encoding_is_that_of_a_file_written_with_it(artifact: Path, tmp_path: Path) -> None:
     rows = {row["encoding"]: row for row in storage_rows(artifact, "toy") if row["scope"] == "linear"}
-    for encoding in INDEX_ENCODINGS:
+    for encoding in INDEX_ENCODINGS.names():
         other = tmp_path / f"{encoding}.nmf.safetensors"
         write_artifact(other, {}, load_linears(artifact), {}, encoding)
         assert (rows[encoding]["bytes"], 320) == linear_sizes(other)

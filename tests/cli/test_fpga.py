@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import pywellen
 import yaml
+from factories.rtl_problems import images_of
 
 from nmforge.artifact.format import write_artifact
 from nmforge.cli import main
@@ -19,15 +20,18 @@ from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.reference import accumulate
-from nmforge.fpga import points as fpga_run
+from nmforge.fpga import points
 from nmforge.fpga.export import TOP, engine_of_artifact, top_module, write_build
 from nmforge.fpga.images.dram_image import read_layers
-from nmforge.fpga.images.weight_image import activation_image, kept_weights, weight_image
+from nmforge.fpga.images.weight_image import kept_weights
 from nmforge.fpga.model.engine import Engine
+from nmforge.fpga.model.rows import SEED
+from nmforge.fpga.pnr.ecp5 import PlaceSettings, engine_design
 from nmforge.fpga.report import format_report, report_rows
 from nmforge.fpga.sim.device import simulate_device
-from nmforge.fpga.sim.engine import Job, Watch, build_simulator, compile_simulator, run_job, simulate
-from nmforge.fpga.sources import DEVICE_HARNESS, HARNESS, run_verilator
+from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, run_job, simulate
+from nmforge.fpga.sim.verilator import Watch, build_simulator, compile_simulator
+from nmforge.fpga.sources import DEVICE_TESTBENCH, ENGINE_TESTBENCH, run_verilator
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = "model.layers.0.mlp.up_proj"
@@ -58,9 +62,9 @@ def config(folder: Path, **fpga: int) -> Path:
 
 def simulator_of_listing(folder: Path, engine: Engine, program: Path) -> None:
     """The simulator another tool would build: from the generated files alone."""
-    harness, flags = (DEVICE_HARNESS, []) if engine.kind == "device" else (HARNESS, [])
+    testbench, flags = (DEVICE_TESTBENCH, []) if engine.kind == "device" else (ENGINE_TESTBENCH, [])
     flags += ["-CFLAGS", "-DGEMV"] if engine.kind == "gemv" else []
-    compile_simulator(TOP, [], ["-Wall", "-F", str(folder / "sources.f"), *flags], program, harness)
+    compile_simulator(TOP, [], ["-Wall", "-F", str(folder / "sources.f"), *flags], program, testbench)
 
 
 @pytest.mark.parametrize("kind", ["gemm", "gemv", "device"])
@@ -74,9 +78,8 @@ def test_the_generated_top_computes_the_reference(builds: Path, kind: str) -> No
     if kind == "device":
         found = simulate_device(linear, xq, engine, builds, program=folder / "program").acc
     else:
-        kept = kept_weights(linear, engine)
-        images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-        found = run_job(folder / "program", Job.for_engine(engine, kept, m), images, m, linear.n).acc
+        job = SimulationJob.for_engine(engine, kept_weights(linear, engine), m)
+        found = run_job(folder / "program", job, images_of(linear, xq, engine)).acc
     assert (found == accumulate(linear, xq)).all()
 
 
@@ -147,7 +150,7 @@ def test_generate_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.Capture
         error = capsys.readouterr().err
         assert error.startswith("nmforge fpga generate: ") and sentence in error and error.count("\n") == 1
     write_artifact(source, {"design": {"id": "d"}}, {}, {}, "offset")
-    with pytest.raises(NmforgeError, match="has no compressed layers, it is left in bf16"):
+    with pytest.raises(NmforgeError, match="has no compressed layers, only bf16; name a compressed"):
         engine_of_artifact(source, "gemm", 4, 2)
 
 
@@ -158,7 +161,7 @@ def test_simulate_leaves_a_waveform_with_the_sums_in_it(tmp_path: Path, builds: 
     assert main([*command, "--build", str(builds), "--out", str(tmp_path / "p.json"), "--trace", str(wave)]) == 0
     row = yaml.safe_load((tmp_path / "p.json").read_text())["rows"][0]
     found = sums_in(wave, rows=2, cycles=row["cycles"])
-    xq = np.random.default_rng(fpga_run.SEED).integers(-127, 128, (3, 128), dtype=np.int8)
+    xq = np.random.default_rng(SEED).integers(-127, 128, (3, 128), dtype=np.int8)
     padded = np.zeros((4, 128), dtype=np.int8)
     padded[:3] = xq
     expected = accumulate(layer(4, 128), padded)  # column tiles of 2 tokens, row tiles of 2 channels in each
@@ -168,7 +171,7 @@ def test_simulate_leaves_a_waveform_with_the_sums_in_it(tmp_path: Path, builds: 
 
 
 def sums_in(wave: Path, rows: int, cycles: int) -> list[list[int]]:
-    """Every accepted beat of sums, as a viewer's own reader finds them: two time steps a cycle behind the reset."""
+    """Every accepted beat of sums, as a viewer's own reader finds them: two time steps a cycle after the reset."""
     form = pywellen.Waveform(str(wave))
     signals = {var.full_name: var.signal for var in form.all_vars()}
     names = ("m_acc_tvalid", "m_acc_tready", "m_acc_tdata")
@@ -188,8 +191,10 @@ def test_ordinary_and_traced_simulators_are_builds_of_their_own(builds: Path) ->
     assert b"VerilatedFst" not in plain.read_bytes() and plain.stat().st_size < traced.stat().st_size
     linear = layer()
     xq = np.random.default_rng(1).integers(-127, 128, (3, linear.k), dtype=np.int8)
-    left = simulate(linear, xq, engine, builds, watch=Watch.WAVEFORM, watched=builds / "same.fst")
-    assert left.cycles == simulate(linear, xq, engine, builds).cycles
+    watched = simulate(
+        linear, xq, engine, builds, SimulationSettings(watch=Watch.WAVEFORM, watched=builds / "same.fst")
+    )
+    assert watched.cycles == simulate(linear, xq, engine, builds).cycles
 
 
 def test_bitstream_is_packed_from_what_place_left(
@@ -199,24 +204,24 @@ def test_bitstream_is_packed_from_what_place_left(
     asked = []
 
     class Routed:
-        comb, ff, ram, dsp, fmax_mhz, speed_grade, device = 1, 2, 3, 4, 123.44, 6, "LFE5U-85F"
+        comb, ff, ram, dsp, fmax_mhz, settings = 1, 2, 3, 4, 123.44, PlaceSettings(7)
         utilisation = {"TRELLIS_COMB": 0.5}  # noqa: RUF012
 
-    def place(*arguments: object, **more: object) -> Routed:
-        asked.append((arguments, more))
+    def place(*arguments: object) -> Routed:
+        asked.append(arguments)
         return Routed()
 
-    def packed(placed: Routed, out: Path) -> int:
+    def packed(routed: Routed, out: Path) -> int:
         return out.write_bytes(b"bits")
 
-    monkeypatch.setattr(fpga_run, "place", place)
-    monkeypatch.setattr(fpga_run, "bitstream", packed)
+    monkeypatch.setattr(points, "place", place)
+    monkeypatch.setattr(points, "bitstream", packed)
     sizes = ["--window", "4", "--rows", "8", "--cols", "2", "--lanes", "2", "--seed", "7", "--build", str(tmp_path)]
     settings = ["--config", str(ROOT / "tests/configs/tiny.yaml"), "fpga"]
     assert main([*settings, "place", *sizes, "--out", str(tmp_path / "p.json")]) == 0
     assert main([*settings, "bitstream", *sizes, "--out", str(tmp_path / "e.bit")]) == 0
     assert asked[0] == asked[1]
-    assert asked[0][0][2] == Engine(4, 4, 8, 2, 64, 2, "device").parameters
+    assert asked[0] == (engine_design(Engine(4, 4, 8, 2, 64, 2, "device")), PlaceSettings(7), tmp_path)
     assert "e.bit: 4 bytes for a LFE5U-85F, 123.4 MHz after routing" in capsys.readouterr().out
 
 
@@ -351,7 +356,7 @@ def test_a_random_layer_is_compared_and_a_slow_memory_slows_it(
     assert capsys.readouterr().out.count("18 sums equal the reference") == 3
 
 
-def test_a_random_layer_behind_the_memory_of_a_board(
+def test_a_random_layer_with_the_memory_of_a_board(
     tmp_path: Path, builds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = ["--m", "1", "--n", "6", "--k", "512", "--rows", "2", "--cols", "1", "--group", "32", "--engine", "gemv"]
@@ -373,7 +378,7 @@ def test_a_random_layer_with_a_wrong_sum_is_one_sentence(
     assert not (tmp_path / "r.json").exists()
     board = ["fpga", "random", "--engine", "gemv", *sizes, "--board", "U250"]
     assert main([*board, "--build", str(builds), "--out", str(tmp_path / "r.json")]) == 2
-    assert "board U250 is unknown; choose one of" in capsys.readouterr().err
+    assert "board 'U250' is unknown; use one of U280" in capsys.readouterr().err
     device = ["fpga", "random", "--engine", "device", "--rates", "2", "--rows", "8", "--out", str(tmp_path / "r")]
     assert main(device) == 2
     assert "a device loads its banks before it works" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
 from nmforge.io import provenance
 from nmforge.io import safetensors_stream as tensor_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.sources import load_tokenizer, prepare_checkpoint
 
 POINT = DesignPoint("point", Pattern(2, 4), "sparsegpt", "gptq", 4, 32, "dense")
@@ -237,7 +238,7 @@ def damaged(inputs: Path, tmp_path: Path, change: Callable[[dict[str, torch.Tens
     change(weights)
     save_file(weights, shard, {"format": "pt"})
     identity = json.loads((shard.parent / "source.json").read_text())
-    identity["sha256"] = {shard.name: provenance.sha256_file(shard)}
+    identity["sha256"] = {shard.name: sha256_file(shard)}
     (shard.parent / "source.json").write_text(json.dumps(identity))
     return tmp_path / "inputs"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight, storage_rows
 from nmforge.compression.run import check_design, compress_checkpoint
 from nmforge.config import CalibrationConfig

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.cli import main
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
@@ -18,7 +19,7 @@ from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.evaluation.layer_errors import compare_models
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.sources import load_checkpoint
 from nmforge.recovery import blockwise as reconstruct
 from nmforge.recovery.blockwise import reconstruct_artifact, relative_error

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy, kl_div, scaled_dot_product_attention
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
 from nmforge.core.compressed_linear import random_linear

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import read_tokens

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,10 @@ ENVS = ROOT / "envs"
 CONDA_FILES = sorted(ENVS.glob("*.yaml"))
 LOCKS = [ENVS / "requirements.lock", ENVS / "requirements-cuda.lock"]
 LIBRARIES = ENVS / "libraries.lock"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD_SYSTEM = PYPROJECT["project"], PYPROJECT["build-system"]["requires"]
+ROLES = {"figures": "report", "fpga": "fpga", "kernels": "bench", "ml": "compress"}  # conda file -> extra
+BUILD_TOOLS = {"cmake", "nanobind", "ninja", "scikit-build-core"}  # nmforge itself is built in kernels.yaml
 CUDA_NAMES = re.compile(r"^(nvidia-|cuda-|triton$)")
 
 
@@ -48,6 +53,12 @@ def read_conda(path: Path) -> tuple[list[str], list[str]]:
     dependencies = yaml.safe_load(path.read_text())["dependencies"]
     by_pip = [line for entry in dependencies if isinstance(entry, dict) for line in entry["pip"]]
     return [entry for entry in dependencies if isinstance(entry, str)], by_pip
+
+
+def requirements(*lines: str) -> dict[str, SpecifierSet]:
+    """Requirements by name, without those of the project on its own extras."""
+    found = map(Requirement, lines)
+    return {canonicalize_name(one.name): one.specifier for one in found if one.name != "nmforge"}
 
 
 @pytest.fixture(scope="module")
@@ -97,25 +108,31 @@ def test_torch_digests_name_each_build_once(direct: dict[str, str]) -> None:
 
 
 def test_there_is_one_conda_file_per_role() -> None:
-    assert [path.stem for path in CONDA_FILES] == ["figures", "fpga", "kernels", "ml"]
+    assert {path.stem for path in CONDA_FILES} == set(ROLES)
 
 
 @pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
-def test_conda_files_repeat_the_pins(path: Path, direct: dict[str, str]) -> None:
+def test_conda_files_are_the_extras_at_the_pinned_versions(path: Path, direct: dict[str, str]) -> None:
     by_conda, by_pip = read_conda(path)
     pins = read_pins(by_pip)
     assert len(pins) == len(by_pip)
-    assert pins == {name: direct.get(name) for name in pins}
+    wanted = requirements(*PROJECT["dependencies"], *PROJECT["optional-dependencies"][ROLES[path.stem]])
+    tools = BUILD_TOOLS if path.stem == "kernels" else set()
+    assert pins == {name: direct.get(name) for name in {*wanted, *tools}}
     assert set(by_conda) <= {"python=3.11", "pip", "make", "cxx-compiler"}
 
 
 def test_the_project_asks_only_for_pinned_packages(direct: dict[str, str]) -> None:
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    project = pyproject["project"]
-    wanted = [*project["dependencies"], *pyproject["build-system"]["requires"]]
-    for extra in project.get("optional-dependencies", {}).values():
-        wanted += extra
-    for requirement in map(Requirement, wanted):
-        name = canonicalize_name(requirement.name)
+    extras = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+    for name, specifier in requirements(*PROJECT["dependencies"], *BUILD_SYSTEM, *extras).items():
         assert name in direct, f"{name} is in pyproject.toml but not in envs/requirements.in"
-        assert requirement.specifier.contains(direct[name]), str(requirement)
+        assert specifier.contains(direct[name]), f"{name}{specifier}"
+
+
+def test_running_an_artifact_needs_three_packages() -> None:
+    assert set(requirements(*PROJECT["dependencies"])) == {"numpy", "safetensors", "tokenizers"}
+
+
+def test_all_roles_are_in_the_extra_all() -> None:
+    (everything,) = map(Requirement, PROJECT["optional-dependencies"]["all"])
+    assert everything.extras == set(PROJECT["optional-dependencies"]) - {"all", "dev", "slurm"}

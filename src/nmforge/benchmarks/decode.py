@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.benchmarks.candidates.external.client import LibraryProcess, library_process
 from nmforge.benchmarks.candidates.external.quiet import wait_until_quiet
 from nmforge.benchmarks.candidates.external.registry import REGISTRY as LIBRARIES

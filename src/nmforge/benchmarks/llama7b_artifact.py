@@ -15,7 +15,8 @@ from nmforge.artifact.format import RawTensor, layer_header, layer_tensors, writ
 from nmforge.benchmarks.shapes import bench_group_size
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.io.provenance import sha256_bytes, versions
+from nmforge.io.hashing import sha256_bytes
+from nmforge.io.provenance import versions
 from nmforge.io.safetensors_stream import LazyTensor
 from nmforge.runtime.native import LAYERS, NORMS, LlamaShape, NativeModel, UInt16, float32_to_bf16, load_native
 

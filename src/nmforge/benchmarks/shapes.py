@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 
 # LLaMA-7B: q, k, v, o; gate and up; down. Width 4096, intermediate 11008.
 LLAMA7B = [(4096, 4096), (11008, 4096), (4096, 11008)]

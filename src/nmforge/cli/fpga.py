@@ -19,13 +19,13 @@ from nmforge.cli.options import (
     read_config,
 )
 from nmforge.core.errors import NmforgeError
+from nmforge.core.registry import registry
+from nmforge.fpga.model.engine import CORES, KINDS, PREFERRED_GROUP, Engine, Kind
 
 if TYPE_CHECKING:
-    from nmforge.core.formats import GemmShape, Pattern
-    from nmforge.fpga.model.engine import Engine
+    from nmforge.fpga.sim.random_layer import RandomLayer
 
 WINDOWS = "window of the build: 1 for dense only, 4 for any N:4"
-KINDS = ("device", "gemm", "gemv")
 
 
 def generate_options(parser: Parser) -> None:
@@ -70,13 +70,11 @@ def simulate_options(parser: Parser) -> None:
 
 def simulate(arguments: Arguments) -> None:
     """simulate one engine cycle by cycle on a tile of an artifact's layer; with --trace leave a waveform"""
-    from nmforge.fpga.points import simulate_point
+    from nmforge.fpga.points import LayerTile, simulate_point
 
     fpga = read_config(arguments).fpga
-    simulate_point(
-        arguments.artifact, arguments.layer, arguments.window, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens,
-        arguments.build, arguments.out, arguments.trace,
-    )  # fmt: skip
+    tile = LayerTile(arguments.layer, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens, arguments.window)
+    simulate_point(arguments.artifact, tile, arguments.build, arguments.out, arguments.trace)
 
 
 def random_options(parser: Parser) -> None:
@@ -85,41 +83,41 @@ def random_options(parser: Parser) -> None:
     parser.add_argument("--pattern", default="2:4", help="pattern of the layer; default: 2:4")
     parser.add_argument("--window", type=int, help="window of the build; default: the pattern's own")
     parser.add_argument(
-        "--rates", type=float, nargs="+", default=[], help="also behind memories of these bytes per cycle"
+        "--rates", type=float, nargs="+", default=[], help="also with memories of these bytes per cycle"
     )
-    parser.add_argument("--board", nargs="+", default=[], help="also behind a memory channel of these boards")
+    parser.add_argument("--board", nargs="+", default=[], help="also with a memory channel of these boards")
     parser.add_argument("--clock", type=float, metavar="MHZ", help="of the engine, for --board; default: the board's")
     parser.add_argument("--activity", action="store_true", help="also count every signal's toggles; not with device")
-    parser.add_argument("--peer", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
-    add_sizes(parser, bits=4, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=64)
+    parser.add_argument("--scale-sim", action="store_true", help="also count the cycles with SCALE-Sim (make scalesim)")
+    add_sizes(parser, bits=4, m=16, n=4096, k=4096, rows=16, cols=16, lanes=1, group=PREFERRED_GROUP)
     add_paths(parser, **BUILD, **OUT)
 
 
 def random(arguments: Arguments) -> None:
     """simulate a random layer of any size, without and with a limit of bandwidth, and compare every sum"""
-    from nmforge.fpga.sim.random_layer import memory_of, memory_of_board, random_point
+    from nmforge.fpga.model.memory import ddr4_channel
+    from nmforge.fpga.sim.random_layer import random_point
 
     read_config(arguments)
-    engine, pattern, shape = _random_layer(arguments)
-    memories = [memory_of(rate) for rate in arguments.rates]
-    memories += [memory_of_board(name, arguments.clock) for name in arguments.board]
+    memories = [ddr4_channel(rate) for rate in arguments.rates]
+    memories += [registry("board").get(name).channel(arguments.clock) for name in arguments.board]
     rows = random_point(
-        engine, pattern, shape, memories, arguments.build, arguments.out,
-        peer=arguments.peer, activity=arguments.activity,
+        _random_layer(arguments), memories, arguments.build, arguments.out,
+        scale_sim=arguments.scale_sim, activity=arguments.activity,
     )  # fmt: skip
     for row in rows:
         print(_random_line(row, rows[0]["cycles"]))
 
 
 def _random_line(row: dict[str, Any], cycles: int) -> str:
-    """What one row of `random` found; cycles: the RTL's behind streams that are never short."""
+    """What one row of `random` found; cycles: the RTL's with streams that are never short."""
     if row["stage"] == "activity":
         return (
             f"for each multiplication of the dense layer {row['toggles']:.1f} toggles, {row['array_toggles']:.1f} of "
             f"them in the array, and {row['bytes_per_mac']:.4f} bytes"
         )
     took = f"{row['cycles']:,} cycles, {row['efficiency']:.2%} of ideal, {row['seconds']:.2f} s"
-    if row["stage"] == "peer":
+    if row["stage"] == "scale-sim":
         return f"{row['target']}: {took}; the RTL takes {1 - cycles / row['cycles']:.2%} fewer"
     if not row["memory_rate"]:
         return f"streams never short: {row['outputs_compared']:,} sums equal the reference, {took}"
@@ -128,35 +126,38 @@ def _random_line(row: dict[str, Any], cycles: int) -> str:
     return f"{memory}: {row['outputs_compared']:,} sums equal the reference, {took}, {share}"
 
 
-def _random_layer(arguments: Arguments) -> tuple[Engine, Pattern, GemmShape]:
-    """Engine, pattern and shape that the options of `random` name."""
+def _random_layer(arguments: Arguments) -> RandomLayer:
+    """The layer that the options of `random` name."""
     from nmforge.core.formats import GemmShape, Pattern
-    from nmforge.fpga.model.engine import Engine
+    from nmforge.fpga.sim.random_layer import RandomLayer
 
     pattern = Pattern.parse(arguments.pattern)
-    window, lanes = arguments.window or pattern.window, arguments.lanes
-    engine = Engine(window, arguments.bits, arguments.rows, arguments.cols, arguments.group, lanes, arguments.engine)
-    return engine, pattern, GemmShape(arguments.m, arguments.n, arguments.k)
+    engine = _engine(arguments, arguments.engine, arguments.window or pattern.window)
+    return RandomLayer(engine, pattern, GemmShape(arguments.m, arguments.n, arguments.k))
+
+
+def _engine(arguments: Arguments, kind: Kind, window: int) -> Engine:
+    """The engine of a kind with the sizes that the options name."""
+    group = getattr(arguments, "group", PREFERRED_GROUP)
+    return Engine(window, arguments.bits, arguments.rows, arguments.cols, group, arguments.lanes, kind)
 
 
 def synthesize_options(parser: Parser) -> None:
-    """The engine and the device family."""
-    parser.add_argument("--engine", default="gemm", choices=("gemm", "gemv"), help="which engine; default: gemm")
+    """The core and the FPGA family."""
+    parser.add_argument("--engine", default="gemm", choices=CORES, help="which core; default: gemm")
     parser.add_argument("--window", type=int, required=True, help=WINDOWS)
-    parser.add_argument("--target", required=True, choices=("ecp5", "xcup"), help="device family")
+    parser.add_argument("--target", required=True, choices=registry("fpga_family").names(), help="FPGA family")
     add_sizes(parser, bits=4)
     add_paths(parser, **BUILD, **OUT)
 
 
 def synthesize(arguments: Arguments) -> None:
-    """count the LUTs, flip-flops and DSPs of one engine with Yosys"""
+    """count the LUTs, flip-flops and DSPs of one core with Yosys"""
     from nmforge.fpga.points import synthesize_point
 
     fpga = read_config(arguments).fpga
-    synthesize_point(
-        arguments.engine, arguments.window, arguments.bits, fpga.rows, fpga.cols, arguments.target,
-        arguments.build, arguments.out,
-    )  # fmt: skip
+    core = Engine(arguments.window, arguments.bits, fpga.rows, fpga.cols, PREFERRED_GROUP, kind=arguments.engine)
+    synthesize_point(core, arguments.target, arguments.build, arguments.out)
 
 
 def place_options(parser: Parser) -> None:
@@ -165,11 +166,12 @@ def place_options(parser: Parser) -> None:
 
 
 def place(arguments: Arguments) -> None:
-    """place and route one engine with its banks on an ECP5"""
+    """place and route one device on an ECP5"""
     from nmforge.fpga.points import place_point
 
     read_config(arguments)
-    place_point(*_device(arguments))
+    device = _engine(arguments, "device", arguments.window)
+    place_point(device, arguments.seed, arguments.build, arguments.out)
 
 
 def bitstream_options(parser: Parser) -> None:
@@ -178,18 +180,14 @@ def bitstream_options(parser: Parser) -> None:
 
 
 def bitstream(arguments: Arguments) -> None:
-    """pack the bitstream of one engine, placed and routed first where it is not yet"""
+    """pack the bitstream of one device, placed and routed first where it is not yet"""
+    from nmforge.fpga.pnr.ecp5 import PART
     from nmforge.fpga.points import pack_bitstream
 
     read_config(arguments)
-    placed, size = pack_bitstream(*_device(arguments))
-    print(f"{arguments.out}: {size:,} bytes for a {placed.device}, {placed.fmax_mhz:.1f} MHz after routing")
-
-
-def _device(arguments: Arguments) -> tuple[Any, ...]:
-    """The design that `place` and `bitstream` are asked for, and where it goes."""
-    sizes = arguments.window, arguments.bits, arguments.rows, arguments.cols, arguments.lanes, arguments.seed
-    return *sizes, arguments.build, arguments.out
+    device = _engine(arguments, "device", arguments.window)
+    routed, size = pack_bitstream(device, arguments.seed, arguments.build, arguments.out)
+    print(f"{arguments.out}: {size:,} bytes for a {PART}, {routed.fmax_mhz:.1f} MHz after routing")
 
 
 def netlist_options(parser: Parser) -> None:
@@ -202,21 +200,20 @@ def netlist_options(parser: Parser) -> None:
 
 def netlist(arguments: Arguments) -> None:
     """run a layer through the synthesized and the routed netlist of a device and compare every sum"""
-    from nmforge.fpga.points import check_netlist
+    from nmforge.fpga.points import NetlistSettings, check_netlist
 
     read_config(arguments)
-    check_netlist(
-        arguments.artifact, arguments.layer, arguments.rows, arguments.cols, arguments.seed, arguments.tokens,
-        arguments.build, arguments.out,
-    )  # fmt: skip
+    array = arguments.rows, arguments.cols
+    settings = NetlistSettings(arguments.layer, *array, arguments.tokens, arguments.seed)
+    check_netlist(arguments.artifact, settings, arguments.build, arguments.out)
 
 
 def prove_options(parser: Parser) -> None:
     """The PE that is proved."""
     parser.add_argument("--pattern", default="2:4", help="default: 2:4")
     parser.add_argument("--window", type=int, help=f"{WINDOWS}; default: that of the pattern")
-    parser.add_argument("--engine", choices=("gemm", "gemv"), default="gemm", help="whose PE; default: gemm")
-    add_sizes(parser, bits=4, lanes=1, group=64)
+    parser.add_argument("--engine", choices=CORES, default="gemm", help="whose PE; default: gemm")
+    add_sizes(parser, bits=4, lanes=1, group=PREFERRED_GROUP)
     add_paths(parser, **OUT)
 
 
@@ -224,7 +221,6 @@ def prove(arguments: Arguments) -> None:
     """prove, for every input and all time, that a PE sums what a dense one does on the unpacked weights"""
     from nmforge.core.formats import Pattern
     from nmforge.fpga.formal.proofs import proof_point
-    from nmforge.fpga.model.engine import Engine
 
     read_config(arguments)
     pattern = Pattern.parse(arguments.pattern)

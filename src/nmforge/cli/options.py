@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmforge.io import provenance
+from nmforge.io.hashing import hash_json
 
 if TYPE_CHECKING:
     from nmforge.config import Config
@@ -57,7 +58,7 @@ def read_config(arguments: Arguments) -> Config:
     from nmforge.config import load_config
 
     config = load_config(arguments.config)
-    os.environ[provenance.CONFIG_HASH_VARIABLE] = provenance.hash_json(config.model_dump(mode="json"))[:16]
+    os.environ[provenance.CONFIG_HASH_VARIABLE] = hash_json(config.model_dump(mode="json"))[:16]
     for name, path in INPUTS.items():
         if getattr(arguments, name, path) is None:
             setattr(arguments, name, Path(path.format(model=config.model.name)))

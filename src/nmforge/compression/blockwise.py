@@ -20,7 +20,8 @@ from nmforge.compression.transforms.channel_permutation import ChannelOrder
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
-from nmforge.linalg.bf16 import Bf16Linear, round_bf16
+from nmforge.linalg.bf16 import round_bf16
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import Shards, empty, fill
 from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, embed
 

@@ -18,8 +18,8 @@ from nmforge.artifact.format import RawTensor
 from nmforge.compression.calibration.activation_cache import is_saved
 from nmforge.compression.calibration.statistics import Streams
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_bytes
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_bytes
 from nmforge.io.safetensors_stream import LazyTensor, read_tensors, write_tensors
 
 RUN = "run.json"

@@ -32,7 +32,8 @@ from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import random_windows, read_tokens
 from nmforge.io import provenance
-from nmforge.io.records import remove_unfinished
+from nmforge.io.files import remove_unfinished
+from nmforge.io.hashing import sha256_bytes, sha256_file
 from nmforge.io.safetensors_stream import LazyTensor
 from nmforge.models.checkpoint import Shards, load_skeleton, open_shards, tensor_names, verify_shards
 from nmforge.models.llama import linear_names
@@ -243,7 +244,7 @@ def stored_rest(
     tokenizer = LazyTensor("U8", (tokenizer_file.stat().st_size,), tokenizer_file.read_bytes)
     lazy = {"tokenizer.json": tokenizer}
     lazy |= {name: shards.lazy(name) for name in tensor_names(model) if name.removesuffix(".weight") not in linears}
-    return {name: (tensor, provenance.sha256_bytes(tensor.read())) for name, tensor in lazy.items()}
+    return {name: (tensor, sha256_bytes(tensor.read())) for name, tensor in lazy.items()}
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ def compress_checkpoint(
     if masks is not None and point.pruner not in PEER_PRUNERS:
         raise NmforgeError(f"design {point.id}: pruner {point.pruner} chooses its own masks; leave out --masks")
     if masks is not None and masks.exists():
-        header["masks"] = {"sha256": provenance.sha256_file(masks), "modelopt": modelopt.version_of(masks)}
+        header["masks"] = {"sha256": sha256_file(masks), "modelopt": modelopt.version_of(masks)}
     folder, effort = state_folder(out), Effort(0, 0, 0.0, compute_device())
     if not point.is_dense_bf16:
         effort = _compress_model(model, shards, point, windows, calibration, encoding, header, folder, masks)
@@ -337,7 +338,7 @@ def _compress_model(
     run = {
         **header,
         "index_encoding": encoding,
-        "windows": provenance.sha256_bytes(windows.numpy().tobytes()),
+        "windows": sha256_bytes(windows.numpy().tobytes()),
         "device": device.type,
         "threads": torch.get_num_threads(),
         "commit": provenance.commit(),

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_bytes
+from nmforge.io.hashing import sha256_bytes
 from nmforge.io.wheels import WheelFile, fetch
 
 ARTICLES = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"

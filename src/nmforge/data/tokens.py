@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from nmforge.core.errors import NmforgeError
 from nmforge.data.sources import Corpus
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 Tokens = NDArray[np.int32]
 

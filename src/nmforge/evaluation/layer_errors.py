@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
@@ -139,9 +139,14 @@ def measure_layers(
         "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": windows.numel(),
     }  # fmt: skip
     sums = compare_models(compressed, dense, windows)
-    empty = _incomparable(design["design"])
-    rows = [common | _place(name) | _without(empty, name, found.columns()) for name, found in sums.items()]
+    rows = [common | _place(name) | comparable(design["design"], name, found.columns()) for name, found in sums.items()]
     write_point(out, "layers", rows)
+
+
+def comparable(design: Mapping[str, Any], name: str, columns: dict[str, float]) -> dict[str, float | None]:
+    """The measures of a layer of a header's design, None where its channels cannot be compared one by one."""
+    empty, kind = _incomparable(design), name.split(".", 3)[-1]
+    return {key: None if (kind, key) in empty else value for key, value in columns.items()}
 
 
 def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -154,12 +159,6 @@ def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
         found |= {(layer, "input_error") for layer in BLOCK_LINEARS}
         found |= {(writer, "output_error") for writer in SCALED_BY.values()}
     return found
-
-
-def _without(empty: set[tuple[str, str]], name: str, columns: dict[str, float]) -> dict[str, float | None]:
-    """The measures of a layer, None where they are to stay empty."""
-    kind = name.split(".", 3)[-1]
-    return {key: None if (kind, key) in empty else value for key, value in columns.items()}
 
 
 def _place(name: str) -> dict[str, Any]:

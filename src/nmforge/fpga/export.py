@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.fpga.model.cycles import steps_per_tile
 from nmforge.fpga.model.engine import PREFERRED_GROUP, Engine, Kind, engine_group
 from nmforge.fpga.sources import rtl_source, rtl_sources
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 TOP = "nmforge_top"
 DEFAULT_BITS = 4
@@ -62,7 +62,7 @@ def top_module(engine: Engine) -> str:
 def _constants(found: list[re.Match[str]], ports: str, values: Mapping[str, int]) -> list[str]:
     """Declarations of the parameters, fixed, and of what is derived from them and named by a port."""
     declared: list[str] = []
-    for match in reversed(found):  # what is derived stands behind what it is derived from
+    for match in reversed(found):  # what is derived stands after what it is derived from
         name = match["name"]
         if match["kind"] == "parameter" or re.search(rf"\b{name}\b", "".join([ports, *declared])):
             declared.insert(0, f"    localparam int {name} = {values.get(name, match['value'])}")
@@ -79,7 +79,7 @@ def engine_of_artifact(
     """
     layers = read_header(artifact)["layers"]
     if not layers:
-        raise NmforgeError(f"{artifact} has no compressed layers, it is left in bf16; name a compressed artifact")
+        raise NmforgeError(f"{artifact} has no compressed layers, only bf16; name a compressed artifact")
     patterns = {name: Pattern.parse(layer["pattern"]) for name, layer in layers.items()}
     window = window or max(pattern.window for pattern in patterns.values())
     group = math.gcd(*(engine_group(layer["group_size"], Pattern(1, window)) for layer in layers.values()))

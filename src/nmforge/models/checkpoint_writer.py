@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 from nmforge.io.safetensors_stream import LazyTensor, write_tensors
 from nmforge.models.checkpoint import INDEX
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from transformers.utils.logging import disable_progress_bar
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.io.wheels import WheelFile, fetch
 from nmforge.models import random_llama
 from nmforge.models.byte_tokenizer import byte_tokenizer

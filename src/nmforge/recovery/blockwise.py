@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header, verify, write_streamed
+from nmforge.artifact.format import RawTensor, load_linear, load_rest, verify, write_streamed
+from nmforge.artifact.header import read_header
 from nmforge.compression.blockwise import Finished, Room, bf16_tensor, compute_device, fill_block, stored, walk_blocks
 from nmforge.compression.calibration.activation_cache import Windows
 from nmforge.compression.calibration.statistics import Streams
@@ -36,9 +37,9 @@ from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.io import provenance
-from nmforge.io.provenance import sha256_bytes
-from nmforge.io.records import remove_unfinished
-from nmforge.linalg.bf16 import Bf16Linear
+from nmforge.io.files import remove_unfinished
+from nmforge.io.hashing import hash_json, sha256_bytes
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name, block_output
 from nmforge.recovery.data import recovered_header, training_windows
@@ -114,7 +115,7 @@ def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path
 def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What the bytes of finished blocks depend on."""
     return {
-        "start": provenance.hash_json(start),
+        "start": hash_json(start),
         "recovery": header["recovery"],
         "device": device.type,
         "threads": torch.get_num_threads(),

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import random_windows, read_tokens
-from nmforge.io.provenance import sha256_bytes
+from nmforge.io.hashing import sha256_bytes
 from nmforge.recovery.self_generated import read_self_text
 
 

@@ -13,11 +13,12 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import load_linears, verify, write_artifact
+from nmforge.artifact.header import read_header
 from nmforge.compression.run import rest_tensors
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import hash_json
+from nmforge.io.hashing import hash_json
 from nmforge.models.llama import norm_names
 from nmforge.models.sources import load_checkpoint
 from nmforge.recovery import checkpoints as progress

@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import Tokens, read_tokens
-from nmforge.io.provenance import hash_json
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import hash_json
 from nmforge.models.checkpoint import read_identity
 from nmforge.models.sources import load_checkpoint
 from nmforge.recovery.device import compute_dtype, training_device

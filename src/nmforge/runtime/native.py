@@ -1,6 +1,6 @@
 """An artifact as a model that decodes without torch: the C++ decoder on the kernels of mode W4A8.
 
-    artifact -> CpuLinear of every layer -> one `_cpu.LanguageModel` -> logits of the next token
+    artifact -> CpuLinear of every layer -> one `decoder.LanguageModel` -> logits of the next token
 
 Linear layers are the kernels', integer for integer. What lies between them (norms, rotary positions, attention,
 SiLU) is float32 in an order of its own, so logits agree with other hosts' to rounding, and keys and values are kept
@@ -9,7 +9,7 @@ in bf16. The logits do not depend on the number of threads or the instruction se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header
+from nmforge.artifact.format import RawTensor, load_linear, load_rest
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
-from nmforge.kernels.cpu import CpuLinear, _cpu, choose_isa
+from nmforge.kernels._native import decoder
+from nmforge.kernels.cpu import CpuLinear, choose_isa
 
 UInt16 = NDArray[np.uint16]
 Float32 = NDArray[np.float32]
@@ -27,6 +29,7 @@ LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn
           "mlp.up_proj", "mlp.down_proj")  # fmt: skip
 NORMS = ("input_layernorm", "post_attention_layernorm")
 MAX_SIZE, MAX_FLOAT = 2**31 - 1, 3e38
+Logits = Callable[[list[int]], Float32]  # token ids that follow those seen before -> logits float32[vocabulary]
 CONTEXT = 8192  # longest cache that is reserved unasked; memory is taken as it fills
 
 
@@ -50,7 +53,9 @@ class LlamaShape:
         """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
         rope = config.get("rope_parameters") or {}
         if not isinstance(rope, Mapping):
-            raise NmforgeError(f"model config rope_parameters = {rope!r} is no table; compress the checkpoint again")
+            raise NmforgeError(
+                f"model config rope_parameters = {rope!r} must be a table; compress the checkpoint again"
+            )
         for key, value, known in (
             ("model_type", config.get("model_type"), "llama"),
             ("hidden_act", config.get("hidden_act"), "silu"),
@@ -93,7 +98,9 @@ def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> in
     """A size of the config, `default` where it is absent or null."""
     value = default if config.get(key) is None else config[key]
     if type(value) is not int or not 1 <= value <= MAX_SIZE:
-        raise NmforgeError(f"model config {key} = {value!r} is no size; compress the checkpoint again")
+        raise NmforgeError(
+            f"model config {key} = {value!r} must be an integer from 1 to 2^31-1; compress the checkpoint again"
+        )
     return value
 
 
@@ -132,10 +139,9 @@ class NativeModel:
             for block in blocks
         ]
         try:
-            self._native = _cpu.LanguageModel(
-                isa=self.isa, heads=shape.heads, kv_heads=shape.kv_heads, head_size=shape.head_size, eps=shape.eps,
-                blocks=parts, final_norm=final_norm, embedding=embedding, head=head, cosines=cosines, sines=sines,
-            )  # fmt: skip
+            attention = decoder.AttentionShape(shape.heads, shape.kv_heads, shape.head_size)
+            arrays = decoder.ModelArrays(final_norm, embedding, head, cosines, sines)
+            self._native = decoder.LanguageModel(self.isa, attention, shape.eps, parts, arrays)
         except ValueError as error:
             raise NmforgeError(
                 f"the native decoder cannot take this model: {error}; generate with --backend cpu"
@@ -249,7 +255,7 @@ def as_bf16(tensor: RawTensor) -> UInt16:
         return np.frombuffer(tensor.data, dtype=np.uint16).reshape(tensor.shape)
     types = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
     if tensor.dtype not in types:
-        raise NmforgeError(f"a tensor of type {tensor.dtype} is no weight; compress the model again")
+        raise NmforgeError(f"a tensor of type {tensor.dtype} cannot be a weight; compress the model again")
     values = np.frombuffer(tensor.data, dtype=types[tensor.dtype]).reshape(tensor.shape).astype(np.float32)
     return float32_to_bf16(values)
 

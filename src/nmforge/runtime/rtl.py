@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,13 +12,12 @@ import numpy as np
 from nmforge.core.compressed_linear import CompressedLinear, Int8
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import Int32
-from nmforge.fpga.images.weight_image import activation_image, kept_weights, tiles, weight_image
-from nmforge.fpga.model.engine import Engine, Kind, engine_group
-from nmforge.fpga.sim.engine import Job, build_simulator, run_job
-
-ARRAY = (8, 4)  # rows, cols: small enough to build in a minute, large enough that cycles stay few
-Sums = Callable[[Int8], Int32]  # int8[M, K] -> int32[M, N] of one layer
-Backend = Callable[[str, CompressedLinear], Sums]  # name and weights of a layer -> its sums
+from nmforge.fpga.images.weight_image import kept_weights, write_activation_image, write_weight_image
+from nmforge.fpga.model.engine import Core, Engine, engine_group
+from nmforge.fpga.model.tiling import tiles
+from nmforge.fpga.sim.engine import SimulationJob, run_job
+from nmforge.fpga.sim.verilator import build_simulator
+from nmforge.runtime.backends import ARRAY, Backend, Sums
 
 
 @dataclass
@@ -35,7 +33,7 @@ class Simulated:
 
 
 class RtlBackend:
-    """Backend on the Verilator simulation: several tokens go to a GEMM engine, a single one to a GEMV engine.
+    """Backend on the Verilator simulation: several tokens go to the gemm core, a single one to the gemv core.
 
     Weight images are made once and kept, a few bits a weight, so a call costs the simulation and little else.
     """
@@ -92,7 +90,7 @@ class RtlBackend:
         self.totals.compared += found.size
 
 
-def engine_of(linear: CompressedLinear, rows: int, cols: int, kind: Kind) -> Engine:
+def engine_of(linear: CompressedLinear, rows: int, cols: int, kind: Core) -> Engine:
     """The engine of a kind for a layer: at most `cols` columns, fewer where its groups are short."""
     group = engine_group(linear.group_size, linear.pattern)
     return Engine.widest(linear.pattern, linear.bits, rows, cols, group, kind)
@@ -103,20 +101,17 @@ class _Part:
     """Output channels of a layer as one engine streams them. The only place that knows how a simulation is started."""
 
     program: Path
-    job: Job  # for one token
+    job: SimulationJob  # for one token
     image: bytes
-    n: int
 
     @classmethod
     def from_linear(cls, linear: CompressedLinear, engine: Engine, program: Path) -> _Part:
         """Make the weight image."""
         kept = kept_weights(linear, engine)
-        return cls(program, Job.for_engine(engine, kept, 1), weight_image(kept, engine).tobytes(), linear.n)
+        return cls(program, SimulationJob.for_engine(engine, kept, 1), write_weight_image(kept, engine).tobytes())
 
     def run(self, xq: Int8) -> tuple[Int32, int]:
         """int8[M, K] -> (int32[M, n], cycles)."""
-        m = xq.shape[0]
-        job = replace(self.job, column_tiles=tiles(m, self.job.engine.tokens))
-        images = self.image + activation_image(xq, job.engine).tobytes()
-        found = run_job(self.program, job, images, m, self.n)
+        job = replace(self.job, tokens=xq.shape[0])
+        found = run_job(self.program, job, self.image + write_activation_image(xq, job.engine).tobytes())
         return found.acc, found.cycles

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.initialization import no_init_weights
 
-from nmforge.artifact.format import load_linears, read_header, verify
+from nmforge.artifact.format import load_linears, verify
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.kernels.cpu.linear import CpuLinear
-from nmforge.linalg.bf16 import Bf16Linear
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.llama import linear_names
 
 MODES = ("bf16", "w4a16", "w4a8")

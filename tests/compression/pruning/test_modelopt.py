@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression.pruning import modelopt
 from nmforge.compression.pruning.magnitude import magnitude
 from nmforge.compression.pruning.masks import keep_largest
@@ -21,7 +22,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.data.sources import Corpus
 from nmforge.data.tokens import write_tokens
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 from nmforge.models.llama import linear_names
 from nmforge.models.sources import load_checkpoint
 
@@ -54,11 +55,11 @@ def masks(checkpoint: Path) -> Path:
 
 def test_a_peers_masks_are_kept_and_the_rest_is_ours(checkpoint: Path, tokens: Path, masks: Path) -> None:
     folder = checkpoint.parent
-    arguments = (checkpoint, tokens, point("modelopt"), CALIBRATION, "bitmask", folder / "peer")
+    arguments = (checkpoint, tokens, point("modelopt"), CALIBRATION, "bitmask", folder / "library")
     compress_checkpoint(*arguments, masks)
-    wanted, found = load_file(masks), load_linears(folder / "peer")
+    wanted, found = load_file(masks), load_linears(folder / "library")
     assert all((found[name].keep_mask == wanted[name].numpy()).all() for name in linear_names(2))
-    header = read_header(folder / "peer")
+    header = read_header(folder / "library")
     assert header["masks"] == {"sha256": sha256_file(masks), "modelopt": "1.2.3"}
     assert header["calibration"]["tokens"] == 256
     with pytest.raises(NmforgeError, match="pruner magnitude chooses its own masks; leave out --masks"):
@@ -99,7 +100,7 @@ def test_a_peer_that_is_missing_or_fails(checkpoint: Path, tmp_path: Path) -> No
     python.parent.mkdir()
     python.write_text("#!/bin/sh\necho it broke >&2\nexit 3\n")
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    with pytest.raises(NmforgeError, match=r"ModelOpt failed on .* \(exit status 3\): it broke"):
+    with pytest.raises(NmforgeError, match=r"^ModelOpt on .* failed \(exit status 3\): it broke; install it again"):
         write_masks(checkpoint, windows, 1, tmp_path / "out", tmp_path)
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression import blockwise as block_loop
 from nmforge.compression import run as compress
 from nmforge.compression.blockwise import Solved
@@ -21,7 +22,8 @@ from nmforge.compression.transforms.awq import ALPHAS, LARGEST, channel_factors
 from nmforge.config import CalibrationConfig
 from nmforge.core.design import DesignPoint
 from nmforge.core.formats import DENSE, Pattern, QuantScheme
-from nmforge.linalg.bf16 import ROWS, Bf16Linear
+from nmforge.linalg.bf16 import ROWS
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.llama import BLOCK_LINEARS
 from nmforge.models.sources import load_checkpoint
 from nmforge.runtime.torch_model import load_packed

@@ -4,8 +4,8 @@
 
 A fault is caught where a sum differs from the reference, the cycles differ from the closed form, the engine stands
 still, breaks AXI, remembers a job it was reset from, or sends a sum of offsets that do not ascend. Verilator's warnings
-stop no build here, so they catch nothing. The comparisons are those of test_fpga.py and test_fpga_loader.py on small
-engines. Exit status 1 below 95 % caught.
+stop no build here, so they catch nothing. The comparisons are those of tests/fpga/sim on small engines. Exit status 1
+below 95 % caught.
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the folder that pytest puts there
+
+from factories.interrupted_jobs import InterruptedJob, simulate_after
+from factories.rtl_problems import images
+
 from nmforge.core.compressed_linear import Int8, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, Pattern
 from nmforge.core.reference import accumulate
-from nmforge.fpga import sources as toolchain
-from nmforge.fpga.images.weight_image import Kept, activation_image, kept_weights, weight_image
+from nmforge.fpga import sources
+from nmforge.fpga.images.weight_image import KeptWeights, kept_weights
 from nmforge.fpga.model.cycles import engine_cycles
 from nmforge.fpga.model.engine import Engine
-from nmforge.fpga.sim.device import DeviceStalls, Left, build_device, simulate_after, simulate_device, simulate_jobs
-from nmforge.fpga.sim.engine import FLAGS, Job, Stalls, build_simulator, run_simulator, simulate
+from nmforge.fpga.sim.device import DeviceJob, DeviceStalls, Stop, simulate_device, simulate_jobs
+from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, Stalls, run_job, simulate
+from nmforge.fpga.sim.verilator import FLAGS, build_simulator
 
 ENOUGH = 0.95
 ENGINES = {
@@ -163,25 +169,27 @@ def caught(engine: Engine, builds: Path) -> str | None:
                             return "cycles"
                     continue
                 for seed, rates in enumerate([Stalls(), Stalls(60, 30, 50, 40, 50), Stalls(sink=95), Stalls(act=90)]):
-                    found = simulate(linear, xq, engine, builds, rates, seed=seed)
+                    found = simulate(linear, xq, engine, builds, SimulationSettings(rates, seed=seed))
                     if (found.acc != accumulate(linear, xq)).any():
                         return "sums"
                     if not seed and found.cycles != engine_cycles(GemmShape(m, n, k), engine, linear.pattern):
                         return "cycles"
         if engine.kind == "device" and not goes_on(engine, builds):
-            return "behind another job"
+            return "after another job"
         return None if engine.window == 1 or refuses_offsets(engine, builds) else "offsets"
     except NmforgeError as error:
         return str(error).split(":")[0][:60]
 
 
 def goes_on(engine: Engine, builds: Path) -> bool:
-    """Whether a device's sums are right behind jobs that were left in full swing."""
+    """Whether a device's sums are right after jobs that were abandoned in full swing."""
     rng = np.random.default_rng(2)
     linear = random_linear(rng, 3 * engine.channels, 3 * engine.group, Pattern(1, 1), engine.bits, engine.group)
-    kept, xq = kept_weights(linear, engine), rng.integers(-127, 128, (2, linear.k), dtype=np.int8)
-    left = [Left(kept, -xq, words=5), *(Left(kept, -xq, 0, engine.rows * tiles + 1) for tiles in (1, 3, 5))]
-    found = simulate_after(left, kept, xq, engine, build_device(engine, builds), DeviceStalls(sink=80))
+    xq = rng.integers(-127, 128, (2, linear.k), dtype=np.int8)
+    job = DeviceJob(engine, kept_weights(linear, engine), xq)
+    stops = [Stop(words=5), *(Stop(sums=engine.rows * tiles + 1) for tiles in (1, 3, 5))]
+    abandoned = [InterruptedJob(replace(job, xq=-xq), stop) for stop in stops]
+    found = simulate_after(abandoned, job, build_simulator(engine, builds), DeviceStalls(sink=80))
     return bool((found.acc == accumulate(linear, xq)).all())
 
 
@@ -199,17 +207,15 @@ def refuses_offsets(engine: Engine, builds: Path) -> bool:
     return True
 
 
-def takes(engine: Engine, kept: Kept, xq: Int8, builds: Path) -> bool:
+def takes(engine: Engine, kept: KeptWeights, xq: Int8, builds: Path) -> bool:
     """Whether an engine runs a layer without refusing it."""
     try:
+        program = build_simulator(engine, builds)
         if engine.kind == "device":
-            simulate_jobs([(kept, xq)], engine, build_device(engine, builds), DeviceStalls(50))
+            simulate_jobs([DeviceJob(engine, kept, xq)], program, DeviceStalls(50))
             return True
-        images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-        run_simulator(
-            build_simulator(engine, builds),
-            Job.for_engine(engine, kept, engine.tokens).header(Stalls(code=50)) + images,
-        )
+        job = SimulationJob.for_engine(engine, kept, engine.tokens)
+        run_job(program, job, images(kept, xq, engine), SimulationSettings(Stalls(code=50)))
     except NmforgeError:
         return False
     return True
@@ -227,13 +233,13 @@ def run_fault(number: int, root: Path) -> str | None:
     fault = FAULTS[number]
     folder = root / f"fault{number}"
     rtl = folder / "rtl"
-    shutil.copytree(toolchain.FPGA / "rtl", rtl)
-    path = rtl / f"nmforge_{fault.file}.sv"
+    shutil.copytree(sources.RTL, rtl)
+    (path,) = rtl.rglob(f"nmforge_{fault.file}.sv")
     text = path.read_text()
     if text.count(fault.right) < 1:
         raise SystemExit(f"{path.name} no longer has the line of fault {number}: {fault.right}")
     path.write_text(text.replace(fault.right, fault.wrong, 1))
-    toolchain.RTL = rtl
+    sources.RTL = rtl
     for name in fault.engines:
         how = caught(ENGINES[name], folder / "builds")
         if how:

@@ -1,31 +1,25 @@
-"""What place and route makes of a design computes what its source does; the netlists are run, not trusted."""
+"""Place and route of the engine: its numbers, its bitstream, its sums after routing, and what does not fit."""
 
 from __future__ import annotations
 
 import json
-import re
+from dataclasses import replace
 from pathlib import Path
-from subprocess import run
 
 import numpy as np
 import pytest
+from factories.rtl_problems import images_of
 
-from nmforge.artifact.format import write_artifact
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.reference import accumulate
-from nmforge.fpga import points as fpga_run
-from nmforge.fpga.images.weight_image import activation_image, kept_weights, weight_image
+from nmforge.fpga.images.weight_image import kept_weights
 from nmforge.fpga.model.engine import Engine
-from nmforge.fpga.pnr import ecp5 as placing
-from nmforge.fpga.pnr.ecp5 import Placed, bitstream, clock_mhz, place
-from nmforge.fpga.pnr.netlist_sim import Stage, cell_models, netlist_simulator, write_netlist
-from nmforge.fpga.points import check_netlist
-from nmforge.fpga.sim.device import simulate_device
-from nmforge.fpga.sim.engine import Job, Stalls, run_job
-from nmforge.fpga.sources import TECHMAP, rtl_sources, run_make, run_verilator
-from nmforge.fpga.synth import yowasp as wasm
+from nmforge.fpga.pnr import ecp5
+from nmforge.fpga.pnr.ecp5 import Design, PlaceSettings, RoutedDesign, bitstream, clock_mhz, engine_design, place
+from nmforge.fpga.pnr.netlist_sim import netlist_simulator, write_netlist
+from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, Stalls, run_job
 
 ENGINE = Engine(4, 4, 2, 2, 32)
 
@@ -36,8 +30,8 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def placed(builds: Path) -> Placed:
-    return place(ENGINE.top, rtl_sources(), ENGINE.parameters, 1, builds, techmap=TECHMAP["ecp5"])
+def routed(builds: Path) -> RoutedDesign:
+    return place(engine_design(ENGINE), PlaceSettings(), builds)
 
 
 def wrong_sums(netlist: Path, builds: Path) -> int:
@@ -46,229 +40,51 @@ def wrong_sums(netlist: Path, builds: Path) -> int:
     rng = np.random.default_rng(0)
     linear = random_linear(rng, 7, 320, Pattern(2, 4), 4, 32)
     xq = rng.integers(-127, 128, (5, 320), dtype=np.int8)
-    kept = kept_weights(linear, ENGINE)
-    images = weight_image(kept, ENGINE).tobytes() + activation_image(xq, ENGINE).tobytes()
+    job = SimulationJob.for_engine(ENGINE, kept_weights(linear, ENGINE), 5)
+    settings = SimulationSettings(Stalls(30, 20, 40, 10, 50))
     try:
-        found = run_job(program, Job.for_engine(ENGINE, kept, 5), images, 5, 7, Stalls(30, 20, 40, 10, 50))
+        found = run_job(program, job, images_of(linear, xq, ENGINE), settings)
     except NmforgeError:
         return 35
     return int((found.acc != accumulate(linear, xq)).sum())
 
 
-def test_routed_netlist_computes_the_reference(placed: Placed, builds: Path) -> None:
-    assert wrong_sums(write_netlist("route", placed.routed, ENGINE.top, builds / "route.v"), builds) == 0
+def test_routed_netlist_computes_the_reference(routed: RoutedDesign, builds: Path) -> None:
+    assert wrong_sums(write_netlist("route", routed.routed, ENGINE.top, builds / "route.v"), builds) == 0
 
 
-def test_numbers_are_those_of_the_routed_design(placed: Placed, tmp_path: Path) -> None:
-    cells = json.loads(placed.routed.read_text())["modules"]["top"]["cells"].values()
+def test_numbers_are_those_of_the_routed_design(routed: RoutedDesign, tmp_path: Path) -> None:
+    cells = json.loads(routed.routed.read_text())["modules"]["top"]["cells"].values()
     kinds = [cell["type"] for cell in cells]
-    assert (placed.comb, placed.ff) == (kinds.count("TRELLIS_COMB"), kinds.count("TRELLIS_FF"))
-    assert (placed.ram, placed.dsp) == (0, 0)
-    assert placed.utilisation["TRELLIS_COMB"] == placed.comb / 83640
-    assert placed.fmax_mhz == clock_mhz(json.loads(placed.report.read_text()), "aclk") > 0
-    size = bitstream(placed, tmp_path / "design.bit")
+    assert (routed.comb, routed.ff) == (kinds.count("TRELLIS_COMB"), kinds.count("TRELLIS_FF"))
+    assert (routed.ram, routed.dsp) == (0, 0)
+    assert routed.utilisation["TRELLIS_COMB"] == routed.comb / 83640
+    assert routed.fmax_mhz == clock_mhz(json.loads(routed.report.read_text()), "aclk") > 0
+    size = bitstream(routed, tmp_path / "design.bit")
     data = (tmp_path / "design.bit").read_bytes()
     assert size == len(data)
     assert b"Part: LFE5U-85F-6CABGA756" in data
     assert b"\xff\xff\xbd\xb3" in data  # preamble of an ECP5 bitstream
 
 
-def test_a_second_call_starts_no_tool(placed: Placed, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_call_starts_no_tool(routed: RoutedDesign, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("a tool was started")
 
-    monkeypatch.setattr(placing, "run_wasm", never)
-    again = place(ENGINE.top, rtl_sources(), ENGINE.parameters, 1, builds, techmap=TECHMAP["ecp5"])
-    assert again == placed
+    monkeypatch.setattr(ecp5, "run_wasm", never)
+    again = place(engine_design(ENGINE), PlaceSettings(), builds)
+    assert again == routed
 
 
-MEMORIES = """
-module memories (
-    input logic aclk, input logic rst, input logic we, input logic en, input logic [1:0] be,
-    input logic [13:0] a, input logic [13:0] b, input logic [35:0] d, output logic [181:0] q
-);
-    (* ram_style = "block" *) logic [35:0] m36 [512];
-    (* ram_style = "block" *) logic [17:0] m18 [1024];
-    (* ram_style = "block" *) logic [8:0] m9 [2048], through [2048], older [2048];
-    (* ram_style = "block" *) logic [3:0] m4 [4096];
-    (* ram_style = "block" *) logic [1:0] m2 [8192];
-    (* ram_style = "block" *) logic m1 [16384];
-    (* ram_style = "distributed" *) logic [3:0] lut [16];
-    logic [35:0] q36, product;
-    logic [17:0] q18;
-    logic [8:0] q9, q9w, q9o, count, down;
-    logic [3:0] q4;
-    logic [1:0] q2;
-    logic q1;
-    logic signed [17:0] x, y;
-    logic asynchronous, set, negative, low;
-    initial for (int i = 0; i < 1024; i++) m18[i] = 18'(i * 1237);
-
-    always_ff @(posedge aclk) begin
-        if (we) m36[b[8:0]] <= d;
-        q36 <= m36[a[8:0]];
-        for (int i = 0; i < 2; i++) if (we & be[i]) m18[b[9:0]][9*i +: 9] <= d[9*i +: 9];
-        if (rst) q18 <= '0; else if (en) q18 <= m18[a[9:0]];
-        if (we) m9[a[10:0]] <= d[8:0]; else q9 <= m9[a[10:0]];
-        if (we) through[a[10:0]] <= d[8:0];
-        q9w <= we ? d[8:0] : through[a[10:0]];
-        if (we) older[a[10:0]] <= d[8:0];
-        q9o <= older[a[10:0]];
-        if (we) m4[b[11:0]] <= d[3:0];
-        if (en) q4 <= m4[a[11:0]];
-        if (we) m2[a[12:0]] <= d[1:0]; else q2 <= m2[a[12:0]];
-        if (we) m1[b] <= d[0];
-        q1 <= m1[a];
-        if (we) lut[b[3:0]] <= d[3:0];
-        {x, y} <= d;
-        product <= x * y;
-        if (rst) set <= 1'b1; else if (en) set <= d[7];
-        if (!en) low <= d[9];
-        count <= rst ? '0 : count + {d[8:1], 1'b1};
-    end
-    always_ff @(posedge aclk or posedge rst) if (rst) asynchronous <= 1'b0; else asynchronous <= d[5];
-    always_ff @(negedge aclk) negative <= d[11];
-    assign down = count - q9;
-    assign q = {30'(product), 6'(product >> 30), q36, q18, q9, q9w, q9o, q4, q2, q1, lut[a[3:0]], down, count,
-                asynchronous, set, negative, low, 27'(d)};
-endmodule
-"""
-BENCH = """
-module bench (input logic clk, output int wrong [3]);
-    logic [63:0] random = 64'h9e3779b97f4a7c15;
-    logic [181:0] expected, found [3];
-    int cycle = 0;
-    wire rst = cycle < 4 | (random[63:58] == 0);
-    wire we = random[12], en = random[13];
-    wire [1:0] be = random[16:15];
-    wire [13:0] a = {random[3:2], 4'b0, random[1:0], 3'b0, random[5:3]};
-    wire [13:0] b = {random[8:7], 4'b0, random[6], random[14], 3'b0, random[11:9]};
-    wire [35:0] d = random[55:20];
-    memories source (.aclk(clk), .rst, .we, .en, .be, .a, .b, .d, .q(expected));
-    netlist_synthesis made (.aclk(clk), .rst, .we, .en, .be, .a, .b, .d, .q(found[0]));
-    netlist_route placed (.aclk(clk), .rst, .we, .en, .be, .a, .b, .d, .q(found[1]));
-    netlist_broken faulty (.aclk(clk), .rst, .we, .en, .be, .a, .b, .d, .q(found[2]));
-    function logic [63:0] step(logic [63:0] x);
-        step = x ^ (x << 13);
-        step = step ^ (step >> 7);
-        step = step ^ (step << 17);
-    endfunction
-    always_ff @(posedge clk) begin
-        random <= step(random);
-        cycle  <= cycle + 1;
-        for (int i = 0; i < 3; i++) if (cycle > 2000 && found[i] != expected) wrong[i] <= wrong[i] + 1;
-    end
-    initial for (int i = 0; i < 3; i++) wrong[i] = 0;
-endmodule
-"""
-MAIN = """
-#include "Vbench.h"
-#include "verilated.h"
-#include <cstdio>
-int main() {
-    VerilatedContext context;
-    Vbench top{&context};
-    for (int i = 0; i < 40000; ++i) { top.clk = i % 2; top.eval(); }
-    for (int i = 0; i < 3; ++i) std::printf("%d ", int(top.wrong[i]));
-}
-"""
-
-
-def mismatches(folder: Path) -> list[int]:
-    """Cycles in which the three netlists in `folder` differ from the source, of 18,000 with random inputs."""
-    for name, text in (("memories.sv", MEMORIES), ("bench.sv", BENCH), ("main.cpp", MAIN)):
-        (folder / name).write_text(text)
-    netlists = ["netlist_synthesis.v", "netlist_route.v", "netlist_broken.v"]
-    sources = ["memories.sv", "bench.sv", *netlists, *map(str, cell_models()), "main.cpp"]
-    options = ["-Wno-fatal", "-Wno-lint", "--x-initial", "unique", "--x-assign", "unique", "--prefix", "Vbench"]
-    run_verilator(["--cc", "--exe", *options, "--Mdir", ".", "--top-module", "bench", *sources], folder)
-    run_make(["-f", "Vbench.mk", "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0", "-j2", "Vbench"], folder)
-    done = run([folder / "Vbench"], capture_output=True, text=True, check=True)
-    return [int(word) for word in done.stdout.split()]
-
-
-@pytest.fixture(scope="module")
-def memories(builds: Path) -> Placed:
-    (builds / "memories.sv").write_text(MEMORIES)
-    return place("memories", [builds / "memories.sv"], {}, 1, builds, synthesis=())
-
-
-def invert_one_lut(routed: Path, out: Path) -> Path:
-    """The routed design with the inverted table in one LUT that feeds a flip-flop."""
-    design = json.loads(routed.read_text())
-    cells = design["modules"]["top"]["cells"]
-    stored = [cell["connections"].get("DI") for cell in cells.values() if cell["type"] == "TRELLIS_FF"]
-    luts = {name: cell for name, cell in cells.items() if cell["type"] == "TRELLIS_COMB"}
-    logic = [name for name, cell in luts.items() if "MODE" not in cell["parameters"]]
-    parameters = luts[min(name for name in logic if luts[name]["connections"]["F"] in stored)]["parameters"]
-    parameters["INITVAL"] = parameters["INITVAL"].translate(str.maketrans("01", "10"))
-    out.write_text(json.dumps(design))
-    return out
-
-
-def test_netlists_of_memories_multipliers_and_registers_and_a_broken_one(memories: Placed, tmp_path: Path) -> None:
-    assert (memories.ram, memories.dsp) == (8, 1)
-    broken = invert_one_lut(memories.routed, tmp_path / "broken.json")
-    stages: list[tuple[str, Stage, Path]] = [
-        ("synthesis", "synthesis", memories.synthesized),
-        ("route", "route", memories.routed),
-        ("broken", "route", broken),
-    ]
-    for name, stage, source in stages:
-        netlist = write_netlist(stage, source, "memories", tmp_path / f"netlist_{name}.v")
-        netlist.write_text(netlist.read_text().replace("module memories ", f"module netlist_{name} ", 1))
-    after_synthesis, after_route, after_fault = mismatches(tmp_path)
-    assert (after_synthesis, after_route) == (0, 0)
-    assert after_fault > 0
-
-
-def test_cells_and_modes_without_a_model_are_refused(memories: Placed, tmp_path: Path) -> None:
-    def refused(kind: str, change: dict[str, object]) -> str:
-        design = json.loads(memories.routed.read_text())
-        cell = next(c for c in design["modules"]["top"]["cells"].values() if c["type"] == kind)
-        cell.update(
-            {key: {**cell[key], **value} if isinstance(value, dict) else value for key, value in change.items()}
-        )
-        (tmp_path / "odd.json").write_text(json.dumps(design))
-        with pytest.raises(NmforgeError) as error:
-            write_netlist("route", tmp_path / "odd.json", "memories", tmp_path / "odd.v")
-        return str(error.value)
-
-    assert "cell type EHXPLLL" in refused("TRELLIS_FF", {"type": "EHXPLLL"})
-    assert "LSRMODE = 'PRLD'" in refused("TRELLIS_FF", {"parameters": {"LSRMODE": "PRLD"}})
-    assert "MODE = 'SHIFT'" in refused("TRELLIS_COMB", {"parameters": {"MODE": "SHIFT"}})
-    assert "NEW in use" in refused("TRELLIS_COMB", {"parameters": {"NEW": "1"}})
-    assert "DIR = 'BIDIR'" in refused("TRELLIS_IO", {"parameters": {"DIR": "BIDIR"}})
-    assert "DATA_WIDTH_A = 5" in refused("DP16KD", {"parameters": {"DATA_WIDTH_A": "0101"}})
-    assert "REG_OUTPUT_CLK = 'CLK0'" in refused("MULT18X18D", {"parameters": {"REG_OUTPUT_CLK": "CLK0"}})
-    assert "pin CSA0 in use" in refused("DP16KD", {"parameters": {"CSA0MUX": "CSA0"}})
-
-
-def test_sentences(placed: Placed, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pins_and_an_unknown_clock_are_refused(routed: RoutedDesign, builds: Path) -> None:
     (builds / "wide.sv").write_text(
         "module wide #(parameter int N = 9) (input logic aclk, input logic [N-1:0] d, output logic q);\n"
         "    always_ff @(posedge aclk) q <= ^d;\nendmodule\n"
     )
     with pytest.raises(NmforgeError, match=r"wide with N=400 needs 402 pins, and LFE5U-85F in CABGA756 has 352"):
-        place("wide", [builds / "wide.sv"], {"N": 400}, 1, builds)
+        place(Design("wide", (builds / "wide.sv",), {"N": 400}), PlaceSettings(), builds)
     with pytest.raises(NmforgeError, match=r"no single clock clk in the routed design \(timed clocks: .*aclk"):
-        place(ENGINE.top, rtl_sources(), ENGINE.parameters, 1, builds, clock="clk", techmap=TECHMAP["ecp5"])
-    with pytest.raises(NmforgeError, match=r"yosys stopped \(ERROR: .*\); check the design"):
-        wasm.run_wasm("yosys", ["-q", "-p", "read_verilog none.v"], builds)
-    monkeypatch.setattr(wasm.sys, "executable", "/bin/false")
-    with pytest.raises(NmforgeError, match=r"nextpnr stopped \(no message\)"):
-        wasm.run_wasm("nextpnr", [], builds)
-    killer = builds / "killer"
-    killer.write_text("#!/bin/sh\nkill -9 $$\n")
-    killer.chmod(0o755)
-    monkeypatch.setattr(wasm.sys, "executable", str(killer))
-    with pytest.raises(NmforgeError, match=r"nextpnr was killed by signal 9; run it again with 2 GB of memory free"):
-        wasm.run_wasm("nextpnr", [], builds)
-    monkeypatch.setattr(wasm, "find_spec", lambda name: None)
-    with pytest.raises(
-        NmforgeError, match=re.escape("ecppack is missing; install it with: pip install yowasp-nextpnr")
-    ):
-        wasm.run_wasm("ecppack", [], builds)
+        place(replace(routed.design, clock="clk"), PlaceSettings(), builds)
 
 
 def test_a_design_that_does_not_fit_is_refused_with_what_would(builds: Path) -> None:
@@ -285,23 +101,4 @@ def test_a_design_that_does_not_fit_is_refused_with_what_would(builds: Path) -> 
         match=r"big with N=160 needs 160 18x18 multipliers, and LFE5U-85F in CABGA756 has 156; build a smaller array, "
         "one that takes at most 156",
     ):
-        place("big", [builds / "big.sv"], {"N": 160}, 1, builds, synthesis=())
-
-
-def test_a_layer_through_the_netlists_of_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    linear = random_linear(np.random.default_rng(2), 9, 128, Pattern(2, 4), 4, 64)
-    artifact, out = tmp_path / "a.nmf.safetensors", tmp_path / "netlist.json"
-    write_artifact(artifact, {"design": {"id": "d"}}, {"up": linear}, {}, "offset")
-    check_netlist(artifact, "up", 8, 1, 1, 3, tmp_path / "builds", out)
-    rows = json.loads(out.read_text())["rows"]
-    found = [(row["backend"], row["compared"], row["mismatches"]) for row in rows]
-    assert found == [("ecp5-synthesis", 27, 0), ("ecp5-route", 27, 0)]
-
-    def off_by_one(*given: object, **more: object) -> object:
-        result = simulate_device(*given, **more)  # type: ignore[arg-type]
-        result.acc[2, 8] += 1
-        return result
-
-    monkeypatch.setattr(fpga_run, "simulate_device", off_by_one)
-    with pytest.raises(NmforgeError, match="layer up: 1 of 27 sums of the netlist after synthesis differ"):
-        check_netlist(artifact, "up", 8, 1, 1, 3, tmp_path / "builds", tmp_path / "other.json")
+        place(Design("big", (builds / "big.sv",), {"N": 160}, synthesis=()), PlaceSettings(), builds)

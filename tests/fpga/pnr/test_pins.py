@@ -1,4 +1,4 @@
-"""Pins of a routed device: every port bit once, streams side by side, the configuration pins left alone."""
+"""Pins of a routed design: every port bit once, streams side by side, the configuration pins left alone."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def test_streams_lie_together_on_one_side_and_configuration_pins_are_free() -> N
 
 def test_more_bits_than_pins_is_a_sentence() -> None:
     wide = {**PORTS, "s_act_tdata": {"direction": "input", "bits": list(range(400))}}
-    with pytest.raises(NmforgeError, match=r"wide needs \d+ pins, and LFE5U-85F in CABGA756 has 352 beside"):
+    with pytest.raises(NmforgeError, match=r"wide needs \d+ pins, and LFE5U-85F in CABGA756 has 352 besides"):
         located(wide)

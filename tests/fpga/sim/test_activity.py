@@ -13,7 +13,9 @@ from nmforge.core.formats import Pattern
 from nmforge.core.reference import accumulate
 from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.sim.activity import read_toggles
-from nmforge.fpga.sim.engine import SimulationResult, Watch, simulate
+from nmforge.fpga.sim.engine import SimulationSettings, simulate
+from nmforge.fpga.sim.simulator import SimulationResult
+from nmforge.fpga.sim.verilator import Watch
 
 ENGINE = Engine(4, 4, 2, 2, 32)
 
@@ -45,7 +47,7 @@ def test_an_array_that_multiplies_zeros_moves_less(tmp_path: Path) -> None:
     busy = rng.integers(-127, 128, (4, 256), dtype=np.int8)
 
     def run(xq: np.ndarray, name: str) -> SimulationResult:
-        return simulate(linear, xq, ENGINE, tmp_path, watch=Watch.TOGGLES, watched=tmp_path / name)
+        return simulate(linear, xq, ENGINE, tmp_path, SimulationSettings(watch=Watch.TOGGLES, watched=tmp_path / name))
 
     moving, still = run(busy, "busy"), run(np.zeros_like(busy), "still")
     assert (moving.acc == accumulate(linear, busy)).all()

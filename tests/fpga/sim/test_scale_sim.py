@@ -1,4 +1,4 @@
-"""SCALE-Sim beside the RTL: what it is asked, how its report is read, and the real one where it is installed."""
+"""SCALE-Sim next to the RTL: what it is asked, how its report is read, and the real one where it is installed."""
 
 from __future__ import annotations
 
@@ -45,8 +45,12 @@ def test_what_goes_wrong_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monke
         scale_sim_cycles(8, 8, DENSE, SHAPE, tmp_path / "nowhere")
     with pytest.raises(NmforgeError, match="stalled 12 cycles on its memories; choose a smaller GEMM"):
         scale_sim_cycles(8, 8, DENSE, SHAPE, installed(tmp_path / "stalls", reporting(12, tmp_path)))
-    with pytest.raises(NmforgeError, match=r"SCALE-Sim failed for .* on 8x4: ValueError: no"):
+    with pytest.raises(
+        NmforgeError, match=r"SCALE-Sim for .* on 8x4 failed \(exit status 1\): ValueError: no; choose a smaller GEMM"
+    ):
         scale_sim_cycles(8, 4, DENSE, SHAPE, installed(tmp_path / "fails", "echo ValueError: no >&2; exit 1"))
+    with pytest.raises(NmforgeError, match=r"on 8x8 wrote no report; install it again with make scalesim"):
+        scale_sim_cycles(8, 8, DENSE, SHAPE, installed(tmp_path / "silent", "exit 0"))
     monkeypatch.setattr(scale_sim, "LIMIT_S", 0.1)
     with pytest.raises(NmforgeError, match=r"took more than 0\.1 s"):
         scale_sim_cycles(8, 8, DENSE, SHAPE, installed(tmp_path / "slow", "exec sleep 5"))

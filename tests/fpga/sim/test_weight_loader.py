@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories.interrupted_jobs import InterruptedJob, simulate_after
+from factories.rtl_problems import images
 
 from nmforge.core.compressed_linear import CompressedLinear, Int8, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.reference import accumulate
-from nmforge.fpga.images.weight_image import Kept, activation_image, kept_weights, weight_image
+from nmforge.fpga.images.weight_image import KeptWeights, kept_weights
 from nmforge.fpga.model.engine import Engine
-from nmforge.fpga.sim.device import DeviceStalls, Left, build_device, simulate_after, simulate_jobs
-from nmforge.fpga.sim.engine import Job, Stalls, build_simulator, run_simulator
+from nmforge.fpga.sim.device import DeviceJob, DeviceStalls, Stop, simulate_jobs
+from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, Stalls, run_job
+from nmforge.fpga.sim.verilator import build_simulator
 
 ENGINES = {
     "gemm": Engine(4, 4, 2, 2, 32),
@@ -31,7 +34,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("loader")
 
 
-def problem(engine: Engine, window: int, pair: tuple[int, int]) -> tuple[CompressedLinear, Kept, Int8]:
+def problem(engine: Engine, window: int, pair: tuple[int, int]) -> tuple[CompressedLinear, KeptWeights, Int8]:
     """Channels of three tiles, two tokens; in the weights kept channel 1 of the second tile carries `pair` as the
     offsets of `window`."""
     rng = np.random.default_rng(3)
@@ -42,14 +45,14 @@ def problem(engine: Engine, window: int, pair: tuple[int, int]) -> tuple[Compres
     return linear, replace(kept, offsets=offsets), rng.integers(-127, 128, (2, 4 * WINDOWS), dtype=np.int8)
 
 
-def run(engine: Engine, builds: Path, kept: Kept, xq: Int8, stall_percent: int) -> None:
+def run(engine: Engine, builds: Path, kept: KeptWeights, xq: Int8, stall_percent: int) -> None:
     """One job through an engine; NmforgeError where it is rejected."""
+    program = build_simulator(engine, builds)
     if engine.kind == "device":
-        simulate_jobs([(kept, xq)], engine, build_device(engine, builds), DeviceStalls(*[stall_percent] * 3), 1)
+        simulate_jobs([DeviceJob(engine, kept, xq)], program, DeviceStalls(*[stall_percent] * 3), 1)
         return
-    header = Job.for_engine(engine, kept, len(xq)).header(Stalls(*[stall_percent] * 5), seed=1)
-    images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-    run_simulator(build_simulator(engine, builds), header + images)
+    settings = SimulationSettings(Stalls(*[stall_percent] * 5), seed=1)
+    run_job(program, SimulationJob.for_engine(engine, kept, len(xq)), images(kept, xq, engine), settings)
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -74,24 +77,25 @@ def test_exactly_the_ascending_pairs_pass(
 
 @pytest.mark.parametrize("stall_percent", [0, 40])
 @pytest.mark.parametrize("window", [0, WINDOWS - 1])
-def test_a_device_goes_on_behind_a_rejected_job(builds: Path, window: int, stall_percent: int) -> None:
+def test_a_device_goes_on_after_a_rejected_job(builds: Path, window: int, stall_percent: int) -> None:
     engine = ENGINES["device"]
     linear, bad, xq = problem(engine, window, (2, 1))
-    good = kept_weights(linear, engine)
+    good = DeviceJob(engine, kept_weights(linear, engine), xq)
+    rejected = [InterruptedJob(DeviceJob(engine, bad, xq))] * 2
     stalls = DeviceStalls(*[stall_percent] * 3)
-    found = simulate_after([Left(bad, xq)] * 2, good, xq, engine, build_device(engine, builds), stalls, 1)
+    found = simulate_after(rejected, good, build_simulator(engine, builds), stalls, 1)
     np.testing.assert_array_equal(found.acc, accumulate(linear, xq))
 
 
 @pytest.mark.parametrize("stall_percent", [0, 40])
 @pytest.mark.parametrize(("words", "sums"), [(1, 0), (17, 0), (64, 0), (190, 0), (0, 1), (0, 9), (0, 16), (0, 40)])
-def test_a_device_goes_on_behind_a_job_that_was_left(builds: Path, words: int, sums: int, stall_percent: int) -> None:
+def test_a_device_goes_on_after_an_abandoned_job(builds: Path, words: int, sums: int, stall_percent: int) -> None:
     engine = ENGINES["device"]
     linear, _, xq = problem(engine, 0, (0, 1))
-    good = kept_weights(linear, engine)
+    good = DeviceJob(engine, kept_weights(linear, engine), xq)
     stalls = DeviceStalls(*[stall_percent] * 3)
-    left = [Left(good, -xq, words, sums)] * 3  # in full swing: `simulate_after` wants none of them done or rejected
-    found = simulate_after(left, good, xq, engine, build_device(engine, builds), stalls, 2)
+    abandoned = [InterruptedJob(replace(good, xq=-xq), Stop(words, sums))] * 3
+    found = simulate_after(abandoned, good, build_simulator(engine, builds), stalls, 2)
     np.testing.assert_array_equal(found.acc, accumulate(linear, xq))
 
 

@@ -24,7 +24,7 @@ def register(data: int, out: int, **changes: Any) -> dict[str, Any]:
 
 
 def design(second: dict[str, Any], outputs: list[int]) -> dict[str, Any]:
-    """A RAM whose side B gives nets 10 and 11: a plain register behind the first, `second` behind the other."""
+    """A RAM whose side B gives nets 10 and 11: a plain register reads the first, `second` the other."""
     connections = {"CLKA": [CLOCK], "CLKB": [CLOCK], "OCEB": ["1"], "DOB0": [10], "DOB1": [11], "DOB2": [12]}
     directions = {pin: "output" if pin.startswith("DO") else "input" for pin in connections}
     parameters = {"REGMODE_A": "NOREG", "REGMODE_B": "NOREG"}

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, pattern_word
 from nmforge.benchmarks.problem import Prepared, Problem, in_sequence
 from nmforge.core.formats import DENSE, GemmShape, Pattern, QuantScheme
-from nmforge.kernels.cpu import CpuLinear, choose_isa, reach, why_unsupported
-from nmforge.kernels.cpu.repack import why_not_packed
+from nmforge.kernels import cpu
+from nmforge.kernels.cpu import CpuLinear, choose_isa, gather_width
+from nmforge.kernels.cpu.repack import unpackable_reason
 
 FORMATS = ((DENSE, 4), (DENSE, 3), (Pattern(2, 4), 4), (Pattern(1, 4), 4), (Pattern(4, 8), 4), (Pattern(2, 8), 4))
 AT_LLAMA7B = FORMATS[:3]
@@ -25,7 +26,7 @@ def w4a8(problem: Problem) -> Prepared:
 def unsupported_reason(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
     """Why no kernel of this processor holds such a layer."""
     group_size = scheme.group_size or shape.k
-    return why_unsupported(scheme.bits) or why_not_packed(pattern, group_size, reach(choose_isa()))
+    return cpu.unsupported_reason(scheme.bits) or unpackable_reason(pattern, group_size, gather_width(choose_isa()))
 
 
 def _call(layer: CpuLinear, problem: Problem) -> Callable[[], object]:

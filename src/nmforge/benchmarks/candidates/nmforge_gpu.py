@@ -27,9 +27,9 @@ def w4a8(problem: Problem) -> Prepared:
 
 def unsupported_reason(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
     """Why this machine or the kernel's format cannot hold such a layer."""
-    from nmforge.kernels.gpu.linear import why_unsupported
+    from nmforge.kernels.gpu import linear
 
-    return why_unsupported(pattern, scheme.bits, scheme.group_size or shape.k)
+    return linear.unsupported_reason(pattern, scheme.bits, scheme.group_size or shape.k)
 
 
 for _pattern, _bits in FORMATS:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmforge.io.records import write_atomically, writing
+from nmforge.io.files import write_atomically, writing
 
 Shape = tuple[int, int, int]  # windows, tokens of each, width
 

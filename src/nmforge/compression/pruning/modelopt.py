@@ -6,7 +6,6 @@ that SparseGPT moves to make up for them. Codes and scales behind its masks are 
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,8 @@ from torch import Tensor
 from nmforge.compression.pruning.masks import keep_largest
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.subprocesses import run_program
 
 FOLDER = Path(".venv-modelopt")  # below the project's root, where every verb runs
 WORKER = Path(__file__).with_name("modelopt_worker.py")
@@ -37,11 +37,10 @@ def write_masks(checkpoint: Path, windows: Tensor, threads: int, out: Path, fold
     with tempfile.TemporaryDirectory(prefix="modelopt-") as name:
         asked, found = Path(name) / "windows.safetensors", Path(name) / "masks.safetensors"
         save_file({"windows": windows.contiguous()}, asked)
-        command = [str(part) for part in (python, "-P", WORKER, checkpoint.absolute(), asked, threads, found)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=name)
-        if done.returncode or not found.exists():
-            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-            raise NmforgeError(f"ModelOpt failed on {checkpoint} (exit status {done.returncode}): {last[0]}")
+        command: list[str | Path] = [python, "-P", WORKER, checkpoint.absolute(), asked, str(threads), found]
+        run_program(command, f"ModelOpt on {checkpoint}", "install it again with make modelopt", cwd=Path(name))
+        if not found.exists():
+            raise NmforgeError(f"ModelOpt on {checkpoint} wrote no masks; install it again with make modelopt")
         write_atomically(out, lambda path: path.write_bytes(found.read_bytes()))
 
 

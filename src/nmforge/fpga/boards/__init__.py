@@ -1,1 +1,1 @@
-"""Boards: what fits on them and how fast it runs."""
+"""FPGA boards, one file each in catalogue/, and LLaMA-7B modelled on them."""

@@ -1,18 +1,20 @@
-"""The boards of boards.yaml and the published designs beside them: every figure with its source."""
+"""What a board is: a file of the catalogue, every figure with its source.
+
+Units: bandwidth in bytes/s (peak), capacity in bytes (a GB of memory chips is 2^30), clock in MHz, RAM in bits (block
+RAM and UltraRAM; LUT RAM is not counted), latency and refresh in ns.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field
 
-from nmforge.config import Section
+from nmforge.config import RegisteredName, Section
 from nmforge.core.errors import NmforgeError
-from nmforge.fpga.sim.engine import Memory
-
-BOARDS = Path(__file__).with_name("boards.yaml")
+from nmforge.fpga.model.memory import MemoryChannel
+from nmforge.io.settings import read_yaml, validated
 
 
 class Sourced(Section):
@@ -29,11 +31,26 @@ class Share(Sourced):
     value: float = Field(gt=0, le=1)
 
 
-class Board(Section):
-    """What a board offers; units as boards.yaml states them."""
+class Published(Section):
+    """A design that somebody else ran on the board: shown next to the model."""
 
-    device: str
-    target: Literal["ecp5", "xcup"]
+    name: str
+    model: str
+    tokens_per_s: Sourced
+
+
+class Board(Section):
+    """A board of the catalogue. The model uses `efficiency`, the share of the peak bandwidth that a design reached.
+
+    In simulation an engine reads one of `channels` at its peak rate, which answers a burst after `latency_ns` and stops
+    for `refresh_ns` of every `refresh_interval_ns`. Without `clock_mhz` the clock is that of the routed device.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    summary: str = Field(min_length=1)
+    order: int = Field(100, description="Place in tables and figures.")
+    part: str = Field(description="Name of the FPGA.")
+    target: Annotated[str, RegisteredName("fpga_family")]
     luts: Sourced
     ffs: Sourced
     dsps: Sourced
@@ -48,62 +65,28 @@ class Board(Section):
     refresh_ns: Sourced
     clock_mhz: Sourced | None = None
     note: str = ""
+    published: list[Published] = Field([], description="Designs that others ran on it.")
 
     @property
     def bytes_per_s(self) -> float:
         """Bandwidth that long bursts reach."""
         return self.bandwidth.value * self.efficiency.value
 
-    def channel(self, clock_mhz: float) -> Memory:
-        """One channel of the memory as an engine with this clock sees it, in its cycles."""
-        in_cycles = clock_mhz / 1000
-        rate = self.bandwidth.value / self.channels.value / (clock_mhz * 1e6)
+    def channel(self, clock_mhz: float | None = None) -> MemoryChannel:
+        """One channel of the memory as an engine with this clock sees it, in its cycles; by default the board's clock.
+
+        Raises NmforgeError for a board without a clock where none is given.
+        """
+        clock = clock_mhz or (self.clock_mhz.value if self.clock_mhz else None)
+        if clock is None:
+            raise NmforgeError(f"board {self.name} has no clock of its own; name that of the engine with --clock")
+        rate = self.bandwidth.value / self.channels.value / (clock * 1e6)
         times = (self.latency_ns, self.refresh_interval_ns, self.refresh_ns)
-        return Memory(rate, *(round(time.value * in_cycles) for time in times))
+        latency, interval, refresh = (round(time.value * (clock / 1000)) for time in times)
+        return MemoryChannel(rate, latency, interval, refresh, self.name)
 
 
-class Published(Section):
-    """A design somebody else measured and published: beside the model, which borrows clocks from some."""
-
-    name: str
-    board: str
-    model: str
-    tokens_per_s: Sourced
-
-
-class BoardTable(Section):
-    """All of boards.yaml."""
-
-    share: Share
-    boards: dict[str, Board] = Field(min_length=1)
-    published: list[Published] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _published_boards_are_known(self) -> BoardTable:
-        for point in self.published:
-            if point.board not in self.boards:
-                raise ValueError(f"published design {point.name} names the unknown board {point.board}")
-        return self
-
-
-def parse_boards(document: Any, name: str) -> BoardTable:
-    """Validate a parsed table; raises NmforgeError with one sentence that names the key, the file and the remedy."""
-    try:
-        return BoardTable.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        if first["type"] == "extra_forbidden":
-            raise NmforgeError(f"{name}: unknown key {key}; remove it or correct its spelling") from error
-        raise NmforgeError(f"{name}: {key}: {first['msg']}; correct this value") from error
-
-
-def load_boards(path: Path = BOARDS) -> BoardTable:
-    """Read boards.yaml or a table of the same form; raises NmforgeError where it is missing or wrong."""
-    if not path.exists():
-        raise NmforgeError(f"board table {path} is missing; name a file of the form of fpga/boards.yaml")
-    try:
-        document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise NmforgeError(f"board table {path} is not valid YAML ({error}); correct it") from error
-    return parse_boards(document, path.name)
+def read_board(path: Path) -> Board:
+    """The board a YAML file describes; raises NmforgeError where the file is missing or wrong."""
+    document = read_yaml(path, "board", "name a file of the form of those in fpga/boards/catalogue")
+    return validated(Board, document, path.name)

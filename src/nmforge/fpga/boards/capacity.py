@@ -1,4 +1,4 @@
-"""What a board has to hold, and how often an engine fits it: models, formats, synthesized engines, their copies."""
+"""Capacity of a board: what it has to store (models, formats), and how many copies of a synthesized engine it holds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 
 from nmforge.core.formats import Pattern
 from nmforge.fpga.boards.boards import Board
-from nmforge.fpga.model.engine import Kind
+from nmforge.fpga.model.engine import PREFERRED_GROUP, Core
 
-GROUP = 64  # weights per group multiplier of the image
+GROUP = PREFERRED_GROUP  # weights per group multiplier of the image
 FP16_BYTES = 2
+SHARE = 0.6  # of a chip for engines; assumed: the rest is left to memory controllers, buffers and routing
 FPGA_COLUMNS = ["engine", "window", "bits", "lanes", "rows", "cols", "target", "stage", "lut", "ff", "dsp", "fmax_mhz"]
 BUILD_KEYS = ["engine", "window", "bits", "lanes", "rows", "cols"]
 
@@ -74,13 +75,13 @@ class Format:
 
 
 @dataclass(frozen=True)
-class Build:
+class EngineBuild:
     """One synthesized engine: what it is, and what it takes of a device.
 
     gemm: rows are channels, cols are tokens. gemv: rows x cols channels of one token.
     """
 
-    engine: Kind
+    engine: Core
     window: int
     bits: int
     lanes: int
@@ -105,32 +106,33 @@ class Build:
         has, as its offsets are stored."""
         return layout.bits == self.bits and (layout.pattern.is_dense or layout.pattern.window == self.window)
 
-    def copies(self, board: Board, share: float) -> int:
-        """Copies that fit in `share` of the board's LUTs, flip-flops and DSP blocks."""
+    def copies(self, board: Board) -> int:
+        """Copies that fit in `SHARE` of the board's LUTs, flip-flops and DSP blocks."""
         needs = {"luts": self.lut, "ffs": self.ff, "dsps": self.dsp}
-        room = [getattr(board, name).value / need for name, need in needs.items() if need > 0]
-        return int(share * min(room)) if room else 0
+        copies = [getattr(board, name).value / need for name, need in needs.items() if need > 0]
+        return int(SHARE * min(copies)) if copies else 0
 
 
-def synthesized(fpga: pd.DataFrame, target: str) -> list[Build]:
+def synthesized(fpga: pd.DataFrame, target: str) -> list[EngineBuild]:
     """The engines of the fpga table with resource counts for a target."""
     rows = fpga.reindex(columns=FPGA_COLUMNS)
     rows = rows[(rows["stage"] == "synthesis") & (rows["target"] == target)].dropna(subset=[*BUILD_KEYS, "lut", "ff"])
     made = rows.fillna({"dsp": 0}).drop_duplicates(BUILD_KEYS).to_dict("records")
-    return [Build(row["engine"], *(int(row[key]) for key in (*BUILD_KEYS[1:], "lut", "ff", "dsp"))) for row in made]
+    return [
+        EngineBuild(row["engine"], *(int(row[key]) for key in (*BUILD_KEYS[1:], "lut", "ff", "dsp"))) for row in made
+    ]
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Copies of a build in a share of a board, and their clock in MHz."""
+class BoardFit:
+    """Copies of a build in `SHARE` of a board, and their clock in MHz."""
 
-    build: Build
+    build: EngineBuild
     copies: int
     clock_mhz: float
-    share: float
 
 
-def clock_of(build: Build, board: Board, fpga: pd.DataFrame) -> float:
+def clock_of(build: EngineBuild, board: Board, fpga: pd.DataFrame) -> float:
     """Clock in MHz: the board's, or the median one of the routed device with this array; NaN where neither is known.
 
     A build whose bits were not routed takes the clock of the INT4 one, which has the longer adders.
@@ -148,10 +150,9 @@ def clock_of(build: Build, board: Board, fpga: pd.DataFrame) -> float:
     return float(rows["fmax_mhz"].median())
 
 
-def placements(fpga: pd.DataFrame, board: Board, share: float) -> list[Placed]:
+def fits(fpga: pd.DataFrame, board: Board) -> list[BoardFit]:
     """Every synthesized engine that fits the board at least once and has a clock."""
     every = [
-        Placed(build, build.copies(board, share), clock_of(build, board, fpga), share)
-        for build in synthesized(fpga, board.target)
+        BoardFit(build, build.copies(board), clock_of(build, board, fpga)) for build in synthesized(fpga, board.target)
     ]
-    return [placed for placed in every if placed.copies and not math.isnan(placed.clock_mhz)]
+    return [fit for fit in every if fit.copies and not math.isnan(fit.clock_mhz)]

@@ -19,12 +19,11 @@ from pathlib import Path
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.fpga.model.engine import Engine
-from nmforge.fpga.points import SEED, engine_columns
-from nmforge.fpga.sources import FPGA, rtl_sources
+from nmforge.fpga.model.rows import engine_columns
+from nmforge.fpga.sources import PROOFS, rtl_sources
 from nmforge.fpga.synth.yowasp import read_design, run_wasm
 from nmforge.io.records import write_point
 
-HARNESSES = FPGA / "formal"
 LONGEST = 8  # cycles an induction may reach back; the PE holds a step for four
 ORDER = ("free_ok 1", "filled_ok 1", "taken_ok 1")  # the steps of a window ascend
 SUMS = ("sum_ok 1", "window_ok 1", *ORDER, "pe.of_step step_wanted", "pe.accumulator sum_so_far")
@@ -51,7 +50,7 @@ def prove_product(bits: int, sources: Sequence[Path] | None = None) -> Proof:
 
 
 def prove_step(engine: Engine, sources: Sequence[Path] | None = None) -> Proof:
-    """A code put behind the others of a window adds its product to the dense sum, at every place of the window.
+    """A code put after the others of a window adds its product to the dense sum, at every place of the window.
 
     engine: its windows, bits and group. Raises NmforgeError where that is not so. sources: RTL instead of the
     project's own.
@@ -89,7 +88,7 @@ def proof_point(pattern: Pattern, engine: Engine, out: Path) -> list[Proof]:
     each proof."""
     proofs = [prove_product(engine.bits), prove_step(engine), *prove_pe(pattern, engine)]
     rows = [
-        engine_columns(engine, str(pattern), "yosys", "formal", SEED)
+        engine_columns(engine, str(pattern), "yosys", "formal")
         | {"theorem": proof.name, "depth": proof.depth, "seconds": proof.seconds}
         for proof in proofs
     ]
@@ -101,7 +100,7 @@ def _prove(
     name: str, top: str, parameters: dict[str, int], options: str, sources: Sequence[Path] | None
 ) -> tuple[int, float]:
     """(depth of the induction, seconds) of one proof."""
-    files = [*(rtl_sources() if sources is None else sources), *sorted(HARNESSES.glob("*.sv"))]
+    files = [*(rtl_sources() if sources is None else sources), *sorted(PROOFS.glob("*.sv"))]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="prove-") as folder:
         log = Path(folder) / "proof.log"

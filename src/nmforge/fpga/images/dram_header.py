@@ -4,9 +4,9 @@
     length    8 bytes   L, little-endian
     digest   32 bytes   SHA-256 of the contents
     contents  L bytes   JSON (the models below), then spaces up to a whole burst of the memory
-    sections            one a layer, in the order of the contents, each a whole number of bursts (dram_image.py)
+    sections            one for each layer, in the order of the contents, each a whole number of bursts (dram_image.py)
 
-Where a section lies follows from the shapes in front of it, and a reader holds the contents to that.
+Where a section lies follows from the shapes before it, and a reader checks the contents against that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.fpga.images.weight_image import tiles
 from nmforge.fpga.model.engine import Engine, Kind
+from nmforge.fpga.model.tiling import tiles
 
 MAGIC = b"NMFDRAM1"
 BURST = 64
@@ -29,14 +29,14 @@ DIGEST = r"^[0-9a-f]{64}$"
 MAX_SIZE = 2**31 - 1
 
 
-class Part(BaseModel):
+class ContentsModel(BaseModel):
     """A block of the contents: unknown keys and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Build(Part):
-    """The engine an image was made for, field by field as in Engine."""
+class ImageEngine(ContentsModel):
+    """The engine an image is laid out for, field by field as in Engine."""
 
     window: int = Field(ge=1, le=32)
     bits: int
@@ -52,7 +52,7 @@ class Build(Part):
         return Engine(**self.model_dump())
 
 
-class Source(Part):
+class ImageSource(ContentsModel):
     """The artifact an image was made from."""
 
     file: str
@@ -60,7 +60,7 @@ class Source(Part):
     design_id: str
 
 
-class Section(Part):
+class LayerSection(ContentsModel):
     """One layer: what it is, where it lies (bytes from the start of the file) and what it hashes to."""
 
     offset: int = 0
@@ -85,12 +85,12 @@ class Section(Part):
         return tiles(self.n, engine.channels) * tile
 
 
-class Contents(Part):
+class Contents(ContentsModel):
     """What is in an image, in the order of the file."""
 
-    engine: Build
-    artifact: Source
-    layers: dict[str, Section] = Field(min_length=1)
+    engine: ImageEngine
+    artifact: ImageSource
+    layers: dict[str, LayerSection] = Field(min_length=1)
 
 
 def padded(size: int) -> int:
@@ -99,7 +99,7 @@ def padded(size: int) -> int:
 
 
 def front(contents: Contents) -> bytes:
-    """Everything in front of the sections."""
+    """Everything before the sections."""
     text = contents.model_dump_json().encode()
     text += b" " * (padded(FRONT + len(text)) - FRONT - len(text))
     return MAGIC + len(text).to_bytes(8, "little") + hashlib.sha256(text).digest() + text
@@ -108,7 +108,7 @@ def front(contents: Contents) -> bytes:
 def place(contents: Contents) -> Contents:
     """The contents with every section where it belongs.
 
-    Offsets lengthen the contents and so move themselves; repeated, that comes to rest, for it only moves on.
+    Longer offsets make the contents longer, which moves the sections again; offsets only grow, so this ends.
     """
     placed = _placed(contents)
     return contents if placed == contents else place(placed)
@@ -145,7 +145,7 @@ def _describe(engine: Engine) -> str:
 
 
 def _placed(contents: Contents) -> Contents:
-    """Sections behind each other, behind contents as long as these."""
+    """Sections one after the other, after contents as long as these."""
     engine, at, layers = contents.engine.engine(), len(front(contents)), {}
     for name, section in contents.layers.items():
         try:
@@ -158,7 +158,7 @@ def _placed(contents: Contents) -> Contents:
 
 
 def _check_places(contents: Contents, path: Path) -> None:
-    """Raise NmforgeError unless sections lie where `place` puts them and the file ends behind the last one."""
+    """Raise NmforgeError unless sections lie where `place` puts them and the file ends after the last one."""
     try:
         placed = _placed(contents)
     except NmforgeError as error:
@@ -168,7 +168,7 @@ def _check_places(contents: Contents, path: Path) -> None:
     last = list(contents.layers.values())[-1]
     end, size = last.offset + last.bytes, path.stat().st_size
     if size != end:
-        fault = "is truncated" if size < end else "has bytes behind its last layer"
+        fault = "is truncated" if size < end else "has bytes after its last layer"
         raise NmforgeError(f"DRAM image {path} {fault} ({size:,} bytes instead of {end:,}); {REMEDY}")
 
 

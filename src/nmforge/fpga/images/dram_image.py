@@ -1,8 +1,9 @@
 """The DRAM image of an artifact: every compressed layer in the order in which the weight loader streams it.
 
-    file    = contents (dram_contents.py) | section of layer 0 | section of layer 1 | ...
-    section = weight image (generate.py) | zeros up to a burst | row_scale float32[N], little-endian | zeros likewise
+    file    = contents (dram_header.py) | section of layer 0 | section of layer 1 | ...
+    section = weight image (weight_image.py) | zeros up to a burst | row_scale | zeros likewise
 
+row_scale is float32[N], little-endian.
 The SHA-256 of a section covers all of its bytes. Reading is the exact inverse of writing: codes, masks, group
 multipliers and row scales come back as the artifact has them.
 """
@@ -16,25 +17,27 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nmforge.artifact.format import load_linear, read_header
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import Bool, CompressedLinear, Int8, UInt8, mask_from_offsets
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.fpga.images.dram_header import (
     REMEDY,
-    Build,
     Contents,
-    Section,
-    Source,
+    ImageEngine,
+    ImageSource,
+    LayerSection,
     front,
     padded,
     place,
     read_contents,
 )
-from nmforge.fpga.images.weight_image import Bytes, Kept, kept_weights, read_weight_image, tiles, weight_image
+from nmforge.fpga.images.weight_image import Bytes, KeptWeights, kept_weights, read_weight_image, write_weight_image
 from nmforge.fpga.model.engine import Engine
-from nmforge.io.provenance import sha256_bytes, sha256_file
-from nmforge.io.records import write_atomically
+from nmforge.fpga.model.tiling import tiles
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_bytes, sha256_file
 
 
 def write_dram_image(artifact: Path, engine: Engine, out: Path) -> Contents:
@@ -61,11 +64,11 @@ def plan(artifact: Path, engine: Engine) -> Contents:
     """The contents of an artifact's image but for the hashes of its sections, which are not written yet."""
     header = read_header(artifact)
     if not header["layers"]:
-        raise NmforgeError(f"{artifact} has no compressed layers, it is left in bf16; name a compressed artifact")
-    source = Source(file=artifact.name, sha256=sha256_file(artifact), design_id=header["design"]["id"])
-    layers = {name: Section(**layer) for name, layer in header["layers"].items()}
+        raise NmforgeError(f"{artifact} has no compressed layers, only bf16; name a compressed artifact")
+    source = ImageSource(file=artifact.name, sha256=sha256_file(artifact), design_id=header["design"]["id"])
+    layers = {name: LayerSection(**layer) for name, layer in header["layers"].items()}
     try:
-        return place(Contents(engine=Build(**asdict(engine)), artifact=source, layers=layers))
+        return place(Contents(engine=ImageEngine(**asdict(engine)), artifact=source, layers=layers))
     except NmforgeError as error:
         raise NmforgeError(f"{artifact}, {error}") from error
 
@@ -80,31 +83,12 @@ def read_layers(path: Path, engine: Engine | None = None) -> Iterator[tuple[str,
         yield name, _layer(path, contents, name)
 
 
-def read_layer(path: Path, name: str, engine: Engine | None = None) -> CompressedLinear:
-    """One layer of an image, its hash checked; raises NmforgeError as `read_layers` does."""
-    return _layer(path, _contents_with(path, name, engine), name)
-
-
-def read_stream(path: Path, name: str, engine: Engine | None = None) -> Bytes:
-    """The weight image of one layer as an engine streams it, uint8[bytes], its hash checked."""
-    contents = _contents_with(path, name, engine)
-    section = contents.layers[name]
-    return _section_data(path, name, section)[: section.weight_bytes(contents.engine.engine())]
-
-
-def _contents_with(path: Path, name: str, engine: Engine | None) -> Contents:
-    contents = read_contents(path, engine)
-    if name not in contents.layers:
-        raise NmforgeError(f"DRAM image {path} has no layer {name}; its first one is {next(iter(contents.layers))}")
-    return contents
-
-
-def _write_section(handle: BinaryIO, artifact: Path, name: str, planned: Contents) -> Section:
+def _write_section(handle: BinaryIO, artifact: Path, name: str, planned: Contents) -> LayerSection:
     """Write one layer of the artifact where the contents place it; returns the section with its hash."""
     section, engine = planned.layers[name], planned.engine.engine()
     linear = load_linear(artifact, name)
     try:
-        image = weight_image(kept_weights(linear, engine), engine).tobytes()
+        image = write_weight_image(kept_weights(linear, engine), engine).tobytes()
     except NmforgeError as error:
         raise NmforgeError(f"{artifact}, layer {name}: {error}") from error
     scales = linear.row_scale.astype("<f4").tobytes()
@@ -115,7 +99,7 @@ def _write_section(handle: BinaryIO, artifact: Path, name: str, planned: Content
     return section.model_copy(update={"sha256": sha256_bytes(data)})
 
 
-def _section_data(path: Path, name: str, section: Section) -> Bytes:
+def _section_data(path: Path, name: str, section: LayerSection) -> Bytes:
     """The bytes of a section, their hash checked."""
     with path.open("rb") as handle:
         handle.seek(section.offset)
@@ -143,7 +127,7 @@ def _layer(path: Path, contents: Contents, name: str) -> CompressedLinear:
     return linear
 
 
-def _dense(kept: Kept, engine: Engine) -> tuple[Int8, Bool]:
+def _dense(kept: KeptWeights, engine: Engine) -> tuple[Int8, Bool]:
     """(codes int8[N, K], mask bool[N, K]); raises NmforgeError where offsets do not ascend inside their window."""
     offsets = kept.offsets.astype(np.int16)
     if (np.diff(offsets, axis=2) <= 0).any() or offsets.max() >= engine.window:
@@ -155,7 +139,7 @@ def _dense(kept: Kept, engine: Engine) -> tuple[Int8, Bool]:
     return codes, mask
 
 
-def _layer_mult(kept: Kept, section: Section, engine: Engine) -> UInt8:
+def _layer_mult(kept: KeptWeights, section: LayerSection, engine: Engine) -> UInt8:
     """Multipliers of the layer's groups, uint8[N, K / group_size]; the image repeats them for each engine group."""
     parts = kept.mult.reshape(section.n, section.k // section.group_size, section.group_size // engine.group)
     if (parts != parts[:, :, :1]).any():

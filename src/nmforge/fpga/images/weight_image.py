@@ -29,10 +29,11 @@ Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptWeights:
     """What the weight image carries of a layer, `keep` weights in every window of the engine.
 
-    codes int8[N, K/of, keep], offsets uint8[N, K/of, keep] and mult uint8[N, K/group] for the engine's group.
+    codes int8[N, K/window, keep], offsets uint8[N, K/window, keep] and mult uint8[N, K/group]; windows and groups are
+    the engine's.
     """
 
     codes: Int8
@@ -50,12 +51,7 @@ class Kept:
         return int(self.codes.shape[2])
 
 
-def tiles(length: int, size: int) -> int:
-    """Tiles of `size` that cover `length`."""
-    return -(-length // size)
-
-
-def kept_weights(linear: CompressedLinear, engine: Engine) -> Kept:
+def kept_weights(linear: CompressedLinear, engine: Engine) -> KeptWeights:
     """Kept codes, offsets and multipliers of a layer in the engine's windows and groups.
 
     Raises NmforgeError where the layer does not fit the build.
@@ -74,10 +70,10 @@ def kept_weights(linear: CompressedLinear, engine: Engine) -> Kept:
     offsets = np.broadcast_to(np.arange(linear.k) % engine.window, linear.codes.shape)[linear.keep_mask]
     shape = (linear.n, linear.k // engine.window, keep)
     mult = np.repeat(linear.group_mult, linear.group_size // engine.group, axis=1)
-    return Kept(linear.kept_codes().reshape(shape), offsets.astype(np.uint8).reshape(shape), mult)
+    return KeptWeights(linear.kept_codes().reshape(shape), offsets.astype(np.uint8).reshape(shape), mult)
 
 
-def weight_image(kept: Kept, engine: Engine) -> Bytes:
+def write_weight_image(kept: KeptWeights, engine: Engine) -> Bytes:
     """Weight image of the whole layer: uint8[tiles, bytes of a tile]."""
     channels = engine.channels
     planes: list[NDArray[np.generic]] = [_step_beats(kept.codes, engine, engine.bits)]
@@ -95,8 +91,8 @@ def weight_image(kept: Kept, engine: Engine) -> Bytes:
     return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
-def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int, keep: int) -> Kept:
-    """Inverse of `weight_image` for a layer of `n` channels, `groups` engine groups a row and `keep` weights kept."""
+def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int, keep: int) -> KeptWeights:
+    """Inverse of `write_weight_image`: `n` channels, `groups` engine groups a row and `keep` steps a window."""
     steps = engine.windows_per_group * keep
     widths = [steps * engine.code_bytes, steps * engine.index_bytes(keep), engine.channels]
     planes: list[list[Bytes]] = [[], [], []]
@@ -113,20 +109,14 @@ def read_weight_image(image: Bytes, engine: Engine, n: int, groups: int, keep: i
     else:
         offsets = np.broadcast_to(np.arange(engine.window), codes.shape)
     mult = mult_plane.reshape(-1, groups, engine.channels).transpose(0, 2, 1).reshape(-1, groups)[:n]
-    return Kept(codes, offsets.astype(np.uint8), mult)
+    return KeptWeights(codes, offsets.astype(np.uint8), mult)
 
 
-def activation_image(xq: Int8, engine: Engine) -> Int8:
-    """int8[M, K] -> int8[column tiles, K/(lanes*of), tokens, lanes*of]; tokens are padded with zeros."""
+def write_activation_image(xq: Int8, engine: Engine) -> Int8:
+    """int8[M, K] -> int8[column tiles, K/(lanes*window), tokens, lanes*window]; tokens are padded with zeros."""
     width = engine.lanes * engine.window
     padded = _pad_rows(xq, engine.tokens)
     return np.ascontiguousarray(padded.reshape(-1, engine.tokens, xq.shape[1] // width, width).transpose(0, 2, 1, 3))
-
-
-def read_activation_image(image: Int8, m: int) -> Int8:
-    """Inverse of `activation_image` for `m` tokens."""
-    column_tiles, beats, tokens, width = image.shape
-    return image.transpose(0, 2, 1, 3).reshape(column_tiles * tokens, beats * width)[:m]
 
 
 def _pad_rows(values: NDArray[np.generic], size: int) -> NDArray[np.generic]:

@@ -1,13 +1,13 @@
 """Closed forms for the cycles of the engines, checked against the RTL wherever the RTL is run.
 
-Symbols: R rows, C columns, S = K / (of * lanes) * keep steps of a tile, T tiles, and the tail R + 3C + 6: the cycles
-from the launch of a tile's last step to its last sum on the output (1 edge register, R - 1 row skew, 4 of the PE,
-2(C - 1) drain, 4 whole sum and its product, 1 sum, C output beats).
+Symbols: R rows, C columns, S = K / (window * lanes) * keep steps of a tile, T tiles, and the tail R + 3C + 6: the
+cycles from the launch of a tile's last step to its last sum on the output (1 edge register, R - 1 row skew, 4 of the
+PE, 2(C - 1) drain, 4 whole sum and its product, 1 sum, C output beats).
 
 Steps are launched one a cycle, tile after tile. The last step of a tile waits until the sums of the tile before have
 been sent, two cycles more than the tail after that tile's last launch; a tile of more steps is never held back.
 
-The GEMV engine pauses two cycles in front of its first token and three in front of every other one, until the first
+The GEMV engine pauses two cycles before its first token and three before every other one, until the first
 window is in its bank, and has one more edge register in its tail.
 
 The device loads its operands from narrow streams, and sends one sum a cycle. Each row tile of weights is loaded in L
@@ -19,15 +19,15 @@ cycles into one of two buffers, and the last step of a tile is launched, in cycl
                     words of c + 1 column tiles of activations + keep + 1, where r = 0)
     loaded(r) = max(loaded(r - 1), end(r - 2, last) + 1) + L
 
-and its last sum leaves X + R + 7 cycles behind the last end. L is a cycle a word and one more for each group of codes,
+and its last sum leaves X + R + 7 cycles after the last end. L is a cycle a word and one more for each group of codes,
 each group of offsets and each scale plane (nmforge_weight_loader).
 """
 
 from __future__ import annotations
 
 from nmforge.core.formats import GemmShape, Pattern
-from nmforge.fpga.images.weight_image import tiles
 from nmforge.fpga.model.engine import Engine
+from nmforge.fpga.model.tiling import tiles
 
 
 def steps_per_tile(k: int, engine: Engine, pattern: Pattern) -> int:

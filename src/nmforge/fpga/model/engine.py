@@ -1,19 +1,25 @@
-"""What one build of an engine is: its parameters, its limits and the bytes of its stream beats."""
+"""What one build of the hardware is: its parameters, its limits and the bytes of its stream beats.
+
+An engine is a core, the array and its flow control, or a device, which is what is placed and routed: the gemm core with
+memory banks, a loader and registers.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 
+Core = Literal["gemm", "gemv"]
 Kind = Literal["gemm", "gemv", "device"]
 TOPS: dict[Kind, str] = {"gemm": "nmforge_gemm", "gemv": "nmforge_gemv", "device": "nmforge_engine"}
+CORES, KINDS = get_args(Core), get_args(Kind)
 PREFERRED_GROUP = 64
 LARGEST_GROUP = 128
-LARGEST_GROUP_BUILT = 256  # what the row edge leaves out of a sum is counted in as many bits
+LARGEST_GROUP_BUILT = 256  # the row edge counts the ones that a group's products leave out, in as many bits
 LARGEST_DEPTH = 1 << 15  # rows of a device's banks; its registers have 16 bits
 GEMV_DEPTH = 4096  # windows of a token in the GEMV engine's bank
 BLOCK_INPUTS = 512  # inputs (dense K) in one block of the weight image
@@ -23,9 +29,9 @@ BLOCK_INPUTS = 512  # inputs (dense K) in one block of the weight image
 class Engine:
     """ROWS x COLS array whose PEs see windows of `window` inputs; `group` dense inputs share a group multiplier.
 
-    gemm: rows are output channels n, columns are tokens m, every operand on a stream of its own. device: the same
-    array with banks, a loader and registers. gemv: rows x cols output channels, one token. A build has `lanes`
-    multipliers a PE and runs every pattern that nests in keep:window; `keep` is chosen at run time.
+    Core gemm: rows are output channels n, columns are tokens m, every operand has a stream of its own. Core gemv:
+    rows x cols output channels, one token. Device: the gemm core with banks, a loader and registers. A build has
+    `lanes` multipliers a PE and runs every pattern that nests in keep:window; `keep` is chosen at run time.
     """
 
     window: int
@@ -76,12 +82,12 @@ class Engine:
     def keep(self, pattern: Pattern) -> int:
         """Steps a window takes for `pattern`; raises NmforgeError where this build cannot run it without a stall.
 
-        A pattern nests where its windows tile the engine's: 1:2 is 2:4 for of = 4, dense is of:of everywhere.
+        A pattern nests where its windows tile the engine's: 1:2 is 2:4 in a window of 4, dense nests everywhere.
         """
         if self.window % pattern.window:
             raise NmforgeError(
-                f"this engine selects from windows of {self.window}, where {pattern} does not fit; build one with of = "
-                f"{pattern.window} or a multiple of it"
+                f"this engine selects from windows of {self.window}, where {pattern} does not fit; build one with "
+                f"windows of {pattern.window} or a multiple of it"
             )
         keep = pattern.keep * self.window // pattern.window
         steps = self.group // (self.window * self.lanes) * keep
@@ -111,11 +117,6 @@ class Engine:
     def index_bits(self) -> int:
         """Bits of one offset inside a window, as the index stream carries it."""
         return max(1, (self.window - 1).bit_length())
-
-    @property
-    def keep_bits(self) -> int:
-        """Bits of the `keep` port."""
-        return self.window.bit_length()
 
     @property
     def windows_per_group(self) -> int:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from nmforge.core.errors import NmforgeError
-from nmforge.fpga.pnr.netlist_cells import CONVERTERS, Bit, Cell, Converter, Stage, expression
-from nmforge.fpga.sim.engine import compile_simulator
-from nmforge.fpga.sources import FPGA, HARNESS, verilator_version
+from nmforge.fpga.pnr.netlist_cell import Bit, Cell, Converter, expression
+from nmforge.fpga.pnr.netlist_cells import CONVERTERS, Stage
+from nmforge.fpga.sim.verilator import compile_simulator, testbench_digest
+from nmforge.fpga.sources import ENGINE_TESTBENCH, FPGA, verilator_version
 
 CELLS = FPGA / "pnr" / "cells"
 # A gate netlist leaves outputs open, and port vectors come and go as single bits.
@@ -32,7 +33,7 @@ def cell_models() -> list[Path]:
 def write_netlist(stage: Stage, netlist: Path, top: str, out: Path) -> Path:
     """Write the netlist of one stage as Verilog module `top` with the ports of the source; returns `out`.
 
-    `netlist` is Placed.synthesized or Placed.routed. Raises NmforgeError for a cell or mode without a model.
+    `netlist` is RoutedDesign.synthesized or .routed. Raises NmforgeError for a cell or mode without a model.
     """
     modules = json.loads(netlist.read_text())["modules"]
     name = top if stage == "synthesis" else "top"  # nextpnr writes its one module under this name
@@ -43,19 +44,20 @@ def write_netlist(stage: Stage, netlist: Path, top: str, out: Path) -> Path:
 
 
 def netlist_simulator(
-    netlist: Path, top: str, build_dir: Path, options: Sequence[str] = (), harness: Path = HARNESS
+    netlist: Path, top: str, build_dir: Path, options: Sequence[str] = (), testbench: Path = ENGINE_TESTBENCH
 ) -> Path:
     """Program that simulates a Verilog netlist with the testbench of the source; built once per netlist.
 
-    `harness` and `options` are those that the source's own simulator is built with.
+    `testbench` and `options` are those that the source's own simulator is built with.
     """
     sources = [netlist, *cell_models()]
     digest = hashlib.sha256(f"{top} {FLAGS} {list(options)} {verilator_version()}".encode())
-    for path in (*sources, harness, *harness.parent.glob("*.hpp")):
+    for path in sources:
         digest.update(path.read_bytes())
+    digest.update(testbench_digest(testbench))
     program = build_dir / f"netlist-{digest.hexdigest()[:20]}"
     if not program.exists():
-        compile_simulator(top, sources, [*FLAGS, *options], program, harness)
+        compile_simulator(top, sources, [*FLAGS, *options], program, testbench)
     return program
 
 
@@ -69,7 +71,7 @@ def netlist_verilog(module: Mapping[str, Any], top: str, converters: Mapping[str
         if cell.type not in converters:
             raise NmforgeError(
                 f"cell type {cell.type} (cell {name}) has no simulation model; "
-                "add it to fpga/netlist_cells.py and fpga/cells"
+                "add it to fpga/pnr/netlist_cells.py and fpga/pnr/cells"
             )
         nets.update(bit for bit in cell.pins.values() if isinstance(bit, int))
         text = converters[cell.type](cell).replace("@", f"u{index}")

@@ -1,17 +1,8 @@
-"""Cycle-accurate simulation of an engine: build once per configuration, run per layer."""
+"""Cycle-accurate simulation of a core, every operand on a stream of its own: one build, then a run for each layer."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import struct
-import subprocess
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,18 +11,16 @@ from numpy.typing import NDArray
 
 from nmforge.core.compressed_linear import CompressedLinear, Int8
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import Pattern
-from nmforge.fpga.images.weight_image import Kept, activation_image, kept_weights, tiles, weight_image
-from nmforge.fpga.model.engine import GEMV_DEPTH, Engine, engine_group
-from nmforge.fpga.sources import HARNESS, TRACE_CODECS, rtl_sources, run_make, run_verilator, verilator_version
-from nmforge.io.records import write_atomically
+from nmforge.fpga.images.weight_image import KeptWeights, kept_weights, write_activation_image, write_weight_image
+from nmforge.fpga.model.engine import GEMV_DEPTH, Engine
+from nmforge.fpga.model.memory import UNLIMITED, MemoryChannel
+from nmforge.fpga.model.tiling import tiles
+from nmforge.fpga.sim.protocol import ENGINE_JOB, ENGINE_OUTCOME
+from nmforge.fpga.sim.simulator import SimulationResult, finished_outcome, read_sums, run_simulator
+from nmforge.fpga.sim.verilator import Watch, build_simulator
+from nmforge.io.files import write_atomically
 
-# Nothing of the system is linked: the codecs of a trace are headers of our own.
-BUILD_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "LDLIBS="]
-LARGE, LARGE_FLAGS = 128, ["OPT_FAST=-O2"]  # from so many multipliers on: twice the build, a sixth off every run
-FLAGS = ["--cc", "--exe", "-O3", "--x-assign", "unique", "--x-initial", "unique"]
-DONE, INDEX_ERROR, NO_PROGRESS, BROKEN_OFFER = range(4)
-OUTCOME = struct.Struct("<4Q")  # in front of the sums: cycles, status, steps or words taken, bytes or CYCLES register
+RATE_UNIT = 256  # a memory's rate is counted in 1/256 byte a cycle
 
 
 class Stalls(NamedTuple):
@@ -47,229 +36,130 @@ class Stalls(NamedTuple):
     sink: int = 0
 
 
-CALM = Stalls()
+NO_STALLS = Stalls()
 
 
-class Memory(NamedTuple):
-    """External memory the weights come from, in cycles of the engine.
+@dataclass(frozen=True)
+class SimulationSettings:
+    """What surrounds an engine that is simulated; nothing holds it back and nothing is recorded by default.
 
-    bytes_per_cycle 0 means no limit. Refresh stops the memory for `refresh_cycles` of every `refresh_interval`.
+    seed draws the stalls. watched names the file for what is watched: a waveform (FST, every signal, two time steps a
+    cycle), or the toggles of every signal (`activity.read_toggles`).
     """
 
-    bytes_per_cycle: float = 0
-    latency: int = 0
-    refresh_interval: int = 0
-    refresh_cycles: int = 0
-
-    @property
-    def sustained(self) -> float:
-        """Bytes a cycle that are left after refresh."""
-        lost = self.refresh_cycles / self.refresh_interval if self.refresh_interval else 0
-        return self.bytes_per_cycle * (1 - lost)
+    stalls: Stalls = NO_STALLS
+    memory: MemoryChannel = UNLIMITED
+    seed: int = 0
+    watch: Watch = Watch.NOTHING
+    watched: Path | None = None
 
 
-UNLIMITED = Memory()
+UNHINDERED = SimulationSettings()
 
 
 @dataclass(frozen=True)
-class SimulationResult:
-    """acc int32[M, N]; cycles from the first offered beat to the last accepted sum; bytes read of the weight image."""
-
-    acc: NDArray[np.int32]
-    cycles: int
-    ideal_cycles: int  # tiles * steps: every PE takes one step each cycle, no fill, no drain
-    weight_bytes: int
-    counted: int | None = None  # what a device's CYCLES register says
-
-    @property
-    def efficiency(self) -> float:
-        """Share of the cycles in which the array could not have done better."""
-        return self.ideal_cycles / self.cycles
-
-
-class Watch(Enum):
-    """What a simulator can leave besides the sums; a build of its own for each, several times slower."""
-
-    NOTHING = ()
-    WAVEFORM = ("--trace-fst", "-CFLAGS", f"-DTRACE -I{TRACE_CODECS}")
-    TOGGLES = ("--coverage-toggle", "-CFLAGS", "-DTOGGLES")
-
-
-def build_simulator(engine: Engine, build_dir: Path, watch: Watch = Watch.NOTHING) -> Path:
-    """Program that simulates `engine`; built in `build_dir` unless the same sources were built before."""
-    program = build_dir / f"{engine.kind}-{build_key(engine, HARNESS, watch)}"
-    if program.exists():
-        return program
-    parameters = [f"-G{name}={value}" for name, value in engine.parameters.items()]
-    options = ["-CFLAGS", "-DGEMV"] if engine.kind == "gemv" else []
-    options = ["-Wall", *parameters, *options, *watch.value]
-    compile_simulator(engine.top, rtl_sources(), options, program, flags=build_flags(engine))
-    return program
-
-
-def build_flags(engine: Engine) -> list[str]:
-    """What the C++ of an engine's simulator is compiled with."""
-    return [*BUILD_FLAGS, *(LARGE_FLAGS if engine.multipliers >= LARGE else [])]
-
-
-def compile_simulator(
-    top: str, sources: Sequence[Path], options: Sequence[str], program: Path, harness: Path = HARNESS,
-    flags: Sequence[str] = BUILD_FLAGS,
-) -> None:  # fmt: skip
-    """Compile a top module with a testbench into `program`, which appears only once it is complete."""
-    program.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="verilate-", dir=program.parent) as folder:
-        work = Path(folder)
-        run_verilator(
-            [*FLAGS, "--prefix", "Vengine", "--Mdir", ".", "--top-module", top, "-CFLAGS", f"-I{harness.parent}",
-             *options, *(str(source.absolute()) for source in sources), str(harness)],
-            work,
-        )  # fmt: skip
-        run_make(["-f", "Vengine.mk", "-j", str(os.cpu_count() or 1), *flags, "Vengine"], work)
-        shutil.move(work / "Vengine", work.with_suffix(".program"))
-        work.with_suffix(".program").replace(program)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One layer on one engine: what the testbench is told beside the images."""
+class SimulationJob:
+    """One GEMM on one core: M = tokens, N = channels, K = inputs, and `keep` steps a window."""
 
     engine: Engine
     keep: int
-    k: int
-    row_tiles: int
-    column_tiles: int
+    inputs: int
+    channels: int
+    tokens: int
 
     @classmethod
-    def for_engine(cls, engine: Engine, kept: Kept, tokens: int) -> Job:
+    def for_engine(cls, engine: Engine, kept: KeptWeights, tokens: int) -> SimulationJob:
         """The job of a layer's weight image and `tokens` tokens."""
-        k = kept.codes.shape[1] * engine.window
-        windows = k // (engine.window * engine.lanes)
+        inputs = kept.codes.shape[1] * engine.window
+        windows = inputs // (engine.window * engine.lanes)
         if engine.kind == "gemv" and windows > GEMV_DEPTH:
             raise NmforgeError(
                 f"the GEMV engine's bank holds {GEMV_DEPTH} windows of a token, not {windows}; build one with "
                 f"{tiles(windows, GEMV_DEPTH) * engine.lanes} lanes or wider windows"
             )
-        return cls(engine, kept.keep, k, tiles(kept.n, engine.channels), tiles(tokens, engine.tokens))
+        return cls(engine, kept.keep, inputs, kept.n, tokens)
 
-    def header(self, stalls: Stalls = CALM, memory: Memory = UNLIMITED, seed: int = 0) -> bytes:
-        """The little-endian u32 in front of the images, as struct Header of the testbench reads them."""
-        for stream, percent in stalls._asdict().items():
-            if not 0 <= percent < 100:
-                raise NmforgeError(f"{percent} % of stalls on stream {stream} leave no progress; choose 0..99")
-        engine = self.engine
-        rate = round(256 * memory.bytes_per_cycle)
-        if memory != UNLIMITED and rate < 1:
-            raise NmforgeError(f"memory of {memory.bytes_per_cycle} bytes a cycle never delivers; use 1/256 or more")
-        return struct.pack(
-            "<24I", self.keep, self.k // engine.group, engine.windows_per_group * self.keep, engine.windows_per_group,
-            engine.groups_per_block, self.row_tiles, self.column_tiles, engine.code_bytes,
-            engine.index_bytes(self.keep), engine.channels, engine.act_bytes, 4 * engine.rows, engine.cols,
-            int(engine.kind == "gemv"), seed, *stalls, rate, *memory[1:],
-        )  # fmt: skip
+    @property
+    def row_tiles(self) -> int:
+        """Tiles of output channels."""
+        return tiles(self.channels, self.engine.channels)
 
-    def outputs(self, beats: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Sums in the order of arrival -> int32[tokens, channels], padding included."""
+    @property
+    def column_tiles(self) -> int:
+        """Tiles of tokens."""
+        return tiles(self.tokens, self.engine.tokens)
+
+    @property
+    def ideal_cycles(self) -> int:
+        """Tiles times steps."""
+        steps = self.inputs // (self.engine.window * self.engine.lanes) * self.keep
+        return self.row_tiles * self.column_tiles * steps
+
+    def header(self, settings: SimulationSettings = UNHINDERED) -> bytes:
+        """The record that the testbench reads before the images."""
+        engine, memory, rate = self.engine, settings.memory, _memory_rate(settings.memory)
+        return ENGINE_JOB.pack({
+            "keep": self.keep, "groups_per_tile": self.inputs // engine.group,
+            "steps_per_group": engine.windows_per_group * self.keep, "windows_per_group": engine.windows_per_group,
+            "groups_per_block": engine.groups_per_block,
+            "row_tiles": self.row_tiles, "column_tiles": self.column_tiles,
+            "code_bytes": engine.code_bytes, "index_bytes": engine.index_bytes(self.keep),
+            "mult_bytes": engine.channels, "act_bytes": engine.act_bytes, "acc_bytes": 4 * engine.rows,
+            "beats_per_tile": engine.cols, "act_once": int(engine.kind == "gemv"), "seed": settings.seed,
+            **_stall_fields(settings.stalls),
+            "memory_rate": rate, "memory_latency": memory.latency,
+            "refresh_interval": memory.refresh_interval, "refresh_cycles": memory.refresh_cycles,
+        })  # fmt: skip
+
+    def outputs(self, sums: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Sums in the order of arrival -> int32[tokens, channels]."""
         engine = self.engine
         shape = (self.column_tiles, self.row_tiles, engine.cols, engine.rows)
         order = (0, 2, 1, 3) if engine.kind == "gemm" else (0, 1, 3, 2)
-        flat = beats.reshape(shape).transpose(order)
-        return flat.reshape(self.column_tiles * engine.tokens, self.row_tiles * engine.channels)
+        padded = self.column_tiles * engine.tokens, self.row_tiles * engine.channels
+        return sums.reshape(shape).transpose(order).reshape(padded)[: self.tokens, : self.channels]
 
 
 def simulate(
-    linear: CompressedLinear,
-    xq: Int8,
-    engine: Engine,
-    build_dir: Path,
-    stalls: Stalls = CALM,
-    memory: Memory = UNLIMITED,
-    seed: int = 0,
-    watch: Watch = Watch.NOTHING,
-    watched: Path | None = None,
+    linear: CompressedLinear, xq: Int8, engine: Engine, build_dir: Path, settings: SimulationSettings = UNHINDERED
 ) -> SimulationResult:
-    """Run int8[M, K] through an engine; any N and M. `seed` draws the stalls.
-
-    `watched` names the file for what is watched: a waveform (FST, every signal, two time steps a cycle), or the toggles
-    of every signal (`activity.read_toggles`).
-    """
+    """Run int8[M, K] through a core; any N and M."""
     kept = kept_weights(linear, engine)
-    job = Job.for_engine(engine, kept, xq.shape[0])
-    images = weight_image(kept, engine).tobytes() + activation_image(xq, engine).tobytes()
-    program = build_simulator(engine, build_dir, watch)
-    run = partial(run_job, program, job, images, xq.shape[0], linear.n, stalls, memory, seed)
-    if watched is None:
-        return run()
-    found: list[SimulationResult] = []
-    write_atomically(watched, lambda temporary: found.append(run(temporary)))
-    return found[0]
+    job = SimulationJob.for_engine(engine, kept, xq.shape[0])
+    images = write_weight_image(kept, engine).tobytes() + write_activation_image(xq, engine).tobytes()
+    return run_job(build_simulator(engine, build_dir, settings.watch), job, images, settings)
 
 
 def run_job(
-    program: Path, job: Job, images: bytes, m: int, n: int, stalls: Stalls = CALM, memory: Memory = UNLIMITED,
-    seed: int = 0, watched: Path | None = None,
-) -> SimulationResult:  # fmt: skip
-    """Run a job whose images are made already: weight image, then activation image."""
-    run = run_simulator(program, job.header(stalls, memory, seed) + images, *([watched] if watched else []))
-    ideal = job.row_tiles * job.column_tiles * (job.k // (job.engine.window * job.engine.lanes)) * job.keep
-    return SimulationResult(job.outputs(run.sums)[:m, :n], run.cycles, ideal, run.weight_bytes)
+    program: Path, job: SimulationJob, images: bytes, settings: SimulationSettings = UNHINDERED
+) -> SimulationResult:
+    """Run a job whose images are made already: weight image, then activation image.
+
+    Raises NmforgeError where the loader rejects the image or the engine stands still.
+    """
+    stimulus = job.header(settings) + images
+    if settings.watched is None:
+        data = run_simulator(program, stimulus)
+    else:
+        found: list[bytes] = []
+        write_atomically(settings.watched, lambda path: found.append(run_simulator(program, stimulus, path)))
+        data = found[0]
+    outcome = finished_outcome(ENGINE_OUTCOME, data)
+    acc = job.outputs(read_sums(data, ENGINE_OUTCOME.size))
+    return SimulationResult(acc, outcome["cycles"], job.ideal_cycles, outcome["weight_bytes"])
 
 
-def engine_for(linear: CompressedLinear, rows: int, cols: int, window: int | None = None) -> Engine:
-    """The GEMM engine for a layer; `window` names a build with wider windows than the layer's own."""
-    group = engine_group(linear.group_size, Pattern(1, window) if window else linear.pattern)
-    return Engine(window or linear.pattern.window, linear.bits, rows, cols, group)
+def _memory_rate(memory: MemoryChannel) -> int:
+    """Its rate as the testbench counts it."""
+    rate = round(RATE_UNIT * memory.bytes_per_cycle)
+    if memory.is_limited and rate < 1:
+        raise NmforgeError(f"memory of {memory.bytes_per_cycle} bytes a cycle never delivers; use 1/256 or more")
+    return rate
 
 
-class Run(NamedTuple):
-    """What the testbench reports: sums in the order of arrival, int32[beats * rows]."""
-
-    sums: NDArray[np.int32]
-    cycles: int
-    weight_bytes: int
-
-
-def run_simulator(program: Path, stimulus: bytes, *arguments: Path) -> Run:
-    """Run one stimulus, `arguments` behind it; raises NmforgeError where the loader rejects it or the engine stalls."""
-    data = run_program(program, stimulus, *arguments)
-    cycles, weight_bytes = check_outcome(data)
-    return Run(np.frombuffer(data, dtype="<i4", offset=OUTCOME.size).astype(np.int32), cycles, weight_bytes)
-
-
-def run_program(program: Path, stimulus: bytes, *arguments: Path) -> bytes:
-    """What a simulator writes for a stimulus; raises NmforgeError where it does not end as it should."""
-    with tempfile.TemporaryDirectory(prefix="nmforge-sim-") as folder:
-        source, result = Path(folder) / "stimulus.bin", Path(folder) / "result.bin"
-        source.write_bytes(stimulus)
-        done = subprocess.run([program.resolve(), source, result, *arguments], capture_output=True, text=True)
-        if done.returncode < 0:
-            raise NmforgeError(f"the simulation {program} was killed by signal {-done.returncode}; run it again")
-        if done.returncode:
-            raise NmforgeError(f"the simulation {program} ended with status {done.returncode}; delete it and run again")
-        return result.read_bytes()
-
-
-def check_outcome(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """(cycles, the fourth number) of the outcome at `offset`; raises NmforgeError where the job was not done."""
-    cycles, status, launched, last = OUTCOME.unpack_from(data, offset)
-    if status == INDEX_ERROR:
-        sent = (len(data) - offset - OUTCOME.size) // np.dtype(np.int32).itemsize
-        raise NmforgeError(
-            f"the loader rejected the weight stream within its first {launched} beats, {sent} sums sent: its indices "
-            "do not ascend; make the weight image again from the artifact"
-        )
-    if status == NO_PROGRESS:
-        raise NmforgeError(f"the simulation stood still after {launched} beats; the image does not fit the engine")
-    if status == BROKEN_OFFER:
-        raise NmforgeError("the engine took back what it had offered before it was taken; its RTL breaks AXI")
-    return int(cycles), int(last)
-
-
-def build_key(engine: Engine, harness: Path, watch: Watch = Watch.NOTHING) -> str:
-    """Hash of everything a build depends on."""
-    tools = f"{FLAGS} {build_flags(engine)} {verilator_version()}"
-    digest = hashlib.sha256(f"{engine.top} {engine.parameters} {watch.name} {tools}".encode())
-    codecs = sorted(TRACE_CODECS.glob("*.h")) if watch is Watch.WAVEFORM else []
-    for path in (*rtl_sources(), harness, *harness.parent.glob("*.hpp"), *codecs):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:20]
+def _stall_fields(stalls: Stalls) -> dict[str, int]:
+    """The stalls as the testbench reads them."""
+    for stream, percent in stalls._asdict().items():
+        if not 0 <= percent < 100:
+            raise NmforgeError(f"{percent} % of stalls on stream {stream} leave no progress; choose 0..99")
+    return {f"stall_{stream}": percent for stream, percent in stalls._asdict().items()}

@@ -1,4 +1,4 @@
-"""SCALE-Sim beside the RTL: cycles of the same GEMM on an array of the same size, from another group's simulator.
+"""SCALE-Sim next to the RTL: cycles of the same GEMM on an array of the same size, from another group's simulator.
 
 SCALE-Sim (Samajdar et al., arXiv 1811.02883; version 3, arXiv 2504.15377) models an output-stationary array in Python
 and runs in an environment of its own, `.venv-scalesim`. Its array has tokens along its rows and channels along its
@@ -7,7 +7,6 @@ columns, ours the other way round. Its memories are made large enough never to s
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -15,25 +14,11 @@ import pandas as pd
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, Pattern
+from nmforge.io.subprocesses import run_program
 
 FOLDER = Path(".venv-scalesim")  # below the project's root, where every verb runs
 VERSION = "3.0.0"
-COMMAND = [
-    "-m",
-    "scalesim.scale",
-    "-t",
-    "gemm.csv",
-    "-l",
-    "layout.csv",
-    "-c",
-    "array.cfg",
-    "-p",
-    "out",
-    "-i",
-    "gemm",
-    "-s",
-    "N",
-]
+ARGUMENTS = "-m scalesim.scale -t gemm.csv -l layout.csv -c array.cfg -p out -i gemm -s N"
 LIMIT_S = 3600
 
 CONFIG = """[general]
@@ -85,14 +70,11 @@ def scale_sim_cycles(channels: int, tokens: int, pattern: Pattern, shape: GemmSh
         (work / "array.cfg").write_text(CONFIG.format(rows=tokens, cols=channels, sparse=sparse))
         (work / "gemm.csv").write_text(f"Layer,M,N,K,Sparsity,\ngemm,{shape.m},{shape.n},{shape.k},{pattern},\n")
         (work / "layout.csv").write_text("Layer,\n")
-        try:
-            done = subprocess.run([python, *COMMAND], cwd=work, capture_output=True, text=True, timeout=LIMIT_S)
-        except subprocess.TimeoutExpired as error:
-            raise NmforgeError(f"SCALE-Sim took more than {LIMIT_S} s for {shape}; choose a smaller one") from error
+        subject, remedy = f"SCALE-Sim for {shape} on {channels}x{tokens}", "choose a smaller GEMM"
+        run_program([python, *ARGUMENTS.split()], subject, remedy, work, limit_s=LIMIT_S)
         report = work / "out" / "run" / "COMPUTE_REPORT.csv"
-        if done.returncode or not report.exists():
-            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-            raise NmforgeError(f"SCALE-Sim failed for {shape} on {channels}x{tokens}: {last[0]}")
+        if not report.exists():
+            raise NmforgeError(f"{subject} wrote no report; install it again with make scalesim")
         return _cycles_of_report(report)
 
 

@@ -1,4 +1,4 @@
-"""Moves registers behind block RAMs into the block RAMs, where ECP5 has them ready and Yosys leaves them unused.
+"""Moves registers at the outputs of block RAMs into the block RAMs, where ECP5 has registers that Yosys leaves unused.
 
 A DP16KD without its output register takes 5.8 ns from clock to data in the slowest grade, most of a cycle at 160 MHz. A
 register whose input is nothing but such an output, on the same clock and always enabled, is the same register: the pass
@@ -53,7 +53,7 @@ def _readers(module: dict[str, Any]) -> dict[int, list[tuple[str, str]]]:
 def _registers_of(
     ram: Cell, side: str, cells: dict[str, Cell], readers: dict[int, list[tuple[str, str]]]
 ) -> dict[str, str] | None:
-    """Data output -> the register behind it, for one side of a RAM; None where one of them is anything else."""
+    """Data output -> the register that it feeds, for one side of a RAM; None where one of them is anything else."""
     found: dict[str, str] = {}
     for port, bits in ram["connections"].items():
         if not port.startswith(f"DO{side}") or not bits or not readers[bits[0]]:

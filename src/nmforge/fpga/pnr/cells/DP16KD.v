@@ -1,5 +1,5 @@
 // Block RAM of 2048 lanes of 9 bits with two ports of 1, 2, 4, 9 or 18 bits, or one of 36 that only writes (port A)
-// beside one that only reads (port B).
+// next to one that only reads (port B).
 //
 // Address bits 13..3 name a lane; widths 1, 2 and 4 take a part of its lowest eight bits, named by bits 2..0. Words of
 // 18 and 36 bits are two and four lanes, and the lowest bits of the write address enable them one by one.

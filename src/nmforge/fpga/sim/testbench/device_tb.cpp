@@ -2,19 +2,19 @@
 //
 //   Vengine STIMULUS RESULT
 //
-// STIMULUS  jobs, one behind the other: 16 x u32 (struct Header), the weight image, the activation image
-// RESULT    of every job 4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress or no answer, 3 a beat or an
-//           answer was withdrawn or changed before it was taken), words of weights taken, the CYCLES register; then
-//           its int32 sums in the order of arrival
+// STIMULUS  jobs, one after the other: a DeviceJob, the weight image, the activation image
+// RESULT    of every job a DeviceOutcome, then its int32 sums in the order of arrival
 //
-// Behind an error the bench runs on until nothing moves any more, and records what still comes. Addresses come before
+// Both structs are in protocol.hpp, which Python writes into the build folder (nmforge/fpga/sim/protocol.py).
+// After an error the bench runs on until nothing moves any more, and records what still comes. Addresses come before
 // their data, and answers are taken late, as AXI4-Lite allows.
-// Between two jobs the engine is reset by its CONTROL register for `reset_cycles`, with new settings. A job may be left
-// behind so many words of weights or so many sums, in full swing, or because it is rejected: the next one must not
+// Between two jobs the engine is reset by its CONTROL register for `reset_cycles`, with new settings. A job may be
+// abandoned in full swing after some words of weights or some sums, or because it is rejected: the next one must not
 // notice, and none of its sums are recorded. A job that ends in any other way without being done is the last.
 #include "Vengine.h"
 #include "verilated.h"
 #include "bench.hpp"
+#include "protocol.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -24,16 +24,9 @@
 
 namespace {
 
-struct Header {
-    uint32_t keep, groups_per_tile, column_tiles, row_tiles, windows, word_bytes, act_word_bytes, weight_bytes, act_bytes, seed;
-    uint32_t stall_weight, stall_act, stall_sink;  // percent
-    uint32_t reset_cycles;
-    uint32_t left_words, left_sums;  // 0: never; 0xFFFFFFFF words: when it is rejected
+bool is_abandoned(const DeviceJob& job) { return job.stop_words || job.stop_sums; }
 
-    bool is_left() const { return left_words || left_sums; }
-
-    uint64_t images() const { return uint64_t(weight_bytes) + act_bytes; }
-};
+uint64_t image_bytes(const DeviceJob& job) { return uint64_t(job.weight_bytes) + job.act_bytes; }
 
 enum Register : uint8_t {
     CONTROL = 0x08, STATUS = 0x0C, KEEP = 0x10, GROUPS = 0x14, COLUMN_TILES = 0x18, ROW_TILES = 0x1C, WINDOWS = 0x20,
@@ -43,7 +36,7 @@ enum Register : uint8_t {
 constexpr int PATIENCE = 10000;  // cycles in which a register answers, or never will
 
 // A stream of words; once it offers a word it keeps offering it until it is taken.
-struct Source {
+struct StreamSource {
     const uint8_t* data;
     uint64_t bytes, word, at = 0;
     Random random;
@@ -115,12 +108,7 @@ struct Device {
     }
 };
 
-// What one job leaves, beside its sums.
-struct Outcome {
-    uint64_t cycles = 0, status = 0, weight_words = 0, counted = 0;
-};
-
-void set_up(Device& device, const Header& h) {
+void set_up(Device& device, const DeviceJob& h) {
     device.write(CONTROL, 1);
     for (uint32_t i = 0; i < h.reset_cycles; ++i) device.tick();
     device.write(KEEP, h.keep);
@@ -131,20 +119,20 @@ void set_up(Device& device, const Header& h) {
     device.write(CONTROL, 0);
 }
 
-Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<int32_t>& sums) {
-    Source weights{image, h.weight_bytes, h.word_bytes, 0, {h.seed * 4ull + 1}, h.stall_weight};
-    Source acts{image + h.weight_bytes, h.act_bytes, h.act_word_bytes, 0, {h.seed * 4ull + 2}, h.stall_act};
+DeviceOutcome run(Device& device, const DeviceJob& h, const uint8_t* image, std::vector<int32_t>& sums) {
+    StreamSource weights{image, h.weight_bytes, h.word_bytes, 0, {h.seed * 4ull + 1}, h.stall_weight};
+    StreamSource acts{image + h.weight_bytes, h.act_bytes, h.act_word_bytes, 0, {h.seed * 4ull + 2}, h.stall_act};
     Random sink{h.seed * 4ull + 3};
     Vengine& top = *device.top;
-    Outcome found;
+    DeviceOutcome found{0, DONE, 0, 0};
     const uint64_t tiles = uint64_t(h.row_tiles) * h.column_tiles;
     uint64_t tiles_out = 0, quiet = 0;
     Offer offer;
-    const auto left = [&] {
-        return (h.left_words && weights.at >= uint64_t(h.left_words) * h.word_bytes) ||
-               (h.left_sums && sums.size() >= h.left_sums);
+    const auto stopped = [&] {
+        return (h.stop_words && weights.at >= uint64_t(h.stop_words) * h.word_bytes) ||
+               (h.stop_sums && sums.size() >= h.stop_sums);
     };
-    while (tiles_out < tiles && !found.status && !left()) {
+    while (tiles_out < tiles && found.status == DONE && !stopped()) {
         if ((top.s_weight_tvalid = weights.offer())) set(top.s_weight_tdata, weights.data + weights.at, h.word_bytes);
         if ((top.s_act_tvalid = acts.offer())) set(top.s_act_tdata, acts.data + acts.at, h.act_word_bytes);
         top.m_acc_tready = !sink.percent(h.stall_sink);
@@ -153,7 +141,7 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
         const bool took_act = top.s_act_tvalid && top.s_act_tready;
         const bool gave = top.m_acc_tvalid && top.m_acc_tready;
         if (!offer.kept(top.m_acc_tvalid, top.m_acc_tready, &top.m_acc_tdata, sizeof top.m_acc_tdata, top.m_acc_tlast))
-            found.status = 3;
+            found.status = BROKEN_OFFER;
         if (gave) {
             sums.push_back(static_cast<int32_t>(top.m_acc_tdata));
             tiles_out += top.m_acc_tlast;
@@ -163,14 +151,14 @@ Outcome run(Device& device, const Header& h, const uint8_t* image, std::vector<i
         if (took_weight) weights.taken();
         if (took_act) acts.taken();
         quiet = took_weight || took_act || gave ? 0 : quiet + 1;
-        if (quiet > QUIET) found.status = 2;
+        if (quiet > QUIET) found.status = NO_PROGRESS;
     }
     top.s_weight_tvalid = top.s_act_tvalid = top.m_acc_tready = 0;
-    found.weight_words = weights.at / h.word_bytes;
+    found.taken = weights.at / h.word_bytes;
     found.counted = device.read(CYCLES);
-    if (device.read(STATUS) & 1 && found.status != 3) found.status = 1;
-    if (!device.answers_stay) found.status = 3;
-    if (!device.answers) found.status = 2;
+    if (device.read(STATUS) & 1 && found.status != BROKEN_OFFER) found.status = INDEX_ERROR;
+    if (!device.answers_stay) found.status = BROKEN_OFFER;
+    if (!device.answers) found.status = NO_PROGRESS;
     return found;
 }
 
@@ -183,20 +171,20 @@ int main(int argc, char** argv) {
     if (!file) return 67;
     Device device;
     bool written = true;
-    uint64_t status = 0;
-    for (size_t at = 0; at < stimulus.size() && !status && written;) {
-        Header h;
+    uint64_t status = DONE;
+    for (size_t at = 0; at < stimulus.size() && status == DONE && written;) {
+        DeviceJob h;
         if (stimulus.size() - at < sizeof h) return 65;
         std::memcpy(&h, stimulus.data() + at, sizeof h);
         at += sizeof h;
-        if (stimulus.size() - at < h.images()) return 66;
+        if (stimulus.size() - at < image_bytes(h)) return 66;
         set_up(device, h);
         std::vector<int32_t> sums;
-        const Outcome found = run(device, h, stimulus.data() + at, sums);
-        at += h.images();
-        status = h.is_left() && found.status == 1 ? 0 : found.status;
+        const DeviceOutcome found = run(device, h, stimulus.data() + at, sums);
+        at += image_bytes(h);
+        status = is_abandoned(h) && found.status == INDEX_ERROR ? uint64_t(DONE) : found.status;
         written = std::fwrite(&found, sizeof found, 1, file) == 1;
-        if (h.is_left()) continue;
+        if (is_abandoned(h)) continue;
         written = written && std::fwrite(sums.data(), sizeof(int32_t), sums.size(), file) == sums.size();
     }
     device.top->final();

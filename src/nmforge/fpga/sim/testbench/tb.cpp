@@ -2,15 +2,16 @@
 //
 //   Vengine STIMULUS RESULT [TRACE.fst or TOGGLES.dat]
 //
-// STIMULUS  24 x u32 (struct Header), then the weight image, then the activation image
-// RESULT     4 x u64: cycles, status (0 done, 1 offsets do not ascend, 2 no progress, 3 a beat was withdrawn
-//            or changed before it was taken), steps launched, bytes of weights read; then the beats of m_acc in
-//            the order of arrival
-// Behind an error the bench runs on until nothing moves any more, and records what still comes.
-// The images and their address arithmetic are described in docs/accelerator.md; generate.py writes them.
+// STIMULUS  an EngineJob, then the weight image, then the activation image
+// RESULT    an EngineOutcome, then the beats of m_acc in the order of arrival
+//
+// Both structs are in protocol.hpp, which Python writes into the build folder (nmforge/fpga/sim/protocol.py).
+// After an error the bench runs on until nothing moves any more, and records what still comes.
+// The images and their address arithmetic are described in docs/accelerator.md; images/weight_image.py writes them.
 #include "Vengine.h"
 #include "verilated.h"
 #include "bench.hpp"
+#include "protocol.hpp"
 #ifdef TRACE
 #include "verilated_fst_c.h"
 #endif
@@ -23,16 +24,8 @@
 
 namespace {
 
-struct Header {
-    uint32_t keep, groups_per_tile, steps_per_group, windows_per_group, groups_per_block, row_tiles, column_tiles;
-    uint32_t code_bytes, index_bytes, mult_bytes, act_bytes, acc_bytes;  // one beat of each stream
-    uint32_t beats_per_tile, act_once, seed;  // act_once: the engine keeps the activations of a column tile
-    uint32_t stall_code, stall_index, stall_mult, stall_act, stall_sink;  // percent, one for each stream
-    uint32_t memory_rate, memory_latency, refresh_interval, refresh_cycles;  // rate 0: memory without limits
-};
-
 // An AXI4-Stream source: once it offers a beat it keeps offering it until it is taken.
-struct Source {
+struct StreamSource {
     uint64_t total, sent = 0;
     bool offering = false;
     Random random;
@@ -47,7 +40,7 @@ struct Source {
 // Where the planes of the weight image lie: tile after tile, block after block, and in a block
 // codes of its steps | offsets of its steps | multipliers of its groups.
 struct WeightMap {
-    Header h;
+    EngineJob h;
 
     uint64_t bytes(uint64_t groups) const {
         return groups * (h.steps_per_group * uint64_t(h.code_bytes + h.index_bytes) + h.mult_bytes);
@@ -79,9 +72,9 @@ struct WeightMap {
 // External memory that is read from front to back into a buffer of two blocks and of what arrives within the latency:
 // a token bucket with the latency of a burst and with refresh gaps. Rates are in 1/256 byte a cycle. A burst is asked
 // for as soon as the buffer has room for it, so latency costs only what the buffer cannot hide.
-struct Memory {
+struct MemoryModel {
     static constexpr uint64_t BURST = 64;
-    Header h;
+    EngineJob h;
     uint64_t capacity, total;
     uint64_t asked = 0, arrived = 0, bucket = 0, cycle = 0;
     std::vector<uint64_t> due;  // cycle from which burst i may arrive
@@ -109,7 +102,7 @@ struct Memory {
 int main(int argc, char** argv) {
     if (argc < 3) return 64;
     std::vector<uint8_t> stimulus = read_all(argv[1]);
-    Header h;
+    EngineJob h;
     if (stimulus.size() < sizeof h) return 65;
     std::memcpy(&h, stimulus.data(), sizeof h);
     const WeightMap map{h};
@@ -120,14 +113,14 @@ int main(int argc, char** argv) {
     const uint8_t* acts = weights + image;
     if (stimulus.size() != sizeof h + image + h.column_tiles * windows * h.act_bytes) return 66;
 
-    Source code{tiles * steps}, index{h.index_bytes ? tiles * steps : 0}, mult{tiles * groups}, act{act_tiles * windows};
+    StreamSource code{tiles * steps}, index{h.index_bytes ? tiles * steps : 0}, mult{tiles * groups}, act{act_tiles * windows};
     code.random.state = h.seed * 8ull + 1;
     index.random.state = h.seed * 8ull + 2;
     mult.random.state = h.seed * 8ull + 3;
     act.random.state = h.seed * 8ull + 4;
     Random sink{h.seed * 8ull + 5};
     const uint64_t under_way = uint64_t(h.memory_rate) * h.memory_latency / 256;
-    Memory memory{h, 2 * map.bytes(h.groups_per_block) + under_way + Memory::BURST, image * h.column_tiles};
+    MemoryModel memory{h, 2 * map.bytes(h.groups_per_block) + under_way + MemoryModel::BURST, image * h.column_tiles};
 
     VerilatedContext context;
     context.randReset(2);  // registers start as anything: what is not reset shows
@@ -161,9 +154,10 @@ int main(int argc, char** argv) {
 
     std::vector<uint8_t> result;
     const uint64_t expected = tiles * h.beats_per_tile;
-    uint64_t beats = 0, cycles = 0, quiet = 0, status = 0, launched = 0;
+    uint64_t beats = 0, quiet = 0;
+    EngineOutcome found{0, DONE, 0, 0};
     Offer offer;
-    while (beats < expected && !status) {
+    while (beats < expected && found.status == DONE) {
         // Tiles run over row tiles first, and the image is read again for every column tile. A beat is offered
         // when the memory has delivered its last byte.
         auto place = [&](uint64_t tile, uint64_t at, uint64_t length, const uint8_t*& from) {
@@ -176,7 +170,7 @@ int main(int argc, char** argv) {
             place(code_tile, map.code(code_tile % h.row_tiles, code.sent % steps), h.code_bytes, from) && code.offer(h.stall_code);
         if (top->s_code_tvalid) set(top->s_code_tdata, from, h.code_bytes);
         top->s_index_tvalid = index.sent < index.total &&
-            place(index_tile, map.index(index_tile % h.row_tiles, index.sent % steps), h.index_bytes, from) && index.offer(h.stall_index);
+            place(index_tile, map.index(index_tile % h.row_tiles, index.sent % steps), h.index_bytes, from) && index.offer(h.stall_offsets);
         if (top->s_index_tvalid) set(top->s_index_tdata, from, h.index_bytes);
         top->s_mult_tvalid = mult.sent < mult.total &&
             place(mult_tile, map.mult(mult_tile % h.row_tiles, mult.sent % groups), h.mult_bytes, from) && mult.offer(h.stall_mult);
@@ -193,15 +187,15 @@ int main(int argc, char** argv) {
         const bool took_mult = top->s_mult_tvalid && top->s_mult_tready;
         const bool took_act = top->s_act_tvalid && top->s_act_tready;
         const bool gave = top->m_acc_tvalid && top->m_acc_tready;
-        if (!offer.kept(top->m_acc_tvalid, top->m_acc_tready, &top->m_acc_tdata, h.acc_bytes, top->m_acc_tlast)) status = 3;
+        if (!offer.kept(top->m_acc_tvalid, top->m_acc_tready, &top->m_acc_tdata, h.acc_bytes, top->m_acc_tlast)) found.status = BROKEN_OFFER;
         if (gave) {
             const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&top->m_acc_tdata);
             result.insert(result.end(), bytes, bytes + h.acc_bytes);
             ++beats;
-            if (bool(top->m_acc_tlast) != (beats % h.beats_per_tile == 0)) status = 2;
+            if (bool(top->m_acc_tlast) != (beats % h.beats_per_tile == 0)) found.status = NO_PROGRESS;
         }
         tick();
-        ++cycles;
+        ++found.cycles;
         if (took_code) code.taken();
         if (took_index) index.taken();
         if (took_mult) mult.taken();
@@ -209,9 +203,9 @@ int main(int argc, char** argv) {
         const uint64_t next = code.sent / steps;  // blocks before the one the codes are in are used up
         memory.tick(next / h.row_tiles * image +
                     map.block_start(next % h.row_tiles, code.sent % steps / h.steps_per_group / h.groups_per_block));
-        if (!top->index_error) launched = code.sent;
+        if (!top->index_error) found.taken = code.sent;
         quiet = took_code || took_act || gave ? 0 : quiet + 1;
-        if (quiet > QUIET) status = top->index_error ? 1 : 2;
+        if (quiet > QUIET) found.status = top->index_error ? INDEX_ERROR : NO_PROGRESS;
     }
     top->final();
 #ifdef TRACE
@@ -223,8 +217,8 @@ int main(int argc, char** argv) {
 
     FILE* file = std::fopen(argv[2], "wb");
     if (!file) return 67;
-    const uint64_t head[4] = {cycles, status, launched, memory.arrived};
-    bool written = std::fwrite(head, sizeof head, 1, file) == 1;
+    found.weight_bytes = memory.arrived;
+    bool written = std::fwrite(&found, sizeof found, 1, file) == 1;
     written = written && std::fwrite(result.data(), 1, result.size(), file) == result.size();
     return std::fclose(file) == 0 && written ? 0 : 68;
 }

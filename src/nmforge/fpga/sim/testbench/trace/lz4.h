@@ -1,4 +1,5 @@
-// The two functions of liblz4 that Verilator's waveform writer calls, so that traces need no package of the system.
+// The two functions of liblz4 that Verilator's waveform writer calls. They are here because the library's header is a
+// package of the system, which takes root to install; with this file a waveform needs nothing but the wheels.
 //
 // LZ4 block:  token | more literal length | literals | offset u16 | more match length | token | ...
 // token = literal length (high four bits), match length - 4 (low ones); 15 means that bytes follow, of which those of

@@ -1,4 +1,5 @@
-// The two functions of zlib that Verilator's waveform writer calls, so that traces need no package of the system.
+// The two functions of zlib that Verilator's waveform writer calls. They are here because the library's header is a
+// package of the system, which takes root to install; with this file a waveform needs nothing but the wheels.
 //
 // Nothing is made smaller: the stream holds stored blocks, and the writer then keeps the original. What a waveform
 // consists of, its value changes, goes through LZ4.

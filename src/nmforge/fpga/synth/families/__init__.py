@@ -1,0 +1,1 @@
+"""FPGA families that an engine can be synthesized for, one file each."""
