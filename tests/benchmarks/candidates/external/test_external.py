@@ -78,6 +78,11 @@ REGISTRY.add(Library("numpy", "NumPy itself", "numpy", "numpy", __file__, tuple(
 ), Decoder))
 REGISTRY.add(Library("absent", "not installed", "no-such", "no_such", __file__, (Offer("absent", "-", 4, 1, Product),)))
 """
+LATE_WORDS = """
+import sys, time
+write = sys.excepthook
+sys.excepthook = lambda *error: (time.sleep(0.3), write(*error))
+"""
 REAL = [kernel.name for kernel in REGISTRY if kernel.external]
 SITE_PACKAGES = str(Path(np.__file__).parents[1])
 needs_libraries = pytest.mark.skipif(client.missing_reason() is not None, reason=str(client.missing_reason()))
@@ -164,7 +169,7 @@ def test_stopping_ends_the_process_and_its_files(fake: LibraryProcess) -> None:
 
 def test_the_server_sees_its_own_folder_of_nmforge_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = tmp_path / "greedy.py"
-    library.write_text("import nmforge.core.errors\n")
+    library.write_text(LATE_WORDS + "import nmforge.core.errors\n")
     monkeypatch.setenv("PYTHONPATH", SITE_PACKAGES)
     python, *rest = server_command(sys.executable, [str(library)])
     with pytest.raises(NmforgeError, match=r"ended during `hello`.*No module named 'nmforge.core.errors'"):

@@ -77,6 +77,8 @@ class LibraryProcess:
         except (OSError, ValueError):
             line = None
         if line is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its pipe is closed before its last words are written
+                self._process.wait(STOP_S)
             raise self._lost(f"ended during `{op}`")
         reply = from_line(line)
         if "error" in reply:
