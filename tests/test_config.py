@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -17,7 +16,6 @@ from nmforge.compression.quantization.registry import CALIBRATED_QUANTIZERS, QUA
 from nmforge.compression.run import check_design
 from nmforge.config import Config, DesignConfig, load_config, parse_config
 from nmforge.core.errors import NmforgeError
-from nmforge.reporting.figures.registry import REGISTRY as FIGURES
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -148,9 +146,3 @@ def test_the_config_knows_every_pruner_and_quantizer() -> None:
     pruners, quantizers = (set(get_args(fields[name].annotation)) for name in ("pruner", "quantizer"))
     assert pruners == {"none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS, *PEER_PRUNERS}
     assert quantizers == {"none", *QUANTIZERS, *CALIBRATED_QUANTIZERS}
-
-
-def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:
-    text = (ROOT / "workflow/rules/common.smk").read_text()
-    found = dict(re.findall(r'^    "(\w+)": "([\w ]+)",$', text, flags=re.MULTILINE))
-    assert found == {drawing.name: " ".join(drawing.tables) for drawing in FIGURES}

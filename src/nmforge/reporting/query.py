@@ -22,7 +22,7 @@ PAIRED = ("run_id", "device", "threads", "m", "n", "k", "cache")
 class Query:
     """A kind of kernel: who wrote it, its pattern and weight bits, and which part of the work is timed.
 
-    family: `ours`, LIBRARY, `paper` (its unfused path) or `limit`. stage: `matmul`, `end_to_end` or `read`.
+    family: `ours`, LIBRARY, `paper` (its unfused path) or `roofline`. stage: `matmul`, `end_to_end` or `read`.
     """
 
     family: str

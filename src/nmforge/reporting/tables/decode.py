@@ -8,7 +8,7 @@ from nmforge.reporting.tables.registry import REGISTRY, Column, Table
 COLUMNS = {
     **shared.MODEL,
     "candidate": Column("id of a design point, a format of a random LLaMA-7B, or a library and its format"),
-    "family": Column("`ours` or `peer` (a library)"),
+    "family": Column("`ours` or `library`"),
     **shared.DEVICE,
     **shared.CODE,
     "context": Column("tokens in the cache while one more is decoded", "tokens"),
