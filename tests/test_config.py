@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from nmforge.cli import main
 from nmforge.config import Config, load_config, parse_config
 from nmforge.core.errors import NmforgeError
 from nmforge.core.registry import registry
-from nmforge.reporting.figures.registry import REGISTRY as FIGURES
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -155,9 +153,3 @@ def test_the_schema_offers_every_registered_name() -> None:
     assert fields["pruner"]["enum"] == ["none", *registry("pruner").names()]
     assert fields["quantizer"]["enum"] == ["none", *registry("quantizer").names()]
     assert fields["transforms"]["items"]["enum"] == registry("transform").names()
-
-
-def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:
-    text = (ROOT / "workflow/rules/common.smk").read_text()
-    found = dict(re.findall(r'^    "(\w+)": "([\w ]+)",$', text, flags=re.MULTILINE))
-    assert found == {drawing.name: " ".join(drawing.tables) for drawing in FIGURES}

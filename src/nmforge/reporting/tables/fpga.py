@@ -29,7 +29,7 @@ COLUMNS = {
     "bits": Column("bits of a weight's code"),
     "target": Column("device family, or the tool that counted"),
     "seed": Column("seed of the activations, or of the placer"),
-    "stage": Column("`rtl`, `random` (a random layer), `activity`, `peer` (SCALE-Sim), `synthesis`, `route`, `formal`"),
+    "stage": Column("`rtl`, `random` (a random layer), `activity`, `scale-sim`, `synthesis`, `route` or `formal`"),
     **shared.SHAPE,
     "model_cycles": Column("cycles by the closed-form model", "cycles"),
     "model_error": Column("`model_cycles` over `cycles`, less 1"),
