@@ -32,6 +32,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rtl")
 
 
+@pytest.mark.rtl
 def test_the_logits_of_every_backend_are_the_same_bits(artifact: Path, builds: Path) -> None:
     prompt = read_tokenizer(artifact).encode(PROMPT).ids
     logits = {}

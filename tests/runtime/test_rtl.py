@@ -22,6 +22,7 @@ from nmforge.runtime.backends import reference_backend
 from nmforge.runtime.generate import GenerationSettings, generate
 from nmforge.runtime.rtl import RtlBackend, engine_of
 
+pytestmark = pytest.mark.rtl
 PROMPT = "Once upon"
 ARRAY = (2, 2)  # builds in seconds
 

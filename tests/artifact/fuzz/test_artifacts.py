@@ -23,6 +23,7 @@ TESTS = Path(__file__).parents[2]
 COUNT = int(os.environ.get("NMFORGE_FUZZ", "1000"))
 
 
+@pytest.mark.slow
 def test_damaged_artifacts_do_no_harm() -> None:
     run = [sys.executable, "-m", "artifact.fuzz.artifact_fuzz", "0", str(COUNT)]
     done = subprocess.run(run, check=False, capture_output=True, text=True, timeout=60 + COUNT, cwd=TESTS)
