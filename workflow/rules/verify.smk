@@ -34,7 +34,7 @@ rule coherence:
 
 rule rtl_text:
     input:
-        artifact=lambda wildcards: ARTIFACT.format(design=text_of(wildcards)["design"] or COMPRESSED[-1]),
+        artifact=lambda wildcards: ARTIFACT.format(design=TEXTS[int(wildcards.number)]["design"] or COMPRESSED[-1]),
     output:
         "results/points/rtl_text/{number}.json",
     log:
