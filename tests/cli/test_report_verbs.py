@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from factories.tables import write_tables
 
 from nmforge.cli import main
@@ -31,6 +32,19 @@ def test_named_claims_are_built_and_printed(tables: Path, capsys: pytest.Capture
     printed = capsys.readouterr().out
     assert main(["claims", "--tables", str(tables)]) == 0
     assert capsys.readouterr().out == printed
+
+
+def test_a_config_restricts_figures_and_claims(tables: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((Path(__file__).resolve().parents[2] / "config.yaml").read_text())
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config | {"report": {"figures": ["fpga"], "claims": ["threads"]}}))
+    with_config = ["--config", str(path)]
+    assert main([*with_config, "figures", "--tables", str(tables), "--out", str(tmp_path / "out")]) == 0
+    assert {p.stem for p in (tmp_path / "out").iterdir()} == {"fpga"}
+    assert main([*with_config, "claims", "--build", "--tables", str(tables)]) == 0
+    assert list(pd.read_parquet(tables / "claims.parquet")["claim"]) == ["compute-bound matmul scales with threads"]
+    assert main([*with_config, "claims", "storage", "--build", "--tables", str(tables)]) == 0  # a name counts more
+    assert set(pd.read_parquet(tables / "claims.parquet")["claim"]) == {"4x less weight storage"}
 
 
 def test_the_ledger_goes_into_a_document(tables: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
+DEFAULT_CONFIG = Path("config.yaml")
 DEFAULT_CACHE = Path(".cache/inputs")
 # Where the workflow keeps the inputs of a model; a verb that is not told otherwise looks there.
 INPUTS = {

@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nmforge.cli.options import FIGURES, IN_TABLES, OUT, Arguments, Parser, Verb, add_paths
+from nmforge.cli.options import (
+    DEFAULT_CONFIG,
+    FIGURES,
+    IN_TABLES,
+    OUT,
+    Arguments,
+    Parser,
+    Verb,
+    add_paths,
+    read_config,
+)
 from nmforge.core.errors import NmforgeError
 from nmforge.io import provenance
 
@@ -54,7 +64,7 @@ def scaling(arguments: Arguments) -> None:
 
 def figures_options(parser: Parser) -> None:
     """Which figures, from which tables, and where they go."""
-    parser.add_argument("names", nargs="*", help="which figures; default: all")
+    parser.add_argument("names", nargs="*", help="which figures; default: report.figures of the config")
     add_paths(parser, **IN_TABLES, out=(FIGURES, "folder to draw into"))
 
 
@@ -62,12 +72,23 @@ def figures(arguments: Arguments) -> None:
     """draw figures from the tables"""
     from nmforge.reporting.draw import draw_figures
 
-    draw_figures(arguments.names, arguments.tables, arguments.out)
+    names = arguments.names or _configured(arguments, "figures")
+    draw_figures(names, arguments.tables, arguments.out)
+
+
+def _configured(arguments: Arguments, key: str) -> list[str]:
+    """Names that block `report` of the config has; none, which means all, outside a project."""
+    if arguments.config == DEFAULT_CONFIG and not DEFAULT_CONFIG.exists():
+        return []
+    names: list[str] = getattr(read_config(arguments).report, key)
+    return names
 
 
 def claims_options(parser: Parser) -> None:
     """Which claims, and what is done with the ledger."""
-    parser.add_argument("names", nargs="*", help="which claims, with --build or --into; default: all")
+    parser.add_argument(
+        "names", nargs="*", help="which claims, with --build or --into; default: report.claims of the config"
+    )
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--build", action="store_true", help="make the ledger from the tables first")
     either.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
@@ -85,9 +106,10 @@ def claims(arguments: Arguments) -> None:
         return
     path = arguments.tables / "claims.parquet"
     if arguments.build:
-        files = {name: arguments.tables / f"{name}.parquet" for name in ledger_tables(arguments.names)}
+        names = arguments.names or _configured(arguments, "claims")
+        files = {name: arguments.tables / f"{name}.parquet" for name in ledger_tables(names)}
         found = {name: read_table(file) for name, file in files.items() if file.exists()}
-        write_table(ledger(found, here=provenance.cpu_name(), names=arguments.names), path)
+        write_table(ledger(found, here=provenance.cpu_name(), names=names), path)
     elif arguments.names:
         raise NmforgeError("names of claims are given without --build or --into; add one of them")
     print(format_ledger(read_table(path)))
@@ -103,7 +125,7 @@ def _insert_ledger(arguments: Arguments) -> None:
     document: Path = arguments.into
     if not document.exists():
         raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
-    names = arguments.names
+    names = arguments.names or _configured(arguments, "claims")
     tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in ledger_tables(names)}
     changed = insert(document.read_text(), markdown(ledger(tables, names=names)), str(document))
     write_atomically(document, lambda temporary: temporary.write_text(changed))
@@ -122,7 +144,7 @@ def report(arguments: Arguments) -> None:
     from nmforge.reporting.report import TABLES, report
 
     found = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
-    pictures = [arguments.figures / f"{name}.png" for name in REGISTRY.names()]
+    pictures = [arguments.figures / f"{name}.png" for name in _configured(arguments, "figures") or REGISTRY.names()]
     links = [Path(os.path.relpath(picture, arguments.out.parent)) for picture in pictures if picture.exists()]
     page = report(found, links)
     write_atomically(arguments.out, lambda temporary: temporary.write_text(page))
