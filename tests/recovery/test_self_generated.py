@@ -58,12 +58,12 @@ def test_training_reads_them_and_its_header_says_so(start: Path) -> None:
         recover_artifact(*arguments, start / "few")
     write_self_generated(start / "checkpoint", start / "tokens", 6, 40, 0, start / "six")
     recover_artifact(*arguments, start / "six")
-    assert read_header(start / "d")["recovery"]["self_generated"] == 6
+    assert read_header(start / "d")["recovery"]["self_text"] == 6
     plain = (*arguments[:4], settings.model_copy(update={"self_generated": 0}), start / "plain")
     with pytest.raises(NmforgeError, match=r"recovery\.self_generated of this design point is 0; set it, or leave out"):
         recover_artifact(*plain, start / "six")
     recover_artifact(*plain)
-    seen = [read_header(start / name)["recovery"]["sequences"] for name in ("d", "plain")]
+    seen = [read_header(start / name)["recovery"]["windows"] for name in ("d", "plain")]
     assert seen[0] != seen[1]
 
 

@@ -6,7 +6,7 @@ import fnmatch
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from nmforge.config import CalibrationConfig
 from nmforge.core.design import NO_PRUNER, DesignPoint
 from nmforge.core.design_rules import check_design, is_calibrated
 from nmforge.core.errors import NmforgeError
+from nmforge.core.header_words import design_header
 from nmforge.data.tokens import random_sequences, read_tokens
 from nmforge.io import provenance
 from nmforge.io.files import remove_unfinished
@@ -84,7 +85,7 @@ def compress_checkpoint(
     given = _masks_of(point, masks, names)
     header = {
         "model": {**identity, "config": model.config.to_dict()},
-        "design": {**asdict(point), "pattern": str(point.pattern)},
+        "design": design_header(point),
         "calibration": used,
         "versions": provenance.versions(),
         **({"masks": given.origin} if given.origin else {}),

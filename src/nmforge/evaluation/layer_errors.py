@@ -29,6 +29,7 @@ from nmforge.compression.transforms.registry import REGISTRY as TRANSFORMS
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
+from nmforge.core.header_words import header_transforms
 from nmforge.data.tokens import read_tokens, spread_sequences
 from nmforge.io.records import write_point
 from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, linear_names
@@ -153,7 +154,7 @@ def comparable(design: Mapping[str, Any], name: str, columns: dict[str, float]) 
 def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
     """(kind of layer, measure) of channels in another order or at another scale than in the dense model."""
     found: set[tuple[str, str]] = set()
-    transforms = [TRANSFORMS.get(name) for name in design["transforms"]]
+    transforms = [TRANSFORMS.get(name) for name in header_transforms(design)]
     if any(transform.reorders for transform in transforms):
         found |= {(reader, "input_error") for reader in WRITERS}
         found |= {(writer, "output_error") for writers in WRITERS.values() for writer in writers}

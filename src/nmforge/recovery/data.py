@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
+from nmforge.core.header_words import recovery_header
 from nmforge.data.tokens import random_sequences, read_tokens
 from nmforge.io.hashing import sha256_bytes
 from nmforge.recovery.self_generated import read_self_generated
@@ -35,7 +36,7 @@ def training_sequences(
     if settings.self_generated and self_generated is None:
         raise NmforgeError(
             f"recovery.self_generated asks for {settings.self_generated} sequences; name their file with "
-            f"--self-generated, or make it with nmforge self-generated --sequences {settings.self_generated} "
+            f"--self-generated, or make it with nmforge self-generate --sequences {settings.self_generated} "
             f"--seqlen {length}"
         )
     if self_generated is not None and not settings.self_generated:
@@ -60,17 +61,18 @@ def recovered_header(
     reconstruction counts once, though every block sees it.
     """
     before = start.get("recovery", {})
+    seen = {
+        **settings.model_dump(),
+        "tokens": settings.steps * settings.batch * settings.seqlen + before.get("tokens", 0),
+        "revision": revision,
+        "dtype": str(dtype).removeprefix("torch."),
+        "sequences": sha256_bytes(sequences.numpy().tobytes()),
+        **({"before": before} if before else {}),
+    }
     return {
         "model": start["model"],
         "design": {**start["design"], "id": design_id},
         "calibration": start["calibration"],
-        "recovery": {
-            **settings.model_dump(),
-            "tokens": settings.steps * settings.batch * settings.seqlen + before.get("tokens", 0),
-            "revision": revision,
-            "dtype": str(dtype).removeprefix("torch."),
-            "sequences": sha256_bytes(sequences.numpy().tobytes()),
-            **({"before": before} if before else {}),
-        },
+        "recovery": recovery_header(seen),
         "versions": start["versions"],
     }

@@ -74,7 +74,7 @@ def read_self_generated(path: Path, sequences: int, seqlen: int, checkpoint: Pat
     if found.shape != (sequences, seqlen):
         raise NmforgeError(
             f"{path} holds {found.shape[0]} sequences of {found.shape[1]} tokens, recovery asks for {sequences} of "
-            f"{seqlen}; make it again with nmforge self-generated --sequences {sequences} --seqlen {seqlen}"
+            f"{seqlen}; make it again with nmforge self-generate --sequences {sequences} --seqlen {seqlen}"
         )
     return found
 
