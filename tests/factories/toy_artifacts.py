@@ -13,6 +13,7 @@ from nmforge.artifact.format import RawTensor, write_artifact
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.design import DesignPoint
 from nmforge.core.formats import DENSE, Pattern
+from nmforge.io.safetensors_stream import DType
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, LlamaShape
 
 RTN = DesignPoint("rtn", Pattern(2, 4), "magnitude", "rtn", 4, 32)
@@ -58,7 +59,7 @@ def random_model(path: Path, kind: Format | None, tokenizer: Tokenizer | None = 
     header = {"model": {"config": config}, "design": {"id": "random"}}
     if tokenizer is not None:
         text = tokenizer.to_str().encode()
-        rest["tokenizer.json"] = RawTensor("uint8", (len(text),), text)
+        rest["tokenizer.json"] = RawTensor(DType.U8, (len(text),), text)
     if kind is None:
         rest |= {f"model.layers.0.{name}.weight": random_bf16(rng, *size) for name, size in sizes.items()}
         write_artifact(path, header, {}, rest, "offset")
@@ -73,7 +74,7 @@ def random_model(path: Path, kind: Format | None, tokenizer: Tokenizer | None = 
 def random_bf16(rng: np.random.Generator, *shape: int) -> RawTensor:
     """Normal numbers, truncated to bf16."""
     bits = (rng.standard_normal(shape, dtype=np.float32).view(np.uint32) >> 16).astype(np.uint16)
-    return RawTensor("bfloat16", shape, bits.tobytes())
+    return RawTensor(DType.BF16, shape, bits.tobytes())
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -34,9 +34,9 @@ def test_sequences_open_with_the_text_and_depend_on_the_seed_alone(start: Path) 
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         write_self_generated(*sources, 70, 40, seed, start / name)
     found = read_self_generated(start / "a", 70, 40, start / "checkpoint", "r")
-    with pytest.raises(NmforgeError, match="is of another model or text; make it again with nmforge self-generated"):
+    with pytest.raises(NmforgeError, match="is of another model or text; make it again with nmforge self-generate"):
         read_self_generated(start / "a", 70, 40, start / "checkpoint", "another")
-    with pytest.raises(NmforgeError, match=r"holds no self-generated text .*; make it with nmforge self-generated"):
+    with pytest.raises(NmforgeError, match=r"holds no self-generated text .*; make it with nmforge self-generate"):
         read_self_generated(start / "tokens", 70, 40, start / "checkpoint", "r")
     assert found.dtype == np.int32
     stream = read_tokens(start / "tokens", "calibration")[0]

@@ -67,10 +67,10 @@ def read_self_generated(path: Path, sequences: int, seqlen: int, checkpoint: Pat
             made_of = handle.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise NmforgeError(
-            f"{path} holds no self-generated text ({error}); make it with nmforge self-generated"
+            f"{path} holds no self-generated text ({error}); make it with nmforge self-generate"
         ) from error
     if made_of != _made_of(checkpoint, revision):
-        raise NmforgeError(f"{path} is of another model or text; make it again with nmforge self-generated")
+        raise NmforgeError(f"{path} is of another model or text; make it again with nmforge self-generate")
     if found.shape != (sequences, seqlen):
         raise NmforgeError(
             f"{path} holds {found.shape[0]} sequences of {found.shape[1]} tokens, recovery asks for {sequences} of "
