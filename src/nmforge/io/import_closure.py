@@ -43,17 +43,23 @@ def source_files(roots: Iterable[str], entries: Entries | None = None) -> list[P
 
     entries: by kind, the names of the registry entries that take part; a kind that is absent takes part whole.
     """
-    modules, files = _closure(roots, entries or {})
-    for module in modules:
-        path = module_path(module)
-        files |= {path, *_data(path.parent, path.name), *_workers(path), *_extension_files(path)}
-    return sorted(files)
+    named = {kind: tuple(sorted(names)) for kind, names in (entries or {}).items()}
+    return list(_source_files(tuple(sorted(roots)), tuple(sorted(named.items()))))
 
 
 def source_hash(roots: Iterable[str], entries: Entries | None = None) -> str:
     """Hash of the names and contents of `source_files`, 12 hexadecimal digits."""
     named = {str(path.relative_to(CHECKOUT)): _digest(path) for path in source_files(roots, entries)}
     return hash_json(named)[:12]
+
+
+@cache
+def _source_files(roots: tuple[str, ...], entries: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[Path, ...]:
+    modules, files = _closure(roots, dict(entries))
+    for module in modules:
+        path = module_path(module)
+        files |= {path, *_data(path.parent, path.name), *_workers(path), *_extension_files(path)}
+    return tuple(sorted(files))
 
 
 @cache

@@ -97,7 +97,9 @@ class LlamaShape:
         """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
         rope = config.get("rope_parameters") or {}
         if not isinstance(rope, Mapping):
-            raise NmforgeError(f"model config rope_parameters = {rope!r} is no table; compress the checkpoint again")
+            raise NmforgeError(
+                f"model config rope_parameters = {rope!r} must be a table; compress the checkpoint again"
+            )
         for key, value, known in (
             ("model_type", config.get("model_type"), "llama"),
             ("hidden_act", config.get("hidden_act"), "silu"),
@@ -140,7 +142,9 @@ def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> in
     """A size of the config, `default` where it is absent or null."""
     value = default if config.get(key) is None else config[key]
     if type(value) is not int or not 1 <= value <= MAX_SIZE:
-        raise NmforgeError(f"model config {key} = {value!r} is no size; compress the checkpoint again")
+        raise NmforgeError(
+            f"model config {key} = {value!r} must be an integer from 1 to 2^31-1; compress the checkpoint again"
+        )
     return value
 
 
