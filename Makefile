@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme libraries scalesim modelopt triton test faults sanitize fuzz lint format lock clean distclean
+.PHONY: help reproduce figures readme libraries scalesim modelopt triton test test-fast faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -19,6 +19,9 @@ scalesim := .venv-scalesim/.installed
 modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
 smk := Snakefile workflow/Snakefile $(wildcard workflow/rules/*.smk)
+
+# Files of tests are shared out among two processes: each keeps its fixtures.
+parallel := -n 2 --dist loadfile
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
@@ -47,7 +50,10 @@ triton: .venv/.triton-installed ## install Triton, so that tests interpret the G
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2
-	@$(in_venv) python -m pytest
+	@$(in_venv) python -m pytest $(parallel) --cov=nmforge --cov-report=term:skip-covered
+
+test-fast: $(ready) ## the tests that take seconds: none that is slow, simulates RTL, needs a GPU or the network
+	@$(in_venv) python -m pytest $(parallel) -m "not slow and not rtl and not gpu and not network"
 
 faults: $(ready) ## seed faults into the RTL and count how many the comparisons catch, some minutes
 	@$(in_venv) python tests/fpga/faults/rtl_faults.py
