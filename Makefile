@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme peers scalesim modelopt triton test faults sanitize fuzz lint format lock clean distclean
+.PHONY: help reproduce figures readme libraries scalesim modelopt triton test faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -14,11 +14,11 @@ CORES ?= all
 packages := .venv/.packages-installed
 ready := .venv/.nmforge-installed
 pins := envs/requirements.in envs/requirements.lock envs/requirements-cuda.lock envs/torch.sha256
-peers := .venv-peers/.installed
+libraries := .venv-libraries/.installed
 scalesim := .venv-scalesim/.installed
 modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
-smk := Snakefile $(wildcard workflow/rules/*.smk)
+smk := Snakefile workflow/Snakefile $(wildcard workflow/rules/*.smk)
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
@@ -33,15 +33,15 @@ reproduce: $(ready) ## install, run the whole pipeline, print the ledger of clai
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures
 
-readme: $(ready) ## put the figures and the ledger of the last run into README.md and docs/
+readme: $(ready) ## put the figures and the ledger of the last run into docs/
 	@for picture in docs/*.png; do cp "paper_figures/$${picture#docs/}" docs/; done
-	@$(in_venv) nmforge claims --into README.md
+	@$(in_venv) nmforge claims --into docs/ledger.md
 
-peers: $(peers) ## install the peer libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
+libraries: $(libraries) ## install the libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 
-scalesim: $(scalesim) ## install SCALE-Sim, the peer of workflow/studies/fpga.yaml
+scalesim: $(scalesim) ## install SCALE-Sim for workflow/studies/fpga.yaml
 
-modelopt: $(modelopt) ## install NVIDIA ModelOpt, the peer of workflow/studies/modelopt.yaml
+modelopt: $(modelopt) ## install NVIDIA ModelOpt for workflow/studies/modelopt.yaml
 
 triton: .venv/.triton-installed ## install Triton, so that tests interpret the GPU kernels without a GPU
 
@@ -66,13 +66,16 @@ lint: $(ready) ## the checks of `make test` that run no test
 	@$(in_venv) mypy
 	@echo "nmforge: import layers" >&2
 	@$(in_venv) lint-imports --no-logo
+	@echo "nmforge: C++" >&2
+	@$(in_venv) csrc/lint.sh
 	@echo "nmforge: workflow style" >&2
 	@$(in_venv) snakefmt --check $(smk)
 	@$(in_venv) snakemake --lint
 
-format: $(ready) ## rewrite Python and Snakemake files in the repository's style
+format: $(ready) ## rewrite Python, C++ and Snakemake files in the repository's style
 	@$(in_venv) ruff check --fix --quiet
 	@$(in_venv) ruff format
+	@$(in_venv) csrc/lint.sh format
 	@$(in_venv) snakefmt $(smk)
 
 lock: ## resolve the .in files of envs/ into hashed lock files
@@ -83,7 +86,7 @@ clean: ## remove what the pipeline made: results, figures, logs
 	@rm -rf .snakemake logs
 
 distclean: clean ## remove the virtual environment, builds and downloads as well
-	@rm -rf .venv .venv-peers .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-libraries .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(packages): $(pins) envs/bootstrap.sh
 	@PYTHON=$(PYTHON) envs/bootstrap.sh packages
@@ -105,6 +108,6 @@ $(modelopt): envs/modelopt.in envs/modelopt.lock envs/requirements-cuda.lock env
 	@PYTHON=$(PYTHON) envs/bootstrap.sh modelopt
 	@touch $@
 
-$(peers): envs/peers.in envs/peers.lock
-	@PYTHON=$(PYTHON) envs/bootstrap.sh peers
+$(libraries): envs/libraries.in envs/libraries.lock
+	@PYTHON=$(PYTHON) envs/bootstrap.sh libraries
 	@touch $@

@@ -4,7 +4,7 @@
 #   envs/bootstrap.sh packages    .venv, torch and every other requirement, each file checked against its hash
 #   envs/bootstrap.sh extension   build the C++ kernels and install nmforge in place
 # and, for the wider benchmark:
-#   envs/bootstrap.sh peers       .venv-peers with the peer libraries, llama.cpp built for this processor
+#   envs/bootstrap.sh libraries   .venv-libraries with the libraries we compare with, llama.cpp built for this processor
 #   envs/bootstrap.sh scalesim    .venv-scalesim with SCALE-Sim
 #   envs/bootstrap.sh modelopt    .venv-modelopt with NVIDIA ModelOpt
 # and, for tests of the GPU kernels on a machine without a GPU:
@@ -125,30 +125,30 @@ extension() {
     pip check -q || fail "the packages in .venv do not fit together (above): remove .venv and run make again."
 }
 
-# llama_or_rest WANT: the llama-cpp-python of peers.lock (1), or everything else in it (0).
+# llama_or_rest WANT: the llama-cpp-python of libraries.lock (1), or everything else in it (0).
 llama_or_rest() {
-    awk -v want="$1" '/==/ { llama = /^llama-cpp-python==/ } llama == want' envs/peers.lock
+    awk -v want="$1" '/==/ { llama = /^llama-cpp-python==/ } llama == want' envs/libraries.lock
 }
 
 # llama-cpp-python has no wheels: its build runs with the tools of the lock, which are therefore there before it.
-peers() {
+libraries() {
     check
-    venv_python=.venv-peers/bin/python
-    say "peers 1/3 virtual environment .venv-peers"
-    [ -x .venv-peers/bin/pip ] || "$python" -m venv --clear .venv-peers
+    venv_python=.venv-libraries/bin/python
+    say "libraries 1/3 virtual environment .venv-libraries"
+    [ -x .venv-libraries/bin/pip ] || "$python" -m venv --clear .venv-libraries
     export CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF ${CMAKE_ARGS:-}"
     if is_locked_platform; then
-        say "peers 2/3 OpenVINO and build tools, every hash checked"
+        say "libraries 2/3 OpenVINO and build tools, every hash checked"
         pip install -qq --require-hashes --no-deps --only-binary :all: -r <(llama_or_rest 0)
-        say "peers 3/3 llama.cpp from its source, for this processor (four minutes on two cores)"
-        PATH="$PWD/.venv-peers/bin:$PATH" pip install -qq --require-hashes --no-deps --no-build-isolation \
+        say "libraries 3/3 llama.cpp from its source, for this processor (four minutes on two cores)"
+        PATH="$PWD/.venv-libraries/bin:$PATH" pip install -qq --require-hashes --no-deps --no-build-isolation \
             -r <(llama_or_rest 1)
     else
-        say "peers 2/3 and 3/3 the hashed files are for Python 3.11 on Linux x86_64, so the same versions are" \
+        say "libraries 2/3 and 3/3 the hashed files are for Python 3.11 on Linux x86_64, so the same versions are" \
             "installed WITHOUT checking hashes; llama.cpp is built from its source"
-        pip install -qq -r envs/peers.in
+        pip install -qq -r envs/libraries.in
     fi
-    pip check -q || fail "the packages in .venv-peers do not fit together (above): remove it and run make peers again."
+    pip check -q || fail "the packages in .venv-libraries do not fit together (above): remove it and run make libraries again."
 }
 
 scalesim() {
@@ -197,6 +197,6 @@ triton() {
 }
 
 case ${1:-} in
-    check | packages | extension | peers | scalesim | modelopt | triton) "$1" ;;
-    *) fail "usage: envs/bootstrap.sh check|packages|extension|peers|scalesim|modelopt|triton" ;;
+    check | packages | extension | libraries | scalesim | modelopt | triton) "$1" ;;
+    *) fail "usage: envs/bootstrap.sh check|packages|extension|libraries|scalesim|modelopt|triton" ;;
 esac

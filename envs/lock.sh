@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve requirements.in into its two hashed lock files, and peers.in, scalesim.in and modelopt.in into theirs. Run it
+# Resolve requirements.in into its two hashed lock files, and libraries.in, scalesim.in and modelopt.in into theirs. Run it
 # through `make lock`, from the repository root, after changing a pin; then commit the .in and .lock files, and
 # envs/torch.sha256 where torch moved.
 set -euo pipefail
@@ -30,7 +30,7 @@ split() {
 }
 split 0 "$scratch/all.lock" > envs/requirements.lock
 split 1 "$scratch/all.lock" > envs/requirements-cuda.lock
-resolve envs/peers.in > envs/peers.lock
+resolve envs/libraries.in > envs/libraries.lock
 resolve envs/scalesim.in > envs/scalesim.lock
 resolve envs/modelopt.in --no-emit-package torch | sed '/^# The following packages/,$d' > "$scratch/modelopt.lock"
 split 0 "$scratch/modelopt.lock" > envs/modelopt.lock

@@ -14,7 +14,7 @@ if shutil.which("nvidia-smi") is None:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from nmforge.models.sources import prepare_checkpoint  # torch, which most files do without
+    from nmforge.models.prepare import prepare_checkpoint
 
     folder = tmp_path_factory.mktemp("toy") / "checkpoint"
     prepare_checkpoint("toy", None, folder.parent, folder)
@@ -28,13 +28,13 @@ def start(checkpoint: Path) -> Path:
     from nmforge.config import CalibrationConfig
     from nmforge.core.design import DesignPoint
     from nmforge.core.formats import Pattern
-    from nmforge.data.sources import Corpus
+    from nmforge.data.corpora.registry import Documents
     from nmforge.data.tokens import write_tokens
-    from nmforge.models.sources import load_tokenizer
+    from nmforge.models.load import load_tokenizer
 
     folder = checkpoint.parent
     text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
-    write_tokens(Corpus(text, text[:1], "r"), load_tokenizer(checkpoint), folder / "tokens")
+    write_tokens(Documents(text, text[:1], "r"), load_tokenizer(checkpoint), folder / "tokens")
     point = DesignPoint("start", Pattern(2, 4), "magnitude", "rtn", 4, 32)
     compress_checkpoint(checkpoint, folder / "tokens", point, CalibrationConfig(), "bitmask", folder / "start")
     return folder

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 
 from nmforge.cli import main
-from nmforge.compression.pruning.registry import JOINT_PRUNERS, PEER_PRUNERS, PRUNERS, SOLVERS
-from nmforge.compression.quantization.registry import CALIBRATED_QUANTIZERS, QUANTIZERS
-from nmforge.compression.run import check_design
-from nmforge.config import Config, DesignConfig, load_config, parse_config
+from nmforge.config import Config, load_config, parse_config
 from nmforge.core.errors import NmforgeError
-from nmforge.reporting.figures.registry import FIGURES
+from nmforge.core.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -39,7 +34,7 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
     ("change", "sentence"),
     [
         ({"evaluation": {"window": 3}}, "config.yaml: unknown key evaluation.window; remove it or correct"),
-        ({"evaluation": {"windows": 0}}, "config.yaml: evaluation.windows: Input should be greater than 0"),
+        ({"evaluation": {"sequences": 0}}, "config.yaml: evaluation.sequences: Input should be greater than 0"),
         (
             {"designs": [{"id": "d"}, {"id": "a", "pattern": "2-4", "bits": 4}]},
             "pattern '2-4' is not of the form keep:window",
@@ -48,6 +43,18 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
         ({"designs": [{"id": "a"}]}, "designs has 1 points of 16 bits among 1; it needs one, and one compressed"),
         ({"designs": [{"id": "a", "bits": 4}, {"id": "b", "bits": 4}]}, "designs has 0 points of 16 bits among 2"),
         ({"designs": [{"id": "d"}, {"id": "a", "pattern": "2:40", "bits": 4}]}, "pattern 2:40 is out of range"),
+        (
+            {"designs": [{"id": "d"}, COMPRESSED | {"pruner": "best"}]},
+            "config.yaml: designs.1.pruner: Value error, pruner 'best' is unknown; use one of alps, alps-swaps, ",
+        ),
+        (
+            {"designs": [{"id": "d"}, COMPRESSED | {"transforms": ["best"]}]},
+            "config.yaml: designs.1.transforms.0: Value error, transform 'best' is unknown; use one of awq, permute",
+        ),
+        (
+            {"designs": [{"id": "d"}, COMPRESSED | {"pattern": "2:4"}]},
+            "design a: pattern 2:4 and pruner none disagree; a dense pattern goes with pruner none, any other with a",
+        ),
         (
             {"designs": [{"id": "a"}, {"id": "b", "recovery": {"start": "c", "steps": 1}}]},
             "recovery.start of b must name a compressed design point that is not trained, or, for",
@@ -63,16 +70,16 @@ def test_schema_file_is_the_exported_one(capsys: pytest.CaptureFixture[str]) -> 
                     {"id": "b", "bits": 3, "recovery": {"start": "a", "steps": 1}},
                 ]
             },
-            "bits of b is that of its recovery.start; remove it",
+            "bits of b is inherited from recovery.start; remove it",
         ),
         (
             {
                 "designs": [
                     COMPRESSED,
-                    {"id": "b", "recovery": {"start": "a", "steps": 1, "scope": "block", "truth": 0.3}},
+                    {"id": "b", "recovery": {"start": "a", "steps": 1, "scope": "block", "hard_label_weight": 0.3}},
                 ]
             },
-            "recovery.truth and recovery.self_text are for scope model; remove them",
+            "recovery.hard_label_weight and recovery.self_generated are for scope model; remove them",
         ),
         (
             {
@@ -128,9 +135,7 @@ def test_studies_are_valid_once_merged_with_the_default() -> None:
     studies = sorted((ROOT / "workflow/studies").glob("*.yaml"))
     assert studies
     for study in studies:
-        config = parse_config(GOOD | yaml.safe_load(study.read_text()), study.name)
-        for design in config.designs:
-            check_design(design.point())
+        parse_config(GOOD | yaml.safe_load(study.read_text()), study.name)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "d"])
@@ -143,14 +148,8 @@ def test_designs_named_elsewhere_are_compressed_ones(key: str, name: str) -> Non
         parse_config(GOOD | {"designs": designs, block: {field: found}}, "config.yaml")
 
 
-def test_the_config_knows_every_pruner_and_quantizer() -> None:
-    fields = DesignConfig.model_fields
-    pruners, quantizers = (set(get_args(fields[name].annotation)) for name in ("pruner", "quantizer"))
-    assert pruners == {"none", *PRUNERS, *SOLVERS, *JOINT_PRUNERS, *PEER_PRUNERS}
-    assert quantizers == {"none", *QUANTIZERS, *CALIBRATED_QUANTIZERS}
-
-
-def test_each_figure_rule_depends_on_the_tables_its_figure_reads() -> None:
-    text = (ROOT / "workflow/rules/common.smk").read_text()
-    found = dict(re.findall(r'^    "(\w+)": "([\w ]+)",$', text, flags=re.MULTILINE))
-    assert found == {name: " ".join(drawing.tables) for name, drawing in FIGURES.items()}
+def test_the_schema_offers_every_registered_name() -> None:
+    fields = Config.model_json_schema()["$defs"]["DesignConfig"]["properties"]
+    assert fields["pruner"]["enum"] == ["none", *registry("pruner").names()]
+    assert fields["quantizer"]["enum"] == ["none", *registry("quantizer").names()]
+    assert fields["transforms"]["items"]["enum"] == registry("transform").names()

@@ -19,11 +19,11 @@ namespace {
 
 using Body = std::function<void(int, int, int)>;
 
-// A worker looks for the next call this long before it sleeps.
-constexpr auto kPatience = std::chrono::microseconds(50);
+// A worker polls for the next call this long before it sleeps.
+constexpr auto kSpinTimeout = std::chrono::microseconds(50);
 
-// Looks at a barrier before it gives its core away: some ten microseconds.
-constexpr int kLooks = 400;
+// Polls of a barrier before a thread yields its core: about ten microseconds.
+constexpr int kSpinIterations = 400;
 
 void relax() {
 #if defined(__x86_64__)
@@ -33,10 +33,10 @@ void relax() {
 #endif
 }
 
-// Gives its core away between two looks: caller and worker may share one.
+// Yields its core between two polls: caller and worker may share one.
 template <class Ready>
-bool wait_for(const Ready& ready, std::chrono::microseconds patience) {
-  const auto until = std::chrono::steady_clock::now() + patience;
+bool wait_for(const Ready& ready, std::chrono::microseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
   while (!ready()) {
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::yield();
@@ -44,22 +44,24 @@ bool wait_for(const Ready& ready, std::chrono::microseconds patience) {
   return true;
 }
 
-// A scheduler may leave a woken worker on its caller's busy core, beside an idle one, for as long as calls are short.
-// While one of these lives, a worker last seen on the caller's core may run on all of its cores but that.
-class Elsewhere {
+// Keeps a woken worker off its caller's core. The scheduler may wake it there, next to an idle core, and leave it there
+// for as long as calls are short: both halves of a product then run one after the other. While an object of this class
+// lives, a worker that last ran on the caller's core may run on all of its cores but that one; the destructor restores
+// its own set. docs/kernels.md has what it costs where both cores are busy.
+class ScopedAffinity {
  public:
-  Elsewhere(std::thread& worker, int worker_cpu, int caller_cpu) : worker_(worker.native_handle()) {
+  ScopedAffinity(std::thread& worker, int worker_cpu, int caller_cpu) : worker_(worker.native_handle()) {
     if (worker_cpu != caller_cpu || caller_cpu < 0) return;
     if (pthread_getaffinity_np(worker_, sizeof allowed_, &allowed_) != 0 || CPU_COUNT(&allowed_) < 2) return;
     cpu_set_t others = allowed_;
     CPU_CLR(caller_cpu, &others);
     moved_ = pthread_setaffinity_np(worker_, sizeof others, &others) == 0;
   }
-  ~Elsewhere() {
+  ~ScopedAffinity() {
     if (moved_) pthread_setaffinity_np(worker_, sizeof allowed_, &allowed_);
   }
-  Elsewhere(const Elsewhere&) = delete;
-  Elsewhere& operator=(const Elsewhere&) = delete;
+  ScopedAffinity(const ScopedAffinity&) = delete;
+  ScopedAffinity& operator=(const ScopedAffinity&) = delete;
 
  private:
   pthread_t worker_;
@@ -70,13 +72,13 @@ class Elsewhere {
 class Pool {
  public:
   void run(int threads, int count, int chunk, const Body& body) {
-    const std::lock_guard<std::mutex> turn(turn_);
+    const std::scoped_lock turn(turn_);
     call(threads, count, chunk, false, body);
   }
 
   // One chunk of one for each thread: `body` must hold its thread until all have come.
   void run_together(int threads, const Body& body) {
-    const std::lock_guard<std::mutex> turn(turn_);
+    const std::scoped_lock turn(turn_);
     call(threads, threads, 1, true, body);
   }
 
@@ -96,10 +98,10 @@ class Pool {
 
   void wake(int threads) {
     const int here = sched_getcpu();
-    std::deque<Elsewhere> moves;
+    std::deque<ScopedAffinity> moves;
     for (int i = 0; i < threads - 1; ++i) moves.emplace_back(workers_[i], cpus_[i], here);
     {
-      const std::lock_guard<std::mutex> guard(mutex_);
+      const std::scoped_lock guard(mutex_);
       const unsigned number = calls_ + 1;  // seen only once there is something to take
       remaining_ = std::uint64_t{number} << 32 | static_cast<std::uint32_t>(count_);
       calls_ = number;
@@ -107,7 +109,7 @@ class Pool {
     wake_.notify_all();
   }
 
-  // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read behind a
+  // Takes chunks until none remain. Whoever holds a chunk keeps the call alive, so body_ and count_ are read after a
   // successful exchange only; a worker that wakes late finds nothing and touches nothing. What remains carries the
   // number of its call: neither a chunk size nor a number of threads read in one call can take chunks of the next.
   void work(int worker) {
@@ -132,7 +134,7 @@ class Pool {
         *cpu = sched_getcpu();
         return calls_ != seen;
       };
-      if (!wait_for(called, kPatience)) {
+      if (!wait_for(called, kSpinTimeout)) {
         std::unique_lock<std::mutex> guard(mutex_);
         wake_.wait(guard, called);
       }
@@ -158,7 +160,7 @@ Pool& pool() {
   static std::mutex mutex;
   static Pool* current = nullptr;
   static pid_t owner = 0;
-  const std::lock_guard<std::mutex> guard(mutex);
+  const std::scoped_lock guard(mutex);
   if (owner != getpid()) {
     current = new Pool;
     owner = getpid();
@@ -197,8 +199,8 @@ void Team::barrier() {
     ++round_;
     return;
   }
-  for (int looks = 0; round_ == round; ++looks) {
-    if (looks < kLooks) {
+  for (int spins = 0; round_ == round; ++spins) {
+    if (spins < kSpinIterations) {
       relax();
     } else {
       std::this_thread::yield();

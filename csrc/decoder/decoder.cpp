@@ -15,8 +15,6 @@ struct Input {
   std::vector<float> step, floats;
 };
 
-std::size_t byte_stride(int k) { return (static_cast<std::size_t>(k) + kTableBytes + 63) / 64 * 64; }
-
 struct Product {
   const Weight* weight;
   float* out;  // [count][n]
@@ -28,14 +26,15 @@ int units(const Weight& weight) { return (weight.n + kTileRows - 1) / kTileRows;
 void multiply_units(const Isa& isa, const Product& product, const Input& input, int count, int begin, int end) {
   const Weight& w = *product.weight;
   if (w.layout == nullptr) {
-    const int last = std::min(w.n, end * kTileRows);
-    isa.floats->rows_bf16(w.bf16, w.n, w.k, input.floats.data(), count, begin * kTileRows, last, product.out);
+    const Bf16Args args = {w.bf16, w.n, w.k, input.floats.data(), count, product.out};
+    isa.floats->rows_bf16(args, begin * kTileRows, std::min(w.n, end * kTileRows));
     return;
   }
-  Job job;
-  job.layout = w.layout, job.m = count;
-  job.x = input.bytes.data(), job.stride = byte_stride(w.k), job.step = input.step.data(), job.out_float = product.out;
-  isa.tiles(job, begin, end);
+  GemmArgs args;
+  args.layout = w.layout, args.m = count;
+  args.x = input.bytes.data(), args.stride = activation_stride(w.k);
+  args.step = input.step.data(), args.out_float = product.out;
+  isa.multiply(args, begin, end);
 }
 
 // Several products of one input in one phase.
@@ -67,28 +66,26 @@ struct Decoder::Buffers {
     q.resize(m * s.heads * s.head_size), mixed.resize(m * s.heads * s.head_size);
     k.resize(m * s.kv_heads * s.head_size), v.resize(m * s.kv_heads * s.head_size);
     gate.resize(m * s.intermediate), up.resize(m * s.intermediate);
-    input.bytes.reserve(m * byte_stride(static_cast<int>(wide))), input.step.resize(m);
+    input.bytes.reserve(m * activation_stride(static_cast<int>(wide))), input.step.resize(m);
     input.floats.resize(m * wide);
   }
 
-  // Prepares one row of float32[k] for the weights behind it.
-  void enter(const Isa& isa, const Weight& weight, const float* row, int token) {
+  // Prepares one row of float32[k] as the weight needs it: quantized to INT8, or rounded to bf16.
+  void quantize_input(const Isa& isa, const Weight& weight, const float* row, int token) {
     if (weight.layout == nullptr) {
       float* to = input.floats.data() + static_cast<std::size_t>(token) * weight.k;
       std::copy(row, row + weight.k, to);
       isa.floats->round_to_bf16(to, weight.k);
       return;
     }
-    const std::size_t stride = byte_stride(weight.k);
+    const std::size_t stride = activation_stride(weight.k);
     std::uint8_t* to = input.bytes.data() + token * stride;
     if (!isa.quantize(row, 1, weight.k, to, stride, input.step.data() + token)) finite = false;
   }
 };
 
-Decoder::Decoder(const Isa& isa, const ModelShape& shape, std::vector<Block> blocks, const float* final_norm,
-                 const std::uint16_t* embedding, const std::uint16_t* head, const float* cosines, const float* sines)
-    : isa_(isa), shape_(shape), blocks_(std::move(blocks)), final_norm_(final_norm), embedding_(embedding),
-      head_(head), cosines_(cosines), sines_(sines) {
+Decoder::Decoder(const Isa& isa, const ModelShape& shape, std::vector<Block> blocks, const ModelTensors& tensors)
+    : isa_(isa), shape_(shape), blocks_(std::move(blocks)), tensors_(tensors) {
   shape_.room = (shape_.context + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
   const std::size_t row = static_cast<std::size_t>(shape_.room) * shape_.head_size;
   cache_.reset(new std::uint16_t[blocks_.size() * 2 * shape_.kv_heads * row]);  // touched as it fills
@@ -127,37 +124,38 @@ void Decoder::run(Team& team, Buffers& b, const std::int32_t* tokens, int count,
   const FloatOps& floats = *isa_.floats;
   team.share(count, 1, [&](int t, int) {
     float* x = b.x.data() + t * hidden;
-    floats.from_bf16(embedding_ + tokens[t] * hidden, shape_.hidden, x);
+    floats.from_bf16(tensors_.embedding + tokens[t] * hidden, shape_.hidden, x);
     floats.rms_norm(x, blocks_[0].attention_norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
-    b.enter(isa_, blocks_[0].q, b.normed.data() + t * hidden, t);
+    b.quantize_input(isa_, blocks_[0].q, b.normed.data() + t * hidden, t);
   });
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     attention(team, b, static_cast<int>(i), count);
     mlp(team, b, blocks_[i], count);
     const bool last = i + 1 == blocks_.size();
-    const float* norm = last ? final_norm_ : blocks_[i + 1].attention_norm;
+    const float* norm = last ? tensors_.final_norm : blocks_[i + 1].attention_norm;
     team.share(count, 1, [&](int t, int) {
       float* x = b.x.data() + t * hidden;
       floats.add(x, b.y.data() + t * hidden, shape_.hidden);
       floats.rms_norm(x, norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
-      if (!last) b.enter(isa_, blocks_[i + 1].q, b.normed.data() + t * hidden, t);
+      if (!last) b.quantize_input(isa_, blocks_[i + 1].q, b.normed.data() + t * hidden, t);
     });
   }
   const float* final = b.normed.data() + (count - 1) * hidden;
   team.share(shape_.vocabulary, 256, [&](int begin, int end) {
-    floats.rows_bf16(head_, shape_.vocabulary, shape_.hidden, final, 1, begin, end, logits);
+    floats.rows_bf16({tensors_.head, shape_.vocabulary, shape_.hidden, final, 1, logits}, begin, end);
   });
 }
 
 void Decoder::attention(Team& team, Buffers& b, int index, int count) {
   const Block& block = blocks_[index];
   const FloatOps& floats = *isa_.floats;
-  const int size = shape_.head_size, half = size / 2, group = shape_.heads / shape_.kv_heads;
+  const int size = shape_.head_size, group = shape_.heads / shape_.kv_heads;
+  const auto angles = [size](int position) { return static_cast<std::size_t>(position) * (size / 2); };
   multiply(team, isa_, {{&block.q, b.q.data()}, {&block.k, b.k.data()}, {&block.v, b.v.data()}}, b.input, count);
   team.share(count * shape_.kv_heads, 1, [&](int i, int) {
     const int t = i / shape_.kv_heads, head = i % shape_.kv_heads, position = length_ + t;
     float* key = b.k.data() + static_cast<std::size_t>(i) * size;
-    floats.rotate(key, cosines_ + position * half, sines_ + position * half, size);
+    floats.rotate(key, tensors_.cosines + angles(position), tensors_.sines + angles(position), size);
     floats.put_key(key, size, keys(index, head), position);
     floats.to_bf16(b.v.data() + static_cast<std::size_t>(i) * size, size,
                    values(index, head) + static_cast<std::size_t>(position) * size);
@@ -167,13 +165,13 @@ void Decoder::attention(Team& team, Buffers& b, int index, int count) {
     thread_local std::vector<float> scores;
     if (scores.size() < static_cast<std::size_t>(shape_.room)) scores.resize(shape_.room);
     float* query = b.q.data() + static_cast<std::size_t>(i) * size;
-    floats.rotate(query, cosines_ + position * half, sines_ + position * half, size);
+    floats.rotate(query, tensors_.cosines + angles(position), tensors_.sines + angles(position), size);
     const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(size));
-    floats.attend(query, keys(index, head / group), values(index, head / group), position + 1, size, scale,
+    floats.attend({query, keys(index, head / group), values(index, head / group), position + 1, size, scale},
                   scores.data(), b.mixed.data() + static_cast<std::size_t>(i) * size);
   });
-  const std::size_t mixed = shape_.heads * size;
-  team.share(count, 1, [&](int t, int) { b.enter(isa_, block.o, b.mixed.data() + t * mixed, t); });
+  const std::size_t mixed = static_cast<std::size_t>(shape_.heads) * size;
+  team.share(count, 1, [&](int t, int) { b.quantize_input(isa_, block.o, b.mixed.data() + t * mixed, t); });
   multiply(team, isa_, {{&block.o, b.y.data()}}, b.input, count);
 }
 
@@ -184,12 +182,12 @@ void Decoder::mlp(Team& team, Buffers& b, const Block& block, int count) {
     float* x = b.x.data() + t * hidden;
     floats.add(x, b.y.data() + t * hidden, shape_.hidden);
     floats.rms_norm(x, block.mlp_norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
-    b.enter(isa_, block.gate, b.normed.data() + t * hidden, t);
+    b.quantize_input(isa_, block.gate, b.normed.data() + t * hidden, t);
   });
   multiply(team, isa_, {{&block.gate, b.gate.data()}, {&block.up, b.up.data()}}, b.input, count);
   team.share(count, 1, [&](int t, int) {
     floats.silu_times(b.gate.data() + t * wide, b.up.data() + t * wide, shape_.intermediate);
-    b.enter(isa_, block.down, b.gate.data() + t * wide, t);
+    b.quantize_input(isa_, block.down, b.gate.data() + t * wide, t);
   });
   multiply(team, isa_, {{&block.down, b.y.data()}}, b.input, count);
 }

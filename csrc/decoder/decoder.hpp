@@ -1,6 +1,6 @@
 // A LLaMA-shaped language model on the kernels: embedding, blocks, key-value cache, logits.
 //
-// One call is one parallel region: the threads of the pool enter once and meet at a barrier behind every phase. Each
+// One call is one parallel region: the threads of the pool enter once and meet at a barrier after every phase. Each
 // output is computed by one thread in a fixed order, so neither threads nor instruction set change a bit.
 #pragma once
 
@@ -8,8 +8,8 @@
 #include <memory>
 #include <vector>
 
-#include "w4a8/layout.hpp"
 #include "common/pool.hpp"
+#include "w4a8/isa.hpp"
 
 namespace nmforge {
 
@@ -34,11 +34,18 @@ struct ModelShape {
   float eps = 0.0f;
 };
 
+// What is outside the blocks. The decoder keeps the addresses.
+struct ModelTensors {
+  const float* final_norm = nullptr;         // float32[hidden]
+  const std::uint16_t* embedding = nullptr;  // bf16[vocabulary][hidden]
+  const std::uint16_t* head = nullptr;       // bf16[vocabulary][hidden]
+  const float* cosines = nullptr;            // float32[context][head_size / 2], of the rotary positions
+  const float* sines = nullptr;              // the same
+};
+
 class Decoder {
  public:
-  // cosines, sines: float32[context][head_size / 2]; embedding and head: bf16 [vocabulary][hidden].
-  Decoder(const Isa& isa, const ModelShape& shape, std::vector<Block> blocks, const float* final_norm,
-          const std::uint16_t* embedding, const std::uint16_t* head, const float* cosines, const float* sines);
+  Decoder(const Isa& isa, const ModelShape& shape, std::vector<Block> blocks, const ModelTensors& tensors);
 
   // Appends `count` tokens to the cache and writes the logits of the last one: float32[vocabulary].
   // Returns false where activations hold NaN or infinity.
@@ -61,9 +68,7 @@ class Decoder {
   const Isa& isa_;
   ModelShape shape_;
   std::vector<Block> blocks_;
-  const float* final_norm_;
-  const std::uint16_t *embedding_, *head_;
-  const float *cosines_, *sines_;
+  ModelTensors tensors_;
   std::unique_ptr<std::uint16_t[]> cache_;  // [blocks][keys, values][kv_heads][room][head_size]
   int length_ = 0;
 };

@@ -10,7 +10,7 @@ namespace {
 
 struct Avx2Bytes {
   static constexpr int kBytes = 32;
-  static constexpr int kTable = 16;
+  static constexpr int kGatherWidth = 16;
   static constexpr int kTiles = 1, kTokens = 3;
   static constexpr bool kCodesOnTop = false;
   using Bytes = __m256i;
@@ -38,8 +38,8 @@ struct Avx2Bytes {
   static Bytes codes(Bytes v) {
     return _mm256_sub_epi8(low<Width>(v), _mm256_set1_epi8(1 << (Width - 1)));
   }
-  template <int Width, bool kEven>
-  static Bytes places(Bytes v, Bytes base) {
+  template <int Width, bool kDisjoint>
+  static Bytes lane_index(Bytes v, Bytes base) {
     return _mm256_add_epi8(low<Width>(v), base);
   }
   template <int Width>
@@ -54,7 +54,7 @@ struct Avx2Bytes {
   static Bytes table(const void* p) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(p)));
   }
-  static Bytes select(Bytes table, Bytes places) { return _mm256_shuffle_epi8(table, places); }
+  static Bytes select(Bytes table, Bytes lane_index) { return _mm256_shuffle_epi8(table, lane_index); }
   static Partial zero() { return _mm256_setzero_si256(); }
 };
 

@@ -17,20 +17,11 @@
 namespace nmforge {
 namespace {
 
-#ifdef NMFORGE_EMULATE_AVX512
-bool has_vnni() { return true; }
-#else
-bool has_vnni() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
-}
-#endif
-
 struct Avx512Vnni {
   static constexpr int kBytes = 64;
-  static constexpr int kTable = 16;
+  static constexpr int kGatherWidth = 16;
   static constexpr int kTiles = 2, kTokens = 8;
-  static constexpr int kFlushSteps = kChunkSteps;
+  static constexpr int kSegmentSteps = kChunkSteps;
   static constexpr bool kCodesOnTop = true;
   using Bytes = __m512i;
   using Partial = __m512i;
@@ -58,10 +49,10 @@ struct Avx512Vnni {
     const Bytes mask = _mm512_set1_epi8(static_cast<char>(0xff << (8 - Width)));
     return _mm512_ternarylogic_epi32(v, mask, _mm512_set1_epi8(static_cast<char>(0x80)), 0x6a);
   }
-  template <int Width, bool kEven>
-  static Bytes places(Bytes v, Bytes base) {
+  template <int Width, bool kDisjoint>
+  static Bytes lane_index(Bytes v, Bytes base) {
     const Bytes mask = _mm512_set1_epi8((1 << Width) - 1);
-    if constexpr (kEven) return _mm512_ternarylogic_epi32(v, mask, base, 0xea);  // (v & mask) | base
+    if constexpr (kDisjoint) return _mm512_ternarylogic_epi32(v, mask, base, 0xea);  // (v & mask) | base
     return _mm512_add_epi8(_mm512_and_si512(v, mask), base);
   }
   static Bytes broadcast4(const void* p) {
@@ -69,10 +60,8 @@ struct Avx512Vnni {
     __builtin_memcpy(&four, p, 4);
     return _mm512_set1_epi32(four);
   }
-  static Bytes table(const void* p) {
-    return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p)));
-  }
-  static Bytes select(Bytes table, Bytes places) { return _mm512_shuffle_epi8(table, places); }
+  static Bytes table(const void* p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+  static Bytes select(Bytes table, Bytes lane_index) { return _mm512_shuffle_epi8(table, lane_index); }
 
   static Partial zero() { return _mm512_setzero_si512(); }
   static Partial dot(Partial sum, Bytes x, Bytes codes) {
@@ -102,7 +91,7 @@ struct Avx512Vnni {
   }
   // The shift takes the codes' power of two out of their sum, exactly.
   template <int Shift>
-  static Ints flush(Ints acc, Partial sum, __m512i mult) {
+  static Ints scale_add(Ints acc, Partial sum, __m512i mult) {
     return _mm512_add_epi32(acc, _mm512_mullo_epi32(shift<Shift>(sum), mult));
   }
 };

@@ -3,13 +3,13 @@
 // A pair of products is at most 255 * 8 * 2 = 4,080 in size and a partial sum ends after at most eight steps, so a
 // 16-bit lane holds at most 32,640: neither vpmaddubsw nor vpaddw can leave INT16.
 #include "w4a8/avx2.hpp"
-#include "w4a8/isa.hpp"
+#include "w4a8/make_isa.hpp"
 
 namespace nmforge {
 namespace {
 
 struct Avx2 : Avx2Bytes {
-  static constexpr int kFlushSteps = 8;
+  static constexpr int kSegmentSteps = 8;
 
   static Partial dot(Partial sum, Bytes x, Bytes codes) {
     return _mm256_add_epi16(sum, _mm256_maddubs_epi16(x, codes));
@@ -21,18 +21,13 @@ struct Avx2 : Avx2Bytes {
     return _mm256_or_si256(once, _mm256_slli_epi32(once, 16));
   }
   template <int>
-  static Ints flush(Ints acc, Partial sum, __m256i mult) {
+  static Ints scale_add(Ints acc, Partial sum, __m256i mult) {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(sum, mult));
   }
 };
 
-bool available() { return __builtin_cpu_supports("avx2"); }
-
 }  // namespace
 
-const Isa& isa_avx2() {
-  static const Isa isa = make_isa<Avx2>("avx2", available);
-  return isa;
-}
+constexpr Isa isa_avx2 = make_isa<Avx2>("avx2");
 
 }  // namespace nmforge

@@ -1,10 +1,8 @@
 // Arm's DotProd extension: sdot multiplies signed bytes only.
 //
-// A stored activation xq + 128 with its top bit flipped is xq itself, so sums need no correction and `start` is zero.
-// The flip is applied before a selection: once a step instead of once a register.
-#include <sys/auxv.h>
-
-#include "w4a8/isa.hpp"
+// A stored activation xq + 128 with its top bit flipped is xq itself, so sums need no correction and there is no bias
+// correction. The flip is applied before a selection: once a step instead of once a register.
+#include "w4a8/make_isa.hpp"
 #include "w4a8/neon.hpp"
 
 namespace nmforge {
@@ -16,18 +14,13 @@ struct NeonDotprod : NeonBytes {
   };
 
   static Signed flip(Bytes x) { return {vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(0x80)))}; }
-  static Signed select(Bytes table, Bytes places) { return {vqtbl1q_s8(flip(table).at, places)}; }
+  static Signed select(Bytes table, Bytes lane_index) { return {vqtbl1q_s8(flip(table).at, lane_index)}; }
   static Partial dot(Partial sum, Signed x, Bytes codes) { return vdotq_s32(sum, x.at, vreinterpretq_s8_u8(codes)); }
   static Partial dot(Partial sum, Bytes x, Bytes codes) { return dot(sum, flip(x), codes); }
 };
 
-bool available() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
-
 }  // namespace
 
-const Isa& isa_neon_dotprod() {
-  static const Isa isa = make_isa<NeonDotprod>("neon_dotprod", available, true);
-  return isa;
-}
+constexpr Isa isa_neon_dotprod = make_isa<NeonDotprod>("neon_dotprod", true);
 
 }  // namespace nmforge

@@ -1,14 +1,14 @@
 // Plain C++: the path every machine has.
-#include "w4a8/isa.hpp"
+#include "w4a8/make_isa.hpp"
 
 namespace nmforge {
 namespace {
 
 struct Portable {
   static constexpr int kBytes = 64;
-  static constexpr int kTable = 16;
+  static constexpr int kGatherWidth = 16;
   static constexpr int kTiles = 1, kTokens = 4;
-  static constexpr int kFlushSteps = kChunkSteps;
+  static constexpr int kSegmentSteps = kChunkSteps;
   static constexpr bool kCodesOnTop = false;
   struct Bytes {
     std::uint8_t at[64];
@@ -48,7 +48,7 @@ struct Portable {
     return v;
   }
   template <int Width, bool>
-  static Bytes places(Bytes v, const Bytes& base) {
+  static Bytes lane_index(Bytes v, const Bytes& base) {
     for (int i = 0; i < 64; ++i) v.at[i] = static_cast<std::uint8_t>((v.at[i] & ((1 << Width) - 1)) + base.at[i]);
     return v;
   }
@@ -62,9 +62,9 @@ struct Portable {
     for (int i = 0; i < 64; i += 16) __builtin_memcpy(v.at + i, p, 16);
     return v;
   }
-  static Bytes select(const Bytes& table, const Bytes& places) {
+  static Bytes select(const Bytes& table, const Bytes& lane_index) {
     Bytes v;
-    for (int i = 0; i < 64; ++i) v.at[i] = table.at[places.at[i] & 15];
+    for (int i = 0; i < 64; ++i) v.at[i] = table.at[lane_index.at[i] & 15];
     return v;
   }
 
@@ -84,7 +84,7 @@ struct Portable {
   static const std::uint8_t* multiplier(const std::uint8_t* p) { return p; }
   // Unsigned, so that intermediate sums wrap; the total fits in INT32.
   template <int>
-  static Ints flush(Ints acc, const Partial& sum, const std::uint8_t* mult) {
+  static Ints scale_add(Ints acc, const Partial& sum, const std::uint8_t* mult) {
     for (int r = 0; r < 16; ++r) {
       acc.at[r] = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc.at[r]) +
                                             static_cast<std::uint32_t>(sum.at[r]) * mult[r]);
@@ -93,13 +93,8 @@ struct Portable {
   }
 };
 
-bool available() { return true; }
-
 }  // namespace
 
-const Isa& isa_portable() {
-  static const Isa isa = make_isa<Portable>("portable", available);
-  return isa;
-}
+constexpr Isa isa_portable = make_isa<Portable>("portable");
 
 }  // namespace nmforge

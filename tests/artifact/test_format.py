@@ -8,20 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmforge.artifact.format import RawTensor, load_linear, load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import RawTensor, load_linear, load_linears, verify, write_artifact
+from nmforge.artifact.header import read_header
 from nmforge.artifact.inspect import describe
-from nmforge.artifact.packing.indices import INDEX_ENCODINGS
+from nmforge.artifact.packing.registry import REGISTRY as INDEX_ENCODINGS
 from nmforge.artifact.storage import linear_sizes, storage_rows
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, Pattern
+from nmforge.io.safetensors_stream import DType
 
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     path = tmp_path / "a.nmf.safetensors"
     layers = {"b.q_proj": random_linear(np.random.default_rng(1), 5, 64, Pattern(2, 4), 4, 32)}
-    rest = {"norm.weight": RawTensor("bfloat16", (2,), b"\x80\x3f\x80\x3f")}
+    rest = {"norm.weight": RawTensor(DType.BF16, (2,), b"\x80\x3f\x80\x3f")}
     design = {"id": "x", "pattern": "2:4", "bits": 4, "group_size": 32}
     write_artifact(path, {"design": design}, layers, rest, "offset")
     return path
@@ -42,7 +44,7 @@ def test_storage_is_the_formula(artifact: Path) -> None:
 
 def test_storage_of_an_encoding_is_that_of_a_file_written_with_it(artifact: Path, tmp_path: Path) -> None:
     rows = {row["encoding"]: row for row in storage_rows(artifact, "toy") if row["scope"] == "linear"}
-    for encoding in INDEX_ENCODINGS:
+    for encoding in INDEX_ENCODINGS.names():
         other = tmp_path / f"{encoding}.nmf.safetensors"
         write_artifact(other, {}, load_linears(artifact), {}, encoding)
         assert (rows[encoding]["bytes"], 320) == linear_sizes(other)

@@ -15,7 +15,9 @@ from gguf.quants import dequantize
 from nmforge.benchmarks import decode
 from nmforge.benchmarks import llama7b_artifact as llama7b
 from nmforge.benchmarks import machine_limits as limits
-from nmforge.benchmarks.decode import Native, decode_llama7b, run_decode
+from nmforge.benchmarks.candidates.external.registry import Library
+from nmforge.benchmarks.decode import DecodeRun, decode_llama7b, run_decode
+from nmforge.benchmarks.decoders import Native
 from nmforge.benchmarks.llama7b_artifact import FORMATS, LLAMA_7B, random_model, write_random_gguf
 from nmforge.config import DecodeConfig
 from nmforge.core.errors import NmforgeError
@@ -33,7 +35,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 class Clockwork:
     """A candidate whose steps last what its context says."""
 
-    family, isa = "peer", "library"
+    family, isa = "library", "library"
 
     def __init__(self, us: float) -> None:
         self.us, self.context, self.log = us, 0, list[int]()
@@ -57,7 +59,7 @@ class Closing(Clockwork):
 
 
 def test_rows_hold_medians_at_their_context() -> None:
-    rows = run_decode("m", {"a": Clockwork(1000), "b": Clockwork(3000)}, [2, 5], 1, 0.05)
+    rows = run_decode(DecodeRun("m", [2, 5], 1, 0.05), {"a": Clockwork(1000), "b": Clockwork(3000)})
     assert [(r["candidate"], r["context"], r["median_us"]) for r in rows] == [
         ("a", 2, pytest.approx(2000)), ("b", 2, pytest.approx(6000)),
         ("a", 5, pytest.approx(5000)), ("b", 5, pytest.approx(15000)),
@@ -134,12 +136,12 @@ def test_formats_that_are_none(formats: list[str], sentence: str, tmp_path: Path
         decode_llama7b(DecodeConfig(llama7b=formats), 1, False, tmp_path, tmp_path / "out.json")
 
 
-def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_libraries_deletes_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
-    class Peers:
-        def load(self, gguf: Path, threads: int, context: int) -> Closing:
-            made.append((gguf.exists(), threads, context))
+    class Libraries:
+        def load(self, library: Library, gguf: Path, threads: int, context: int) -> Closing:
+            made.append((library.name, gguf.exists(), threads, context))
             return Closing(100)
 
     loaded = []
@@ -150,13 +152,13 @@ def test_a_run_with_peers_deletes_its_file(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(decode, "random_model", small)
     monkeypatch.setattr(decode, "write_random_gguf", lambda path: write_random_gguf(path, TINY))
-    monkeypatch.setattr(decode, "peers", Peers)
+    monkeypatch.setattr(decode, "library_process", Libraries)
     settings = DecodeConfig(llama7b=["dense-bf16", "2:4-int4"], llama7b_contexts=[4], seconds=0.01)
     decode_llama7b(settings, 1, True, tmp_path / "scratch", tmp_path / "out.json")
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert [row["candidate"] for row in rows] == ["2:4-int4", "llamacpp-q4_0", "dense-bf16", "2:4-int4"]
     assert loaded == ["2:4-int4", "dense-bf16"]  # what is in two groups is loaded once
-    assert made == [(True, 1, 4 + decode.ROOM)]
+    assert made == [("llamacpp", True, 1, 4 + decode.SPARE_TOKENS)]
     assert list((tmp_path / "scratch").iterdir()) == [] and Closing.closed == 1
 
 

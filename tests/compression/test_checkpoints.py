@@ -17,20 +17,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.compression import blockwise as block_loop
-from nmforge.compression import checkpoints as block_state
-from nmforge.compression.calibration.activation_cache import SpilledWindows, Windows
+from nmforge.compression import blockwise, checkpoints
+from nmforge.compression.activation_store import ActivationStore
+from nmforge.compression.calibration.activation_cache import ActivationCache, SpilledActivationCache
 from nmforge.compression.checkpoints import state_folder
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig
 from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.data.sources import Corpus
+from nmforge.data.corpora.registry import Documents
 from nmforge.data.tokens import write_tokens
-from nmforge.io import provenance
-from nmforge.io import safetensors_stream as tensor_file
-from nmforge.models.sources import load_tokenizer, prepare_checkpoint
+from nmforge.io import provenance, safetensors_stream
+from nmforge.io.hashing import sha256_file
+from nmforge.models.load import load_tokenizer
+from nmforge.models.prepare import prepare_checkpoint
 
 POINT = DesignPoint("point", Pattern(2, 4), "sparsegpt", "gptq", 4, 32, "dense")
 MEMORY = CalibrationConfig(tokens=256, seqlen=64)
@@ -44,7 +45,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
     prepare_checkpoint("toy", None, folder, folder / "checkpoint")
     text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
-    write_tokens(Corpus(text, text[:1], "r"), load_tokenizer(folder / "checkpoint"), folder / "tokens")
+    write_tokens(Documents(text, text[:1], "r"), load_tokenizer(folder / "checkpoint"), folder / "tokens")
     compress(folder, folder / "whole", MEMORY)
     assert not state_folder(folder / "whole").exists()
     return folder
@@ -67,12 +68,12 @@ def raising_at(call: int, original: Callable[..., Any], error: BaseException) ->
 
 
 PLACES = {  # where a run is interrupted: (module, function, number of its call, blocks finished by then)
-    "walking block 0": (block_loop, "walk_block", 0, 0),
-    "finishing block 0": (block_loop, "finish_block", 0, 0),
-    "writing block 0": (block_state, "write_tensors", 0, 0),
-    "walking block 1": (block_loop, "walk_block", 1, 1),
-    "writing block 1": (block_state, "write_tensors", 1, 1),
-    "writing the artifact": (tensor_file, "_write", 2, 2),
+    "walking block 0": (blockwise, "walk_block", 0, 0),
+    "finishing block 0": (blockwise, "finish_block", 0, 0),
+    "writing block 0": (checkpoints, "write_tensors", 0, 0),
+    "walking block 1": (blockwise, "walk_block", 1, 1),
+    "writing block 1": (checkpoints, "write_tensors", 1, 1),
+    "writing the artifact": (safetensors_stream, "_write", 2, 2),
 }
 
 
@@ -88,8 +89,8 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
         with pytest.raises(KeyboardInterrupt):
             compress(inputs, out, calibration)
     assert not out.exists()
-    effort = compress(inputs, out, calibration)
-    assert (effort.blocks, effort.resumed) == (2, finished)
+    summary = compress(inputs, out, calibration)
+    assert (summary.blocks, summary.resumed) == (2, finished)
     assert out.read_bytes() == (inputs / "whole").read_bytes()
     assert list(tmp_path.iterdir()) == [out]
 
@@ -97,9 +98,9 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
 KILLED = """
 import sys, time, torch
 from pathlib import Path
-import nmforge.{module} as module
+import {module} as module
 from nmforge.config import CalibrationConfig
-from test_resume import compress
+from test_checkpoints import compress
 torch.set_num_threads({threads})
 original, left = module.{function}, iter(range({call}))
 def stop(*arguments):
@@ -118,10 +119,10 @@ HALF_WRITTEN = 'arguments[0].write_bytes(b"half")'  # of the file that a write w
 @pytest.mark.parametrize(
     ("module", "function", "call", "before", "finished"),
     [
-        ("block_loop", "walk_block", 1, "pass", 1),
-        ("tensor_file", "_write", 0, HALF_WRITTEN, 0),
-        ("tensor_file", "_write", 1, HALF_WRITTEN, 1),
-        ("tensor_file", "_write", 2, HALF_WRITTEN, 2),
+        ("nmforge.compression.blockwise", "walk_block", 1, "pass", 1),
+        ("nmforge.io.safetensors_stream", "_write", 0, HALF_WRITTEN, 0),
+        ("nmforge.io.safetensors_stream", "_write", 1, HALF_WRITTEN, 1),
+        ("nmforge.io.safetensors_stream", "_write", 2, HALF_WRITTEN, 2),
     ],
 )
 def test_a_killed_process_ends_in_the_same_bytes(
@@ -150,9 +151,9 @@ def test_a_killed_process_ends_in_the_same_bytes(
 
 
 def interrupted(inputs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state of a run stopped behind its first block."""
+    """The state of a run stopped after its first block."""
     with monkeypatch.context() as patch:
-        patch.setattr(block_loop, "walk_block", raising_at(1, block_loop.walk_block, KeyboardInterrupt()))
+        patch.setattr(blockwise, "walk_block", raising_at(1, blockwise.walk_block, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             compress(inputs, out, MEMORY)
     return state_folder(out)
@@ -162,7 +163,7 @@ def test_the_state_of_other_settings(inputs: Path, tmp_path: Path, monkeypatch: 
     folder = interrupted(inputs, tmp_path / "out", monkeypatch)
     before = sorted(folder.iterdir())
     other = MEMORY.model_copy(update={"seed": 1})
-    sentence = r"\.out\.blocks belongs to a run with other settings \(calibration, windows\); remove it to star"
+    sentence = r"\.out\.blocks belongs to a run with other settings \(calibration, sequences\); remove it to star"
     with pytest.raises(NmforgeError, match=sentence):
         compress(inputs, tmp_path / "out", other)
     with monkeypatch.context() as patch:
@@ -194,26 +195,26 @@ def fails_full(monkeypatch: pytest.MonkeyPatch, inputs: Path, out: Path, calibra
     with monkeypatch.context() as patch:
         full = OSError(errno.ENOSPC, "No space left on device")
         if calibration is MEMORY:  # in the layers of block 1
-            patch.setattr(tensor_file, "_write_one", raising_at(30, tensor_file._write_one, full))
+            patch.setattr(safetensors_stream, "_write_one", raising_at(30, safetensors_stream._write_one, full))
         else:  # in its activations
-            patch.setattr(block_loop.Room, "make", on_a_full_disk(9))
+            patch.setattr(ActivationStore, "allocate", on_a_full_disk(9))
         with pytest.raises(
             NmforgeError, match=r"\.out\.blocks/.* cannot be written, the disk is full; free space ther"
         ):
             compress(inputs, out, calibration)
 
 
-def on_a_full_disk(call: int) -> Callable[[block_loop.Room, int, Path], Windows]:
-    """Room for windows, from its call number `call` on in a file that takes no byte."""
-    original, left = block_loop.Room.make, iter(range(call))
+def on_a_full_disk(call: int) -> Callable[[ActivationStore, int, Path], ActivationCache]:
+    """A cache, from call number `call` on in a file that takes no byte."""
+    original, left = ActivationStore.allocate, iter(range(call))
 
-    def made(room: block_loop.Room, width: int, file: Path) -> Windows:
-        windows = original(room, width, file)
+    def made(store: ActivationStore, width: int, file: Path) -> ActivationCache:
+        cache = original(store, width, file)
         if next(left, None) is None:
-            assert isinstance(windows, SpilledWindows)
-            windows.path.unlink()
-            windows.path.symlink_to("/dev/full")
-        return windows
+            assert isinstance(cache, SpilledActivationCache)
+            cache.path.unlink()
+            cache.path.symlink_to("/dev/full")
+        return cache
 
     return made
 
@@ -237,7 +238,7 @@ def damaged(inputs: Path, tmp_path: Path, change: Callable[[dict[str, torch.Tens
     change(weights)
     save_file(weights, shard, {"format": "pt"})
     identity = json.loads((shard.parent / "source.json").read_text())
-    identity["sha256"] = {shard.name: provenance.sha256_file(shard)}
+    identity["sha256"] = {shard.name: sha256_file(shard)}
     (shard.parent / "source.json").write_text(json.dumps(identity))
     return tmp_path / "inputs"
 

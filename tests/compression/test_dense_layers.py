@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight, storage_rows
-from nmforge.compression.run import check_design, compress_checkpoint
+from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.design import DesignPoint, pattern_label
+from nmforge.core.design_rules import check_design
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.data.sources import Corpus
+from nmforge.data.corpora.registry import Documents
 from nmforge.data.tokens import write_tokens
-from nmforge.models.sources import load_tokenizer
+from nmforge.models.load import load_tokenizer
 
 SPARSE = DesignPoint("sparse", Pattern(2, 4), "sparsegpt", "gptq", 4, 32)
 MIXED = replace(SPARSE, id="mixed", dense_layers=("*.0.self_attn.k_proj", "model.layers.1.*"))
@@ -30,7 +32,7 @@ def artifacts(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     """One artifact of each point, on the same text."""
     folder = tmp_path_factory.mktemp("artifacts")
     text = ["".join(chr(97 + (i * j) % 26) for i in range(200)) for j in range(1, 9)]
-    write_tokens(Corpus(text, text[:1], "r"), load_tokenizer(checkpoint), folder / "tokens")
+    write_tokens(Documents(text, text[:1], "r"), load_tokenizer(checkpoint), folder / "tokens")
     for point in (SPARSE, MIXED, PLAIN):
         settings = CalibrationConfig(tokens=512, seqlen=128)
         compress_checkpoint(checkpoint, folder / "tokens", point, settings, "enumerative", folder / point.id)

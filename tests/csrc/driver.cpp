@@ -3,8 +3,8 @@
 //   driver FILE     for each instruction set one line: name, sums compared, sums wrong, digest of the float32 functions
 //
 // A case in the file, little-endian, without padding between its parts:
-//   int32[14]       n, k, groups, code_bits, index_bits, m, then the sizes of the eight arrays
-//   the arrays      planes, mult, start, row_scale, step_base, lane_base, flush_end, flush_group
+//   CaseHeader      sizes, 14 int32
+//   the arrays      planes, mult, bias_correction, row_scale, gather_base, lane_base, segment_end, segment_group
 //   int8[m][k]      activations xq;   int32[m][n]   their sums
 #include <algorithm>
 #include <cstdio>
@@ -13,6 +13,7 @@
 #include <iterator>
 #include <vector>
 
+#include "common/require.hpp"
 #include "w4a8/isas.hpp"
 #include "w4a8/plan.hpp"
 
@@ -38,35 +39,53 @@ class Reader {
   std::size_t at_ = 0;
 };
 
+// Sizes of a layer, of its activations, and of the arrays that follow.
+struct CaseHeader {
+  std::int32_t n, k, groups, code_bits, index_bits, m;
+  std::int32_t planes, mult, bias_correction, row_scale, gather_base, lane_base, segment_end, segment_group;
+};
+static_assert(sizeof(CaseHeader) == 14 * sizeof(std::int32_t), "test_driver.py writes 14 int32");
+
 struct Case {
-  std::vector<std::int32_t> head;
+  CaseHeader head;
   std::vector<std::uint8_t> planes, mult;
-  std::vector<std::int32_t> start;
+  std::vector<std::int32_t> bias_correction;
   std::vector<float> row_scale;
-  std::vector<std::uint32_t> step_base, lane_base, flush_end, flush_group;
+  std::vector<std::uint32_t> gather_base, lane_base, segment_end, segment_group;
   std::vector<std::int8_t> xq;
   std::vector<std::int32_t> sums;
 
   explicit Case(Reader& from)
-      : head(from.take<std::int32_t>(14)), planes(from.take<std::uint8_t>(head[6])),
-        mult(from.take<std::uint8_t>(head[7])), start(from.take<std::int32_t>(head[8])),
-        row_scale(from.take<float>(head[9])), step_base(from.take<std::uint32_t>(head[10])),
-        lane_base(from.take<std::uint32_t>(head[11])), flush_end(from.take<std::uint32_t>(head[12])),
-        flush_group(from.take<std::uint32_t>(head[13])), xq(from.take<std::int8_t>(head[5] * head[1])),
-        sums(from.take<std::int32_t>(head[5] * head[0])) {}
-
-  int n() const { return head[0]; }
-  int k() const { return head[1]; }
-  int m() const { return head[5]; }
+      : head(from.take<CaseHeader>(1)[0]),
+        planes(from.take<std::uint8_t>(head.planes)),
+        mult(from.take<std::uint8_t>(head.mult)),
+        bias_correction(from.take<std::int32_t>(head.bias_correction)),
+        row_scale(from.take<float>(head.row_scale)),
+        gather_base(from.take<std::uint32_t>(head.gather_base)),
+        lane_base(from.take<std::uint32_t>(head.lane_base)),
+        segment_end(from.take<std::uint32_t>(head.segment_end)),
+        segment_group(from.take<std::uint32_t>(head.segment_group)),
+        xq(from.take<std::int8_t>(static_cast<std::size_t>(head.m) * head.k)),
+        sums(from.take<std::int32_t>(static_cast<std::size_t>(head.m) * head.n)) {}
 
   template <class T>
   static Span<T> span(const std::vector<T>& v) {
     return {v.data(), v.size()};
   }
-  Arrays arrays() const {
-    return {head[0],         head[1],         head[2],         head[3],         head[4],
-            span(planes),    span(mult),      span(start),     span(row_scale), span(step_base),
-            span(lane_base), span(flush_end), span(flush_group)};
+  LayerArrays arrays() const {
+    return {head.n,
+            head.k,
+            head.groups,
+            head.code_bits,
+            head.index_bits,
+            span(planes),
+            span(mult),
+            span(bias_correction),
+            span(row_scale),
+            span(gather_base),
+            span(lane_base),
+            span(segment_end),
+            span(segment_group)};
   }
 };
 
@@ -80,18 +99,18 @@ std::vector<Case> read_cases(const char* path) {
 
 long wrong_sums(const Isa& isa, const Case& c) {
   const Plan plan(isa, c.arrays());
-  Job job;
-  job.layout = &plan.layout(), job.m = c.m();
-  job.stride = (static_cast<std::size_t>(c.k()) + kTableBytes + 63) / 64 * 64;
-  std::vector<std::uint8_t> x(job.m * job.stride, kActivationBias);
-  for (int row = 0; row < job.m; ++row) {
-    for (int i = 0; i < c.k(); ++i) {
-      x[row * job.stride + i] = static_cast<std::uint8_t>(c.xq[row * c.k() + i] + kActivationBias);
+  GemmArgs args;
+  args.layout = &plan.layout(), args.m = c.head.m, args.stride = activation_stride(c.head.k);
+  std::vector<std::uint8_t> x(args.m * args.stride, kActivationBias);
+  for (int row = 0; row < args.m; ++row) {
+    for (int i = 0; i < c.head.k; ++i) {
+      const std::int8_t xq = c.xq[static_cast<std::size_t>(row) * c.head.k + i];
+      x[row * args.stride + i] = static_cast<std::uint8_t>(xq + kActivationBias);
     }
   }
   std::vector<std::int32_t> out(c.sums.size(), -1);
-  job.x = x.data(), job.out_int = out.data();
-  isa.tiles(job, 0, plan.layout().tiles);
+  args.x = x.data(), args.out_int = out.data();
+  isa.multiply(args, 0, plan.layout().tiles);
   long wrong = 0;
   for (std::size_t i = 0; i < out.size(); ++i) wrong += out[i] != c.sums[i];
   return wrong;
@@ -135,9 +154,9 @@ unsigned long long digest_floats(const Isa& isa) {
   ops.rotate(x.data(), y.data(), y.data() + kSize / 2, kSize), digest.add(x);
   for (int t = 0; t < kCount; ++t) ops.put_key(many.data() + t * kSize, kSize, keys.data(), t);
   digest.add(keys);
-  ops.attend(x.data(), keys.data(), half.data(), kCount, kSize, 0.125f, scores.data(), out.data());
+  ops.attend({x.data(), keys.data(), half.data(), kCount, kSize, 0.125f}, scores.data(), out.data());
   digest.add(out);
-  ops.rows_bf16(half.data(), kCount, kSize, x.data(), 1, 0, kCount, scores.data()), digest.add(scores);
+  ops.rows_bf16({half.data(), kCount, kSize, x.data(), 1, scores.data()}, 0, kCount), digest.add(scores);
   isa.quantize(x.data(), 1, kSize, bytes.data(), bytes.size(), steps.data()), digest.add(bytes), digest.add(steps);
   ops.round_to_bf16(x.data(), kSize), digest.add(x);
   ops.from_bf16(half.data(), kSize, x.data()), digest.add(x);

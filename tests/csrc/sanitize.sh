@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the extensions under address and undefined-behaviour sanitizers and runs kernels, decoder and products in them.
+# Builds the extension under address and undefined-behaviour sanitizers and runs kernels, decoder and products in them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,7 +9,7 @@ compiler=${CXX:-c++}
 libraries=()
 for name in libasan.so libubsan.so libstdc++.so; do
     path=$("$compiler" -print-file-name="$name")
-    [ "$path" != "$name" ] || { echo "sanitize: no $name beside $compiler" >&2; exit 1; }
+    [ "$path" != "$name" ] || { echo "sanitize: no $name in $compiler" >&2; exit 1; }
     libraries+=("$path")
 done
 
@@ -20,4 +20,4 @@ cmake --build "$build" -j2 >> "$build.log" 2>&1 || { tail -40 "$build.log" >&2; 
 
 # Python itself leaks by design; numpy is not instrumented.
 LD_PRELOAD="${libraries[*]}" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    "$python" tests/csrc/sanitized.py "$build"/_cpu*.so "$build"/_products*.so
+    "$python" tests/csrc/sanitized.py "$build"/_native*.so

@@ -1,4 +1,4 @@
-"""Kernels, decoder and bf16 products of a build under sanitizers: `sanitized.py EXTENSION PRODUCTS`.
+"""Kernels, decoder and bf16 products of a build under sanitizers: `sanitized.py EXTENSION`.
 
 A sanitizer ends the process at its first report; wrong sums end it with an AssertionError.
 """
@@ -17,14 +17,14 @@ import numpy as np
 SIZES = [(1, 1, 1), (8, 48, 32), (9, 50, 37), (131, 97, 66), (260, 3, 95)]  # full tiles, and none
 
 
-def load(name: str, extension: str) -> Any:
-    """Put this extension in the place of the installed one."""
+def load(extension: str) -> None:
+    """Use this extension instead of the installed one."""
+    name = "nmforge.kernels._native"
     spec = importlib.util.spec_from_file_location(name, extension)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return module
 
 
 def multiply(products: Any) -> int:
@@ -47,17 +47,17 @@ def multiply(products: Any) -> int:
     return count
 
 
-def main(extension: str, products: str) -> None:
-    load("nmforge.kernels.cpu._cpu", extension)
-    bf16 = multiply(load("nmforge.linalg._products", products))
+def main(extension: str) -> None:
+    load(extension)
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from factories.cpu_cases import check_isa
 
     from nmforge.benchmarks.llama7b_artifact import LLAMA_7B, random_model
+    from nmforge.kernels._native import bf16
     from nmforge.kernels.cpu import available_isas
 
     shape = replace(LLAMA_7B, hidden=128, intermediate=272, blocks=2, heads=4, kv_heads=2, head_size=32, vocabulary=90)
-    checked = 0
+    products, checked = multiply(bf16), 0
     for isa in available_isas():
         checked += check_isa(isa)
         for name in ("2:4-int4", "dense-bf16"):
@@ -67,7 +67,7 @@ def main(extension: str, products: str) -> None:
                 assert np.isfinite(model.forward(range(count), 2)).all()
             model.fill(model.context - 1)
             assert np.isfinite(model.forward([1], 2)).all()
-    print(f"{checked} products on {', '.join(available_isas())}, {bf16} of bf16 numbers, nothing reported")
+    print(f"{checked} products on {', '.join(available_isas())}, {products} of bf16 numbers, nothing reported")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ def case_bytes(linear: CompressedLinear, xq: np.ndarray) -> bytes:
     tiled = tile_linear(linear)
     steps = tiled.steps
     arrays = [
-        tiled.planes, tiled.mult, tiled.start, tiled.row_scale, steps.base,
-        np.ascontiguousarray(steps.lane_base).view("<u4"), steps.flush_end, steps.flush_group,
+        tiled.planes, tiled.mult, tiled.bias_correction, tiled.row_scale, steps.gather_base,
+        np.ascontiguousarray(steps.lane_base).view("<u4"), steps.segment_end, steps.segment_group,
     ]  # fmt: skip
     sizes = [tiled.n, tiled.k, steps.groups, tiled.bits, steps.index_bits, len(xq), *(a.size for a in arrays)]
     parts = [np.array(sizes, dtype=np.int32), *arrays, xq, reference.accumulate(linear, xq)]

@@ -13,6 +13,8 @@ from nmforge.core.formats import Pattern
 from nmforge.evaluation import coherence
 from nmforge.evaluation.coherence import activations, compare_layer
 
+pytestmark = pytest.mark.rtl
+
 
 def test_wide_windows_are_compared_on_the_widest_array_that_fits(tmp_path: Path) -> None:
     linear = random_linear(np.random.default_rng(0), 6, 128, Pattern(1, 16))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from nmforge.evaluation.layer_errors import _incomparable, _without, compare_models, watched_names
-from nmforge.models.sources import SOURCES
+from nmforge.evaluation.layer_errors import comparable, compare_models, watched_names
+from nmforge.models.sources.toy import toy_model
 
 WINDOWS = torch.stack([torch.arange(40) * 11 % 257, torch.arange(40) * 7 % 257])
 
 
 def toy() -> Any:
-    return SOURCES["toy"]("toy", None, Path())[0].eval()
+    return toy_model().eval()
 
 
 @pytest.fixture
@@ -52,12 +51,12 @@ def test_errors_are_those_of_the_activations(models: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("design", "gone"),
+    ("transforms", "gone"),
     [
-        ({}, {}),
-        ({"permute": True}, {"mlp.up_proj": ["output_error"], "self_attn.o_proj": ["input_error"]}),
+        ([], {}),
+        (["permute"], {"mlp.up_proj": ["output_error"], "self_attn.o_proj": ["input_error"]}),
         (
-            {"awq": True},
+            ["awq"],
             {
                 "mlp.up_proj": ["input_error", "output_error"],
                 "self_attn.o_proj": ["input_error"],
@@ -66,13 +65,12 @@ def test_errors_are_those_of_the_activations(models: tuple[Any, Any]) -> None:
         ),
     ],
 )
-def test_channels_reordered_or_scaled_are_not_compared(design: dict[str, bool], gone: dict[str, list[str]]) -> None:
+def test_channels_reordered_or_scaled_are_not_compared(transforms: list[str], gone: dict[str, list[str]]) -> None:
     measured = {"input_error": 0.1, "output_error": 0.2, "input_peak": 9.0}
-    empty = _incomparable(design)
     for name in ("mlp.up_proj", "self_attn.o_proj", "self_attn.q_proj"):
-        found = _without(empty, f"model.layers.7.{name}", measured)
+        found = comparable({"transforms": transforms}, f"model.layers.7.{name}", measured)
         assert found == {key: None if key in gone.get(name, []) else value for key, value in measured.items()}
-    assert _without(empty, "model.layers.7", measured) == measured
+    assert comparable({"transforms": transforms}, "model.layers.7", measured) == measured
 
 
 def test_a_model_compared_with_itself_has_no_error_and_no_hook_stays(models: tuple[Any, Any]) -> None:

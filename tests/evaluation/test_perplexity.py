@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +12,14 @@ from nmforge.config import EvaluationConfig
 from nmforge.evaluation import perplexity as evaluate
 from nmforge.evaluation.perplexity import VOCABULARY_BLOCK, Scores, negative_log_likelihood, score_window
 from nmforge.linalg.bf16 import ROWS, round_bf16
-from nmforge.models.sources import SOURCES
+from nmforge.models.sources.toy import toy_model
 
 TOKENS = torch.arange(64) * 11 % 257
 
 
 @pytest.fixture
 def model() -> Any:
-    return SOURCES["toy"]("toy", None, Path())[0].eval()
+    return toy_model().eval()
 
 
 @pytest.mark.parametrize("length", [37, ROWS + 1])  # by torch, and by our kernel
@@ -58,7 +57,7 @@ def test_divergence_and_agreement_on_one_position_in_eight(
     score_window(model, TOKENS, dense_hidden, settings, same)
     assert (same.compared, same.agree) == (8, 8)
     assert same.kl == pytest.approx(0, abs=1e-6)
-    other, scores = SOURCES["toy"]("toy", None, Path())[0].eval(), Scores()
+    other, scores = toy_model().eval(), Scores()
     other.model.layers[0].mlp.down_proj.weight.mul_(20)
     hidden = score_window(other, TOKENS, dense_hidden, settings, scores)
     p = (dense_hidden[:63:8] @ model.lm_head.weight.T).double().log_softmax(-1)

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from nmforge.core.formats import GemmShape, Pattern
+from nmforge.core.llama7b import BLOCKS, HIDDEN, SHAPES
 from nmforge.core.registry import registry
 from nmforge.fpga.boards.boards import Board
 from nmforge.fpga.boards.capacity import EngineBuild, Workload
 from nmforge.io.settings import validated
-from nmforge.reporting.llama7b_scaling import HIDDEN, LAYERS, SHAPES
 
 Row = dict[str, Any]
-LLAMA = Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, 32000)
+LLAMA = Workload("LLaMA-7B", SHAPES, BLOCKS, HIDDEN, 32000)
 TINY = Workload("tiny", {(64, 128): 1}, 1, 64, 100)  # one matrix of 8,192 weights
 
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmforge.kernels._native import bf16 as kernel
 from nmforge.linalg import bf16
-from nmforge.linalg.bf16 import ROWS, Bf16Linear, add_gram, add_products, multiply, round_bf16
+from nmforge.linalg.bf16 import ROWS, add_gram, add_products, multiply, round_bf16
+from nmforge.linalg.bf16_linear import Bf16Linear
 
-AVX512 = pytest.mark.skipif(not bf16._native, reason="no bf16 products of AVX-512")
+AVX512 = pytest.mark.skipif(not bf16.uses_own_kernel(), reason="no bf16 products of AVX-512")
 NATIVE = pytest.mark.parametrize("native", [pytest.param(True, marks=AVX512)])
 SIZES = [(ROWS, 48, 32), (ROWS + 3, 1, 1), (ROWS + 9, 50, 37), (300, 97, 66)]
 EITHER = pytest.mark.parametrize("native", [False, pytest.param(True, marks=AVX512)])
@@ -20,8 +22,8 @@ EITHER = pytest.mark.parametrize("native", [False, pytest.param(True, marks=AVX5
 @pytest.fixture(autouse=True)
 def by(native: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Products by our kernel, or by torch; the other one may not be called."""
-    monkeypatch.setattr(bf16, "_native", native)
-    monkeypatch.setattr(bf16, "_products" if not native else "_torch_may_round", None)
+    monkeypatch.setattr(bf16, "uses_own_kernel", lambda: native)
+    monkeypatch.setattr(bf16, "bf16" if not native else "_torch_may_round", None)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -94,7 +96,7 @@ def test_shapes_types_and_views_of_a_layer() -> None:
 
 @pytest.mark.parametrize("native", [False])
 def test_gradients_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bf16, "_native", True)  # torch multiplies even where our kernel could
+    monkeypatch.setattr(bf16, "uses_own_kernel", lambda: True)  # torch multiplies even where our kernel could
     weight = numbers(4, 8)
     x = torch.randn(ROWS, 8, requires_grad=True)
     multiply(x, weight).sum().backward()  # type: ignore[no-untyped-call]
@@ -113,7 +115,7 @@ def test_gradients_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_rows_that_do_not_fit(sizes: tuple[tuple[int, int], ...], threads: int, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        bf16._products.multiply_rows(*(torch.zeros(size).numpy() for size in sizes), threads)
+        kernel.multiply_rows(*(torch.zeros(size).numpy() for size in sizes), threads)
 
 
 @NATIVE
@@ -121,8 +123,8 @@ def test_columns_that_do_not_fit() -> None:
     y, x, total = (torch.zeros(size).numpy() for size in ((2, 3), (2, 4), (3, 4)))
     for wrong, upper in ((total[:2], False), (total.T, False), (total, True)):
         with pytest.raises((ValueError, TypeError)):
-            bf16._products.add_outer_products(y, x, upper, wrong, 1)
-    bf16._products.add_outer_products(y, x, False, total, 1)
+            kernel.add_outer_products(y, x, upper, wrong, 1)
+    kernel.add_outer_products(y, x, False, total, 1)
 
 
 @NATIVE
@@ -130,4 +132,4 @@ def test_a_result_that_would_be_lost_is_refused() -> None:
     y, total = torch.ones(4, 3).numpy(), torch.zeros(3, 3)
     for lost in (torch.zeros(3, 6)[:, ::2], total.double()):  # the extension would fill a copy
         with pytest.raises(TypeError):
-            bf16._products.add_outer_products(y, y, False, lost.numpy(), 1)
+            kernel.add_outer_products(y, y, False, lost.numpy(), 1)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.cli import main
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
@@ -18,11 +19,11 @@ from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.evaluation.layer_errors import compare_models
-from nmforge.io.provenance import sha256_file
-from nmforge.models.sources import load_checkpoint
+from nmforge.io.hashing import sha256_file
+from nmforge.models.load import load_checkpoint
 from nmforge.recovery import blockwise as reconstruct
 from nmforge.recovery.blockwise import reconstruct_artifact, relative_error
-from nmforge.recovery.data import training_windows
+from nmforge.recovery.data import training_sequences
 from nmforge.runtime.torch_model import load_packed
 
 SETTINGS = RecoveryConfig(start="x", scope="block", steps=24, batch=2, seqlen=32, learning_rate=3e-3)
@@ -51,11 +52,11 @@ def test_blocks_end_closer_to_the_dense_model_and_keep_masks_and_scales(start: P
     name = "model.layers.1.post_attention_layernorm"
     assert (rest[f"{name}.weight"] != checkpoint.get_submodule(name).weight).any()
     assert torch.equal(rest["model.norm.weight"].float(), checkpoint.model.norm.weight)
-    windows = training_windows(start / "checkpoint", start / "tokens", SETTINGS, None)[0][:8]
+    sequences = training_sequences(start / "checkpoint", start / "tokens", SETTINGS, None)[0][:8]
     errors = {}
     for which in ("start", "blocks"):
         compressed = load_packed(start / which, "w4a16", torch.float32, 1)
-        errors[which] = compare_models(compressed, checkpoint, windows)
+        errors[which] = compare_models(compressed, checkpoint, sequences)
     for block in ("model.layers.0", "model.layers.1"):
         found, first = (errors[which][block].columns()["output_error"] for which in ("blocks", "start"))
         assert found < 0.85 * first
@@ -101,13 +102,13 @@ def test_a_start_that_cannot_be_trained(start: Path, tmp_path: Path) -> None:
         reconstruct_artifact(other, start / "start", *inputs)
 
 
-def test_another_seed_trains_on_other_windows(start: Path) -> None:
+def test_another_seed_trains_on_other_sequences(start: Path) -> None:
     few = SETTINGS.model_copy(update={"seqlen": 16})
     chosen = [
-        training_windows(start / "checkpoint", start / "tokens", few.model_copy(update={"seed": seed}), most=8)[0]
+        training_sequences(start / "checkpoint", start / "tokens", few.model_copy(update={"seed": seed}), most=8)[0]
         for seed in (0, 1)
     ]
-    assert [windows.shape for windows in chosen] == [(8, 16), (8, 16)]
+    assert [sequences.shape for sequences in chosen] == [(8, 16), (8, 16)]
     assert (chosen[0] != chosen[1]).any()
 
 
@@ -122,6 +123,6 @@ def test_self_written_text_is_not_for_blocks(start: Path, tmp_path: Path, capsys
         ],
     }
     (tmp_path / "config.yaml").write_text(json.dumps(config))
-    words = f"--config {tmp_path}/config.yaml recover {start}/start --design b --self-text x --out {tmp_path}/out"
+    words = f"--config {tmp_path}/config.yaml recover {start}/start --design b --self-generated x --out {tmp_path}/out"
     assert main(words.split()) == 2
-    assert capsys.readouterr().err == "nmforge recover: --self-text is for recovery.scope model; leave it out\n"
+    assert capsys.readouterr().err == "nmforge recover: --self-generated is for recovery.scope model; leave it out\n"

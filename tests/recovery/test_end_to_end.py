@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy, kl_div, scaled_dot_product_attention
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig, RecoveryConfig
 from nmforge.core.compressed_linear import random_linear
@@ -21,7 +22,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.reference import dequantize
 from nmforge.models.llama import norm_names
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.load import load_checkpoint
 from nmforge.recovery import distill
 from nmforge.recovery import end_to_end as run
 from nmforge.recovery.attention import QUERIES, blocked_causal
@@ -55,20 +56,20 @@ def test_latents_round_to_the_grid_and_pruned_ones_never_move() -> None:
     assert (layer.latent.grad.numpy()[linear.keep_mask] != 0).all()
 
 
-@pytest.mark.parametrize("truth", [0.0, 0.3, 1.0])
-def test_divergence_and_its_gradient_are_autograds(truth: float) -> None:
+@pytest.mark.parametrize("hard_label_weight", [0.0, 0.3, 1.0])
+def test_divergence_and_its_gradient_are_autograds(hard_label_weight: float) -> None:
     generator = torch.Generator().manual_seed(0)
     student, teacher = (torch.randn(300, 8, generator=generator) for _ in range(2))
     head = torch.randn(50, 8, generator=generator)
-    windows = torch.randint(50, (3, 100), generator=generator)
-    loss, gradient = divergence(student, teacher, head, next_tokens(windows), truth)
+    sequences = torch.randint(50, (3, 100), generator=generator)
+    loss, gradient = divergence(student, teacher, head, next_tokens(sequences), hard_label_weight)
     leaf = student.clone().requires_grad_()
     q, p = (leaf @ head.T).log_softmax(-1), (teacher @ head.T).log_softmax(-1)
     each = kl_div(q, p, log_target=True, reduction="none").sum(1)
     assert loss == pytest.approx(float(each.detach().mean()), rel=1e-5)
     inside = torch.arange(300) % 100 != 99  # the others have no next token
-    text = cross_entropy(q.view(3, 100, 50)[:, :-1].flatten(0, 1), windows[:, 1:].flatten(), reduction="sum")
-    wanted = ((1 - truth) * each[inside].sum() + each[~inside].sum() + truth * text) / 300
+    text = cross_entropy(q.view(3, 100, 50)[:, :-1].flatten(0, 1), sequences[:, 1:].flatten(), reduction="sum")
+    wanted = ((1 - hard_label_weight) * each[inside].sum() + each[~inside].sum() + hard_label_weight * text) / 300
     wanted.backward()  # type: ignore[no-untyped-call]
     assert torch.allclose(gradient, leaf.grad, atol=1e-7)
 
@@ -102,7 +103,7 @@ def test_a_trained_norm_is_the_models_with_the_rounded_weight() -> None:
     assert torch.allclose(ours.latent.grad, theirs.weight.grad, rtol=1e-5)
 
 
-def test_the_dense_model_is_asked_once_for_each_window() -> None:
+def test_the_dense_model_is_asked_once_for_each_sequence() -> None:
     asked: list[list[list[int]]] = []
 
     class Model:
@@ -144,7 +145,7 @@ def test_training_brings_the_student_closer_and_keeps_masks_and_scales(start: Pa
         assert (linear.row_scale == before[name].row_scale).all()
         assert (linear.group_mult == before[name].group_mult).all()
     checkpoint, trained = load_checkpoint(start / "checkpoint")[0], load_file(start / "trained")
-    for name in norm_names(checkpoint):
+    for name in norm_names(len(checkpoint.model.layers)):
         assert (trained[f"{name}.weight"] != checkpoint.get_submodule(name).weight).any()
     assert torch.equal(trained["model.embed_tokens.weight"].float(), checkpoint.model.embed_tokens.weight)
     assert any((linear.codes != before[name].codes).any() for name, linear in after.items())

@@ -6,47 +6,28 @@ import math
 
 import pandas as pd
 import pytest
+from factories.rows import CPU, Row, decode_row, kernel_row, rtl_row
 
 from nmforge.core.formats import GemmShape, Pattern
+from nmforge.core.llama7b import BLOCKS, SHAPES, WEIGHTS
 from nmforge.fpga.model.engine import Engine
-from nmforge.reporting.llama7b_scaling import COLUMNS, SCOPE, SHAPES, WEIGHTS, design_name, scaling_table
+from nmforge.reporting.llama7b_scaling import SCOPE, design_name, scaling_table
+from nmforge.reporting.tables.registry import REGISTRY
 
-CPU = "AMD EPYC 7B13, 2 cores"
-KEYS = {
-    "device": CPU,
-    "isa": "avx2",
-    "threads": 2,
-    "m": 1,
-    "cache": "streamed",
-    "stage": "matmul",
-    "run_id": "r",
-}
-WHERE = {"host": CPU, "date": "2026-01-02"}
 NO_FPGA = pd.DataFrame()
 
 
-def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) -> list[dict[str, object]]:
-    """Rows of one kernel at the shapes of LLaMA-7B, in the order of SHAPES; a byte per microsecond."""
-    base = {
-        "kernel": f"ours-{pattern}-int{bits}",
-        "family": "ours",
-        "pattern": pattern,
-        "bits": bits,
-        **KEYS,
-        **WHERE,
-    }
+def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) -> list[Row]:
+    """Rows of one kernel at the shapes of LLaMA-7B, in the order of SHAPES; ten bytes per microsecond."""
     return [
-        {**base, "n": n, "k": k, "median_us": us, "weight_bytes": 10 * us, **more}
+        kernel_row(f"ours-{pattern}-int{bits}", "ours", pattern, bits, us, n=n, k=k, weight_bytes=10 * us) | more
         for (n, k), us in zip(SHAPES, times, strict=False)
     ]
 
 
-def array(pattern: str, cycles: int, model: int, **more: object) -> dict[str, object]:
-    return {
-        "engine": "gemm", "pattern": pattern, "window": Pattern.parse(pattern).window, "lanes": 1, "rows": 8, "cols": 8,
-        "stage": "rtl", "cycles": cycles,
-        "model_cycles": model, **WHERE, **more,
-    }  # fmt: skip
+def array(pattern: str, cycles: int, model: int, **more: object) -> Row:
+    """A simulated row whose cycles the model is compared with."""
+    return rtl_row(pattern, cycles, model_cycles=model) | more
 
 
 def one_weight_a_cycle(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
@@ -56,7 +37,8 @@ def one_weight_a_cycle(shape: GemmShape, engine: Engine, pattern: Pattern) -> in
 
 def test_the_shapes_are_llama_7b() -> None:
     assert sum(SHAPES.values()) == 7
-    assert WEIGHTS == 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008) == 6_476_005_376
+    assert BLOCKS * sum(n * k * count for (n, k), count in SHAPES.items()) == WEIGHTS
+    assert WEIGHTS == 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
 
 
 def test_time_is_the_weighted_sum_over_224_layers() -> None:
@@ -72,14 +54,11 @@ def test_time_is_the_weighted_sum_over_224_layers() -> None:
         SCOPE,
     )
     assert "attention" in SCOPE
-    assert list(table.columns) == COLUMNS
 
 
-def decoded(candidate: str, family: str, context: int, us: float) -> dict[str, object]:
-    return {
-        "model": "llama-7b", "candidate": candidate, "family": family, "device": CPU, "isa": "avx2", "threads": 2,
-        "context": context, "median_us": us, "tokens_per_s": 1e6 / us, "bytes_per_token": 3e9, "run_id": "r", **WHERE,
-    }  # fmt: skip
+def decoded(candidate: str, family: str, context: int, us: float) -> Row:
+    """A LLaMA-7B that was decoded as a whole."""
+    return decode_row(candidate, us, model="llama-7b", family=family, context=context)
 
 
 def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
@@ -91,7 +70,7 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
         for name, family, us in (
             ("dense-int4", "ours", 80e3),
             ("2:4-int4", "ours", 60e3),
-            ("llamacpp-q4_0", "peer", 1e5),
+            ("llamacpp-q4_0", "library", 1e5),
         )
         for context in (32, 512)
     ]
@@ -116,7 +95,7 @@ def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
 
 def test_speedup_is_against_dense_weights_of_the_same_kernels() -> None:
     rows = kernel("dense", 4, (10.0, 30.0, 20.0)) + kernel("2:4", 4, (8.0, 24.0, 16.0))
-    rows += kernel("dense", 16, (50.0, 150.0, 100.0), family="peer", kernel="torch-bf16")
+    rows += kernel("dense", 16, (50.0, 150.0, 100.0), family="library", kernel="torch-bf16")
     table = scaling_table(pd.DataFrame(rows), NO_FPGA).set_index("design_id")
     assert table.loc["2of4-int4", "speedup_vs_dense"] == 1.25
     assert table.loc["dense-int4", "speedup_vs_dense"] == 1.0
@@ -136,7 +115,7 @@ def test_only_decode_from_memory_counts(change: dict[str, object]) -> None:
 def test_a_kernel_that_misses_a_shape_has_no_row() -> None:
     assert scaling_table(pd.DataFrame(kernel("dense", 4, (10.0, 30.0))), NO_FPGA).empty
     empty = scaling_table(pd.DataFrame(), NO_FPGA)
-    assert empty.empty and list(empty.columns) == COLUMNS
+    assert empty.empty and list(empty.columns) == list(REGISTRY.get("scaling").columns)
 
 
 def test_two_runs_count_with_their_median() -> None:

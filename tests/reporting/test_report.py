@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nmforge.reporting.claims.ledger import ledger
+from nmforge.reporting.ledger import ledger
 from nmforge.reporting.report import report
 
 
@@ -38,7 +38,7 @@ def test_the_page_has_the_numbers_of_the_tables() -> None:
     assert page.startswith("# m, measured on h, 2026-01-02\n")
     assert "| dense-bf16 | bf16 | 18.11 | 1.000 | - | - | 16.000 |" in page
     assert "| sparse | W4A8 | 2,796,000.00 | 154,355.900 | 0.712 | 60.5% | 2.824 |" in page
-    assert "24,564 tokens of text in windows of 2048" in page and "on 3,072 of them." in page
+    assert "24,564 tokens of text in sequences of 2048" in page and "on 3,072 of them." in page
     assert "\u201cTwo \\*towers\\*\u201d" in page
     assert "> stand here \\| there \u2026\n" in page and "> fall.\n" in page
     assert "![storage](../paper_figures/storage.png)" in page

@@ -6,29 +6,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories.toy_artifacts import artifact_of
+from factories.toy_artifacts import BF16, compressed_toy
 from safetensors import safe_open
 
-from nmforge.artifact.format import RawTensor, load_linears, read_header
+from nmforge.artifact.format import RawTensor, load_linears
+from nmforge.artifact.header import read_header
 from nmforge.core import reference
-from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, Pattern
+from nmforge.io.safetensors_stream import DType
 from nmforge.kernels.cpu import available_isas
-from nmforge.runtime.generate import generate
-from nmforge.runtime.native import LAYERS, LlamaShape, as_bf16, bf16_to_float32, float32_to_bf16, load_native
+from nmforge.models.llama import BLOCK_LINEARS, LlamaShape
+from nmforge.runtime.generate import GenerationSettings, generate
+from nmforge.runtime.native import as_bf16, bf16_to_float32, float32_to_bf16, load_native
 
 TOKENS = [72, 101, 108, 108, 111, 32, 119, 111, 114, 108, 100, 3, 250, 7, 9, 200, 31, 64, 90]
 
 
 @pytest.fixture(scope="module")
 def sparse(checkpoint: Path) -> Path:
-    return artifact_of(checkpoint, DesignPoint("sparse", Pattern(2, 4), "magnitude", "rtn", 4, 32))
+    return compressed_toy(checkpoint)
 
 
 @pytest.fixture(scope="module")
 def dense(checkpoint: Path) -> Path:
-    return artifact_of(checkpoint, DesignPoint("dense", DENSE, "none", "none", 16, 0))
+    return compressed_toy(checkpoint, BF16)
 
 
 class NumpyDecoder:
@@ -152,7 +153,7 @@ def test_bytes_that_a_token_reads(sparse: Path, dense: Path) -> None:
 
 
 def test_generation_of_dense_weights(dense: Path) -> None:
-    found = generate(dense, "Once upon", 5)
+    found = generate(dense, "Once upon", GenerationSettings(5))
     assert len(found.token_ids) <= 5 and found.simulated is None
 
 
@@ -186,10 +187,10 @@ def test_bf16_rounds_to_even() -> None:
     values = np.array([1.0, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -2.5, 0.0], dtype=np.float32)
     even = [1.0, 1.0, 1 + 2**-6, 1 + 2**-7, -2.5, 0.0]
     assert bf16_to_float32(float32_to_bf16(values)).tolist() == even
-    assert as_bf16(RawTensor("F32", (6,), values.tobytes())).tolist() == float32_to_bf16(values).tolist()
+    assert as_bf16(RawTensor(DType.F32, (6,), values.tobytes())).tolist() == float32_to_bf16(values).tolist()
 
 
 def test_layers_and_their_sizes_are_in_one_order() -> None:
     shape = LlamaShape(64, 128, 1, 4, 2, 16, 257, 512, 1e4, 1e-5)
-    assert dict(zip(LAYERS, shape.linear_sizes, strict=True))["mlp.down_proj"] == (64, 128)
-    assert dict(zip(LAYERS, shape.linear_sizes, strict=True))["self_attn.v_proj"] == (32, 64)
+    assert dict(zip(BLOCK_LINEARS, shape.linear_sizes, strict=True))["mlp.down_proj"] == (64, 128)
+    assert dict(zip(BLOCK_LINEARS, shape.linear_sizes, strict=True))["self_attn.v_proj"] == (32, 64)

@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from factories.toy_artifacts import artifact_of
+from factories.toy_artifacts import BF16, compressed_toy
 
 from nmforge.artifact.format import load_linears
-from nmforge.core.design import DesignPoint
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import DENSE, Pattern
 from nmforge.core.reference import dequantize, forward_w4a8
 from nmforge.models.llama import linear_names
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.load import load_checkpoint
 from nmforge.runtime.torch_model import load_packed
 
 TOKENS = torch.arange(48)[None] * 7 % 257
@@ -31,7 +29,7 @@ def swapped(checkpoint: Path, layers: dict[str, Any]) -> Any:
 
 @torch.inference_mode()
 def test_bf16_mode_rounds_the_inputs_of_linear_layers(checkpoint: Path) -> None:
-    artifact = artifact_of(checkpoint, DesignPoint("dense", DENSE, "none", "none", 16, 0))
+    artifact = compressed_toy(checkpoint, BF16)
     model = load_checkpoint(checkpoint)[0]
     weights = {name: model.get_submodule(name).weight for name in linear_names(2)}
     oracle = swapped(checkpoint, {n: lambda x, w=w: x.bfloat16().float() @ w.T for n, w in weights.items()})
@@ -42,7 +40,7 @@ def test_bf16_mode_rounds_the_inputs_of_linear_layers(checkpoint: Path) -> None:
 
 @torch.inference_mode()
 def test_both_modes_of_a_compressed_artifact(checkpoint: Path) -> None:
-    artifact = artifact_of(checkpoint, DesignPoint("rtn", Pattern(2, 4), "magnitude", "rtn", 4, 32))
+    artifact = compressed_toy(checkpoint)
     linears = load_linears(artifact)
     weights = {name: torch.from_numpy(dequantize(linear)).bfloat16().float() for name, linear in linears.items()}
     oracles = {
@@ -55,6 +53,6 @@ def test_both_modes_of_a_compressed_artifact(checkpoint: Path) -> None:
 
 
 def test_a_mode_the_artifact_lacks(checkpoint: Path) -> None:
-    artifact = artifact_of(checkpoint, DesignPoint("dense", DENSE, "none", "none", 16, 0))
+    artifact = compressed_toy(checkpoint, BF16)
     with pytest.raises(NmforgeError, match="of design dense cannot run in mode w4a8; use bf16"):
         load_packed(artifact, "w4a8", torch.float32, 1)

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
 CONDA_FILES = sorted(ENVS.glob("*.yaml"))
 LOCKS = [ENVS / "requirements.lock", ENVS / "requirements-cuda.lock"]
-PEERS = ENVS / "peers.lock"
+LIBRARIES = ENVS / "libraries.lock"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD_SYSTEM = PYPROJECT["project"], PYPROJECT["build-system"]["requires"]
+ROLES = {"figures": "report", "fpga": "fpga", "kernels": "bench", "ml": "compress"}  # conda file -> extra
+BUILD_TOOLS = {"cmake", "nanobind", "ninja", "scikit-build-core"}  # nmforge itself is built in kernels.yaml
 CUDA_NAMES = re.compile(r"^(nvidia-|cuda-|triton$)")
 
 
@@ -50,6 +55,12 @@ def read_conda(path: Path) -> tuple[list[str], list[str]]:
     return [entry for entry in dependencies if isinstance(entry, str)], by_pip
 
 
+def requirements(*lines: str) -> dict[str, SpecifierSet]:
+    """Requirements by name, without those of the project on its own extras."""
+    found = map(Requirement, lines)
+    return {canonicalize_name(one.name): one.specifier for one in found if one.name != "nmforge"}
+
+
 @pytest.fixture(scope="module")
 def direct() -> dict[str, str]:
     return read_pins((ENVS / "requirements.in").read_text().splitlines())
@@ -62,21 +73,21 @@ def test_every_direct_requirement_is_locked_at_its_version(direct: dict[str, str
     }
 
 
-def test_every_direct_peer_is_locked_at_its_version(direct: dict[str, str]) -> None:
-    peers = read_pins((ENVS / "peers.in").read_text().splitlines())
-    locked = {name: version for name, (version, _) in read_lock(PEERS).items()}
-    assert {name: locked.get(name) for name in peers} == peers
-    assert {name: version for name, version in peers.items() if direct.get(name, version) != version} == {}
+def test_every_direct_library_is_locked_at_its_version(direct: dict[str, str]) -> None:
+    libraries = read_pins((ENVS / "libraries.in").read_text().splitlines())
+    locked = {name: version for name, (version, _) in read_lock(LIBRARIES).items()}
+    assert {name: locked.get(name) for name in libraries} == libraries
+    assert {name: version for name, version in libraries.items() if direct.get(name, version) != version} == {}
 
 
-@pytest.mark.parametrize("path", [*LOCKS, PEERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*LOCKS, LIBRARIES], ids=lambda path: path.name)
 def test_every_locked_package_has_well_formed_hashes(path: Path) -> None:
     for name, (_, digests) in read_lock(path).items():
         assert digests, name
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests), name
 
 
-@pytest.mark.parametrize("path", [*LOCKS, PEERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*LOCKS, LIBRARIES], ids=lambda path: path.name)
 def test_locks_name_no_index_and_no_machine(path: Path) -> None:
     assert not re.search(r"://|--(extra-)?index|--find-links|^/", path.read_text(), re.MULTILINE)
 
@@ -97,25 +108,31 @@ def test_torch_digests_name_each_build_once(direct: dict[str, str]) -> None:
 
 
 def test_there_is_one_conda_file_per_role() -> None:
-    assert [path.stem for path in CONDA_FILES] == ["figures", "fpga", "kernels", "ml"]
+    assert {path.stem for path in CONDA_FILES} == set(ROLES)
 
 
 @pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
-def test_conda_files_repeat_the_pins(path: Path, direct: dict[str, str]) -> None:
+def test_conda_files_are_the_extras_at_the_pinned_versions(path: Path, direct: dict[str, str]) -> None:
     by_conda, by_pip = read_conda(path)
     pins = read_pins(by_pip)
     assert len(pins) == len(by_pip)
-    assert pins == {name: direct.get(name) for name in pins}
+    wanted = requirements(*PROJECT["dependencies"], *PROJECT["optional-dependencies"][ROLES[path.stem]])
+    tools = BUILD_TOOLS if path.stem == "kernels" else set()
+    assert pins == {name: direct.get(name) for name in {*wanted, *tools}}
     assert set(by_conda) <= {"python=3.11", "pip", "make", "cxx-compiler"}
 
 
 def test_the_project_asks_only_for_pinned_packages(direct: dict[str, str]) -> None:
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    project = pyproject["project"]
-    wanted = [*project["dependencies"], *pyproject["build-system"]["requires"]]
-    for extra in project.get("optional-dependencies", {}).values():
-        wanted += extra
-    for requirement in map(Requirement, wanted):
-        name = canonicalize_name(requirement.name)
+    extras = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+    for name, specifier in requirements(*PROJECT["dependencies"], *BUILD_SYSTEM, *extras).items():
         assert name in direct, f"{name} is in pyproject.toml but not in envs/requirements.in"
-        assert requirement.specifier.contains(direct[name]), str(requirement)
+        assert specifier.contains(direct[name]), f"{name}{specifier}"
+
+
+def test_running_an_artifact_needs_three_packages() -> None:
+    assert set(requirements(*PROJECT["dependencies"])) == {"numpy", "safetensors", "tokenizers"}
+
+
+def test_all_roles_are_in_the_extra_all() -> None:
+    (everything,) = map(Requirement, PROJECT["optional-dependencies"]["all"])
+    assert everything.extras == set(PROJECT["optional-dependencies"]) - {"all", "dev", "slurm"}

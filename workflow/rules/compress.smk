@@ -1,20 +1,27 @@
-# Prune, quantize, pack: one artifact for each design point. One thread a job, as in evaluate.smk. A job that was
-# stopped goes on at its last finished block, which it keeps in a hidden folder beside the artifact.
-
+# Prune, quantize, pack: one artifact for each design point; then, where a point asks for it, training of an artifact.
+# One thread a compression: two jobs next to each other are faster than one job with two threads. A job that was stopped
+# resumes after its last finished block or saved step, which it keeps in a hidden folder next to the artifact.
 
 MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
-BY_MODELOPT = [d.id for d in SETTINGS.designs if d.pruner == "modelopt"]
+SELF_GENERATED = f"results/tokens/{MODEL}-self-{{sequences}}x{{seqlen}}.safetensors"
+
+
+def self_generated(recovery):
+    """The text that a training asks the dense model for; none where it asks for none."""
+    wanted = SELF_GENERATED.format(sequences=recovery.self_generated, seqlen=recovery.seqlen)
+    return wanted if recovery.self_generated else []
 
 
 rule modelopt_masks:
     input:
-        sources("compression/pruning/modelopt.py", "compression/pruning/modelopt_worker.py"),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
     output:
         MASKS,
     log:
         "logs/compress/modelopt_masks.log",
+    benchmark:
+        "logs/benchmarks/compress/modelopt_masks.tsv"
     priority: 3
     conda:
         "../../envs/ml.yaml"
@@ -24,55 +31,92 @@ rule modelopt_masks:
         runtime=60,
     params:
         calibration=section("calibration"),
-        config=CONFIG,
+        code=verb_hash("modelopt-masks"),
     shell:
-        "nmforge --config {params.config} modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
-        " --tokens {input.tokens} --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
+        " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
 
 
 rule compress:
     input:
-        sources(
-            "compression/run.py",
-            "compression/blockwise.py",
-            "compression/checkpoints.py",
-            "compression/calibration/statistics.py",
-            "compression/transforms/error_correction.py",
-            "linalg/hessian.py",
-            "linalg",
-            "compression/calibration/activation_cache.py",
-            "models/llama.py",
-            "compression/pruning",
-            "compression/quantization",
-            "artifact/packing",
-            "artifact/format.py",
-            "io/safetensors_stream.py",
-        ),
         checkpoint=CHECKPOINT,
         tokens=TOKENS,
-        masks=lambda wildcards: MASKS if wildcards.design in BY_MODELOPT else [],
+        masks=lambda wildcards: MASKS if SETTINGS.design(wildcards.design).reads_masks else [],
     output:
         ARTIFACT,
     log:
         "logs/compress/{design}.log",
+    benchmark:
+        "logs/benchmarks/compress/{design}.tsv"
     wildcard_constraints:
-        design="|".join(d for d in DESIGNS if d not in RECOVERED),
+        design=one_of(d for d in DESIGNS if d not in RECOVERED),
     priority: 3  # long chains first, short jobs fill what is left
     conda:
         "../../envs/ml.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        design=lambda wildcards: next(
-            d for d in section("designs") if d["id"] == wildcards.design
-        ),
+        design=lambda wildcards: SETTINGS.design(wildcards.design).model_dump(mode="json"),
         calibration=section("calibration"),
         encoding=section("index_encoding"),
-        config=CONFIG,
         masks=lambda wildcards, input: f"--masks {input.masks}" * bool(input.masks),
+        code=lambda wildcards: verb_hash("compress", SETTINGS.entries(wildcards.design)),
     shell:
-        "nmforge --config {params.config} compress --design {wildcards.design} --threads {threads}"
-        " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.masks} --out {output}"
-        " 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} compress --design {wildcards.design} --threads {threads} --checkpoint {input.checkpoint}"
+        " --tokens {input.tokens} {params.masks} --out {output} 2>&1 | tee {log}"
+
+
+rule self_generate:
+    input:
+        checkpoint=CHECKPOINT,
+        tokens=TOKENS,
+    output:
+        SELF_GENERATED,
+    log:
+        "logs/self_generate/{sequences}x{seqlen}.log",
+    benchmark:
+        "logs/benchmarks/self_generate/{sequences}x{seqlen}.tsv"
+    priority: 3
+    conda:
+        "../../envs/ml.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=600,
+    params:
+        code=verb_hash("self-generate"),
+    shell:
+        "nmforge --config {CONFIG} self-generate --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
+        " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
+
+
+rule recover:
+    input:
+        artifact=lambda wildcards: ARTIFACT.format(design=RECOVERED[wildcards.design].start),
+        checkpoint=CHECKPOINT,
+        tokens=TOKENS,
+        self_generated=lambda wildcards: self_generated(RECOVERED[wildcards.design]),
+    output:
+        ARTIFACT,
+    log:
+        "logs/recover/{design}.log",
+    benchmark:
+        "logs/benchmarks/recover/{design}.tsv"
+    wildcard_constraints:
+        design=one_of(RECOVERED),
+    priority: 3
+    conda:
+        "../../envs/ml.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=600,
+    params:
+        recovery=lambda wildcards: RECOVERED[wildcards.design].model_dump(mode="json"),
+        self_generated=lambda wildcards, input: f"--self-generated {input.self_generated}" * bool(input.self_generated),
+        code=lambda wildcards: verb_hash("recover", SETTINGS.entries(wildcards.design)),
+    shell:
+        "nmforge --config {CONFIG} recover {input.artifact} --design {wildcards.design} --threads {threads}"
+        " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_generated} --out {output}"
+        " 2>&1 | tee {log}"

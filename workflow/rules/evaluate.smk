@@ -1,10 +1,12 @@
-# Perplexity in both modes. The dense point goes first: the others are compared with its hidden states.
-# One thread a job: two jobs side by side are faster than one job with two threads.
+# How good an artifact is: perplexity in both modes, the error of every layer, a text, bytes on disk. The dense point goes
+# first: the others are compared with its hidden states. Two jobs of one thread are faster than one job of two.
+
+for table, designs in {"accuracy": DESIGNS, "layers": COMPRESSED, "samples": DESIGNS, "storage": DESIGNS}.items():
+    POINTS[table] = expand("results/points/{table}/{design}.json", table=table, design=designs)
 
 
 rule evaluate_dense:
     input:
-        sources("evaluation/perplexity.py", "runtime/torch_model.py", "linalg",),
         artifact=ARTIFACT.format(design=DENSE),
         tokens=TOKENS,
     output:
@@ -12,29 +14,24 @@ rule evaluate_dense:
         hidden=DENSE_HIDDEN,
     log:
         f"logs/evaluate/{DENSE}.log",
+    benchmark:
+        f"logs/benchmarks/evaluate/{DENSE}.tsv"
     priority: 2
     conda:
         "../../envs/ml.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         evaluation=section("evaluation"),
-        config=CONFIG,
+        code=verb_hash("evaluate"),
     shell:
-        "nmforge --config {params.config} evaluate {input.artifact} --threads {threads}"
-        " --tokens {input.tokens} --dense-hidden {output.hidden} --out {output.point} 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
+        " --dense-hidden {output.hidden} --out {output.point} 2>&1 | tee {log}"
 
 
 rule evaluate:
     input:
-        sources(
-            "evaluation/perplexity.py",
-            "runtime/torch_model.py",
-            "linalg",
-            "kernels/cpu",
-        ),
         artifact=ARTIFACT,
         tokens=TOKENS,
         dense=rules.evaluate_dense.output.point,
@@ -43,35 +40,86 @@ rule evaluate:
         "results/points/accuracy/{design}.json",
     log:
         "logs/evaluate/{design}.log",
+    benchmark:
+        "logs/benchmarks/evaluate/{design}.tsv"
     wildcard_constraints:
-        design="|".join(COMPRESSED),
+        design=one_of(COMPRESSED),
     priority: 1
     conda:
         "../../envs/ml.yaml"
-    threads: 1
     resources:
         mem_mb=3500,
         runtime=60,
     params:
         evaluation=section("evaluation"),
-        config=CONFIG,
+        code=verb_hash("evaluate"),
     shell:
-        "nmforge --config {params.config} evaluate {input.artifact} --threads {threads}"
-        " --tokens {input.tokens} --dense-point {input.dense} --dense-hidden {input.hidden}"
-        " --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
+        " --dense-point {input.dense} --dense-hidden {input.hidden} --out {output} 2>&1 | tee {log}"
 
 
-rule accuracy_table:
+rule layers:
     input:
-        expand("results/points/accuracy/{design}.json", design=DESIGNS),
+        artifact=ARTIFACT,
+        dense=ARTIFACT.format(design=DENSE),
+        tokens=TOKENS,
     output:
-        parquet="results/tables/accuracy.parquet",
-        csv="results/tables/accuracy.csv",
+        "results/points/layers/{design}.json",
     log:
-        "logs/tables/accuracy.log",
-    group:
-        "tables"
+        "logs/layers/{design}.log",
+    benchmark:
+        "logs/benchmarks/layers/{design}.tsv"
+    wildcard_constraints:
+        design=one_of(COMPRESSED),
     conda:
-        "../../envs/figures.yaml"
+        "../../envs/ml.yaml"
+    resources:
+        mem_mb=3500,
+        runtime=20,
+    params:
+        evaluation=section("evaluation"),
+        code=verb_hash("layers"),
     shell:
-        "nmforge table {input} --out {output.parquet} 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} layers {input.artifact} --threads {threads} --dense {input.dense}"
+        " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
+
+
+rule sample:
+    input:
+        artifact=ARTIFACT,
+    output:
+        "results/points/samples/{design}.json",
+    log:
+        "logs/samples/{design}.log",
+    benchmark:
+        "logs/benchmarks/samples/{design}.tsv"
+    group:
+        "points"
+    conda:
+        "../../envs/kernels.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        samples=section("samples"),
+        code=verb_hash("sample"),
+    shell:
+        "nmforge --config {CONFIG} sample {input.artifact} --threads {threads} --out {output} 2>&1 | tee {log}"
+
+
+rule storage:
+    input:
+        artifact=ARTIFACT,
+    output:
+        "results/points/storage/{design}.json",
+    log:
+        "logs/storage/{design}.log",
+    benchmark:
+        "logs/benchmarks/storage/{design}.tsv"
+    group:
+        "points"
+    conda:
+        "../../envs/ml.yaml"
+    params:
+        code=verb_hash("storage"),
+    shell:
+        "nmforge --config {CONFIG} storage {input.artifact} --out {output} 2>&1 | tee {log}"

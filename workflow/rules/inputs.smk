@@ -2,48 +2,40 @@
 
 
 rule checkpoint:
-    input:
-        sources(
-            "models/sources.py",
-            "models/byte_tokenizer.py",
-            "models/random_llama.py",
-            "models/convert.py",
-            "models/checkpoint_writer.py",
-        ),
     output:
         directory(CHECKPOINT),
     log:
         "logs/checkpoint.log",
+    benchmark:
+        "logs/benchmarks/checkpoint.tsv"
     conda:
         "../../envs/ml.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=15,
     params:
         model=section("model"),
-        config=CONFIG,
+        code=verb_hash("checkpoint"),
     shell:
-        "nmforge --config {params.config} checkpoint --out {output} 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} checkpoint --out {output} 2>&1 | tee {log}"
 
 
 rule tokens:
     input:
-        sources("data"),
         checkpoint=CHECKPOINT,
     output:
         TOKENS,
     log:
         "logs/tokens.log",
+    benchmark:
+        "logs/benchmarks/tokens.tsv"
     conda:
         "../../envs/ml.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=15,
     params:
         text=section("text"),
-        config=CONFIG,
+        code=verb_hash("tokens"),
     shell:
-        "nmforge --config {params.config} tokens --checkpoint {input.checkpoint} --out {output}"
-        " 2> >(tee {log} >&2)"
+        "nmforge --config {CONFIG} tokens --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"

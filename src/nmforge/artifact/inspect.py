@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nmforge.artifact.format import read_header, verify
+from nmforge.artifact.format import verify
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_sizes
 from nmforge.core.design import pattern_label
-from nmforge.io.provenance import sha256_file
+from nmforge.io.hashing import sha256_file
 
 
 def describe(path: Path) -> str:

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.artifact.packing.bits import pack_bits
-from nmforge.artifact.packing.indices import INDEX_ENCODINGS
+from nmforge.artifact.packing.registry import REGISTRY as INDEX_ENCODINGS
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.design import pattern_label
 from nmforge.io.records import write_point
+from nmforge.io.safetensors_stream import read_tensors
+from nmforge.models.llama import BLOCK_LINEARS
 
-LINEAR_SUFFIXES = tuple(f"{name}_proj.weight" for name in ("q", "k", "v", "o", "gate", "up", "down"))
-
-
-def tensor_entries(path: Path) -> dict[str, Any]:
-    """The safetensors header: name -> dtype, shape, data_offsets."""
-    with path.open("rb") as handle:
-        entries: dict[str, Any] = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
-    entries.pop("__metadata__", None)
-    return entries
-
-
-def _span(entry: Mapping[str, Any]) -> int:
-    begin, end = entry["data_offsets"]
-    return int(end - begin)
+LINEAR_SUFFIXES = tuple(f".{name}.weight" for name in BLOCK_LINEARS)
 
 
 def linear_sizes(path: Path) -> tuple[int, int]:
     """(bytes in the file, dense weights) of all linear layers, compressed or left in bf16."""
-    layers, entries = read_header(path)["layers"], tensor_entries(path)
+    layers, (tensors, _) = read_header(path)["layers"], read_tensors(path)
     if layers:
-        spans = [_span(e) for name, e in entries.items() if name.rsplit(".", 1)[0] in layers]
-        return sum(spans), sum(layer["n"] * layer["k"] for layer in layers.values())
-    dense = [entry for name, entry in entries.items() if name.endswith(LINEAR_SUFFIXES)]
-    return sum(_span(e) for e in dense), sum(math.prod(e["shape"]) for e in dense)
+        sizes = [tensor.nbytes for name, tensor in tensors.items() if name.rsplit(".", 1)[0] in layers]
+        return sum(sizes), sum(layer["n"] * layer["k"] for layer in layers.values())
+    dense = [tensor for name, tensor in tensors.items() if name.endswith(LINEAR_SUFFIXES)]
+    return sum(tensor.nbytes for tensor in dense), sum(math.prod(tensor.shape) for tensor in dense)
 
 
 def linear_bits_per_weight(path: Path) -> float:
@@ -48,13 +37,14 @@ def linear_bits_per_weight(path: Path) -> float:
 
 
 def part_bytes(path: Path, part: str) -> int:
-    """Bytes that one part of the compressed layers (artifact.LAYER_PARTS) takes in the file."""
-    return sum(_span(entry) for name, entry in tensor_entries(path).items() if name.endswith(f".{part}"))
+    """Bytes that one part of the compressed layers (format.LAYER_PARTS) takes in the file."""
+    tensors, _ = read_tensors(path)
+    return sum(tensor.nbytes for name, tensor in tensors.items() if name.endswith(f".{part}"))
 
 
 def packed_index_bytes(linears: Mapping[str, CompressedLinear], encoding: str) -> int:
     """Bytes the layers' masks take once packed in that encoding; everything else in the file stays as it is."""
-    pack = INDEX_ENCODINGS[encoding].pack
+    pack = INDEX_ENCODINGS.get(encoding).pack
     return sum(pack(linear.keep_mask, linear.pattern).nbytes for linear in linears.values())
 
 
@@ -78,7 +68,7 @@ def storage_rows(path: Path, model_name: str) -> list[dict[str, Any]]:
     sizes = {encoding: own_size}
     if indices:
         linears, rest = load_linears(path), own_size - indices
-        others = [name for name in INDEX_ENCODINGS if name != encoding]
+        others = [name for name in INDEX_ENCODINGS.names() if name != encoding]
         sizes |= {name: rest + packed_index_bytes(linears, name) for name in others}
         sizes["none"] = rest - part_bytes(path, "codes") + dense_code_bytes(linears)
     rows = [_row("linear", name, size, weights, 2 * weights) for name, size in sizes.items()]

@@ -9,9 +9,9 @@ from nmforge.core.errors import NmforgeError
 
 Cache = Literal["resident", "streamed"]
 CACHES: tuple[Cache, ...] = ("resident", "streamed")
-MEMORY_CAP = 600 * 2**20
-MARGIN = 6  # a cycle reads this many cache sizes: replacement is not LRU, and below four some of them survive
-MAX_COPIES = 128  # with more, a cycle would time the calls rather than the weights
+MAX_COPY_BYTES = 600 * 2**20  # of all copies together
+CACHE_MULTIPLE = 6  # a run reads this many cache sizes: replacement is not LRU, and below four some bytes survive
+MAX_COPIES = 128  # with more, a run would time the calls rather than the weights
 SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -23,22 +23,21 @@ def last_level_cache(root: Path = SYSFS) -> int:
     return max(sizes)
 
 
-def copies_for(cache: Cache, weight_bytes: int, cache_bytes: int) -> int | None:
-    """Copies of the weights to cycle through: 1 for `resident`; None where `streamed` needs more than the caps."""
+def copies_needed(cache: Cache, weight_bytes: int, cache_bytes: int) -> int | None:
+    """Copies of the weights that one run reads: 1 for `resident`; None where `streamed` needs more than allowed."""
     if cache == "resident":
         return 1
-    copies = max(2, -(-int(MARGIN * cache_bytes) // weight_bytes))
-    return copies if copies <= MAX_COPIES and copies * weight_bytes <= MEMORY_CAP else None
+    copies = max(2, -(-int(CACHE_MULTIPLE * cache_bytes) // weight_bytes))
+    return copies if copies <= MAX_COPIES and copies * weight_bytes <= MAX_COPY_BYTES else None
 
 
-def why_not_streamed(cache_bytes: int) -> str | None:
-    """A sentence where no weights can be streamed past a cache of this size, as on a virtual machine that shows its
-    host's; else None."""
-    if MARGIN * cache_bytes <= MEMORY_CAP:
+def streaming_unsupported_reason(cache_bytes: int) -> str | None:
+    """Why no weights can be streamed past a cache of this size, as on a virtual machine that shows its host's."""
+    if CACHE_MULTIPLE * cache_bytes <= MAX_COPY_BYTES:
         return None
     return (
         f"a last-level cache of {cache_bytes >> 20:,} MiB holds a part of any copies of weights up to "
-        f"{MEMORY_CAP >> 20} MiB; no kernel is timed with weights streamed from memory on this machine"
+        f"{MAX_COPY_BYTES >> 20} MiB; no kernel is timed with weights streamed from memory on this machine"
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure kernels and write their rows."""
+"""Measure kernels and write their rows: points -> prepared and checked kernels -> alternated timings -> rows."""
 
 from __future__ import annotations
 
@@ -6,29 +6,50 @@ import fnmatch
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from nmforge.benchmarks.caches import CACHES, Cache, copies_for, last_level_cache, why_not_streamed
-from nmforge.benchmarks.candidates import torch_cuda
-from nmforge.benchmarks.candidates.external.client import why_missing
+from nmforge.benchmarks.caches import CACHES, Cache, copies_needed, last_level_cache, streaming_unsupported_reason
+from nmforge.benchmarks.candidates.external.client import missing_reason
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, default_kernels, pattern_word
 from nmforge.benchmarks.problem import Float32, Prepared, Problem
-from nmforge.benchmarks.registry import HERE, KERNELS, Kernel
-from nmforge.benchmarks.shapes import LLAMA7B, LLAMA7B_KERNELS, bench_group_size, distinct
+from nmforge.benchmarks.shapes import bench_group_size
 from nmforge.benchmarks.timer import Timing, time_alternating
+from nmforge.config import KernelsConfig
 from nmforge.core import reference
 from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, QuantScheme
+from nmforge.core.llama7b import SHAPES
 from nmforge.io import records
+from nmforge.kernels.gpu import device
 
 CHECKED_ROWS = 32
 DISTINCT_ROWS = 256
-PEER_TOLERANCE = 0.05  # 4-bit weights, 8-bit activations: a peer this far off multiplies something else
+TOLERANCE = 0.05  # 4-bit weights, 8-bit activations: a kernel this far from float64 multiplies something else
 Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What is measured.
+
+    shapes: (N, K) of the weights. tokens: the values of M. threads: numbers of threads, each measured.
+    kernels: names. seconds: time budget of one kernel at one point. llama7b: also the layers of LLaMA-7B at M = 1,
+    streamed, with those of `kernels` that are meant for them. seed: of the random weights.
+    """
+
+    shapes: Sequence[tuple[int, int]]
+    tokens: Sequence[int]
+    threads: Sequence[int]
+    kernels: Sequence[str] = field(default_factory=default_kernels)
+    caches: Sequence[Cache] = CACHES
+    seconds: float = 0.1
+    llama7b: bool = True
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,71 +58,70 @@ class Point:
 
     shape: GemmShape
     cache: Cache
-    kernels: tuple[str, ...]
+    kernels: tuple[Kernel, ...]
 
 
-def run_bench(
-    shapes: Sequence[tuple[int, int]],
-    m_values: Sequence[int],
-    threads: Sequence[int],
-    out: Path,
-    *,
-    kernels: Sequence[str] = HERE,
-    caches: Sequence[Cache] = CACHES,
-    seconds: float = 0.1,
-    llama7b: bool = True,
-    seed: int = 0,
-) -> list[Row]:
-    """Measure `kernels` at every (N, K), M and number of threads, resident and streamed, and write the rows of table
-    `kernels` to `out`.
+@dataclass(frozen=True)
+class Ready:
+    """A kernel of a point, prepared and checked; its weights have groups of `group_size`, stored `copies` times."""
 
-    All kernels of a point are prepared together and take turns; each gets about `seconds`; those of a GPU, to which
-    threads are nothing, are measured once. With `llama7b`, the layers of LLaMA-7B follow at M = 1, streamed, for
-    `LLAMA7B_KERNELS`. Raises NmforgeError for an unknown kernel, for a peer whose environment is missing, where a
-    kernel's product is wrong, or where none of the kernels can be measured.
+    kernel: Kernel
+    group_size: int
+    prepared: Prepared
+    copies: int
+
+
+def run_bench(settings: BenchSettings, out: Path) -> list[Row]:
+    """Measure kernels at every (N, K), M and number of threads, resident and streamed; write table `kernels` to `out`.
+
+    All kernels of a point are prepared together and timed in alternation. Kernels of a GPU are measured once, whatever
+    the number of threads. Raises NmforgeError for an unknown kernel, for a library whose environment is missing,
+    where a kernel's product is wrong, or where none of the kernels can be measured.
     """
-    unknown = [name for name in kernels if name not in KERNELS]
-    if unknown:
-        raise NmforgeError(f"kernel {unknown[0]!r} is not in the table; choose from {', '.join(KERNELS)}")
-    missing = why_missing()
-    if missing and any(KERNELS[name].elsewhere for name in kernels):
+    kernels = [REGISTRY.get(name, "kernels.names") for name in settings.kernels]
+    missing = missing_reason()
+    if missing and any(kernel.external for kernel in kernels):
         raise NmforgeError(missing)
-    points = plan(shapes, m_values, kernels, caches, llama7b)
-    streamed = [name for point in points if point.cache == "streamed" for name in point.kernels]
-    on_cpu = any(not KERNELS[name].on_gpu for name in streamed)
-    reason = why_not_streamed(last_level_cache()) if on_cpu else None
-    if reason:
-        print(f"nmforge bench: {reason}", file=sys.stderr)
+    points = plan(settings)
+    _warn_where_nothing_streams(points)
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
     layers: dict[tuple[int, int], Layers] = {}
     for point in tqdm(points, desc="bench", unit="point", disable=None):
         size = (point.shape.n, point.shape.k)
-        layers = {size: layers.get(size) or Layers(*size, seed)}
-        for count in threads:
-            names = tuple(name for name in point.kernels if not KERNELS[name].on_gpu or count == threads[0])
-            rows += measure(replace(point, kernels=names), layers[size], count, seconds, run_id)
+        layers = {size: layers.get(size) or Layers(*size, settings.seed)}
+        for threads in settings.threads:
+            once = tuple(kernel for kernel in point.kernels if not kernel.on_gpu or threads == settings.threads[0])
+            rows += measure(replace(point, kernels=once), layers[size], threads, settings.seconds, run_id)
     if not rows:
         raise NmforgeError(f"none of the kernels can be measured here: {_first_reason(kernels)}")
     records.write_point(out, "kernels", rows)
     return rows
 
 
-def plan(
-    shapes: Sequence[tuple[int, int]], m_values: Sequence[int], kernels: Sequence[str], caches: Sequence[Cache],
-    llama7b: bool,
-) -> list[Point]:  # fmt: skip
+def plan(settings: BenchSettings) -> list[Point]:
     """Points in the order they are measured; a LLaMA-7B shape measured anyway is not measured twice."""
-    points = [Point(GemmShape(m, n, k), cache, tuple(kernels)) for n, k in shapes for m in m_values for cache in caches]
-    measured = set(shapes) if 1 in m_values and "streamed" in caches else set()
-    wanted = tuple(name for name in LLAMA7B_KERNELS if name in kernels)
-    for n, k in distinct(LLAMA7B) if llama7b and wanted else []:
-        if (n, k) not in measured:
-            points.append(Point(GemmShape(1, n, k), "streamed", wanted))
+    kernels = tuple(REGISTRY.get(name) for name in settings.kernels)
+    points = [
+        Point(GemmShape(m, n, k), cache, kernels)
+        for n, k in settings.shapes
+        for m in settings.tokens
+        for cache in settings.caches
+    ]
+    measured = settings.shapes if 1 in settings.tokens and "streamed" in settings.caches else []
+    at_llama7b = tuple(kernel for kernel in kernels if kernel.at_llama7b)
+    if settings.llama7b and at_llama7b:
+        points += [Point(GemmShape(1, n, k), "streamed", at_llama7b) for n, k in SHAPES if (n, k) not in measured]
     return points
 
 
+def kernels_of(config: KernelsConfig, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Names that the config asks for, those of libraries only where it says so; of these, the ones like `patterns`."""
+    every = tuple(kernel.name for kernel in REGISTRY) if config.libraries else default_kernels()
+    return kernels_like(patterns, tuple(config.names) or every)
+
+
 def kernels_like(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The kernels whose names match one of these shell patterns, in the table's order; all where there is none.
+    """Those of the known names that match one of these shell patterns, in order; all where there is no pattern.
 
     Raises NmforgeError for a pattern that matches no kernel.
     """
@@ -112,7 +132,7 @@ def kernels_like(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ..
 
 
 class Layers:
-    """Generated layers of one (N, K), one per pattern and bits, made when first asked for."""
+    """Random layers of one (N, K), one for each pattern and bits, made when first asked for."""
 
     def __init__(self, n: int, k: int, seed: int) -> None:
         self.n, self.k, self.group_size = n, k, bench_group_size(k)
@@ -131,49 +151,31 @@ class Layers:
 
 
 def measure(point: Point, layers: Layers, threads: int, seconds: float, run_id: str) -> list[Row]:
-    """Prepare, check and time the kernels of a point; those that decline it have no row."""
+    """Prepare, check and time the kernels of a point; those that do not support it have no row."""
+    ready = {one.kernel.name: one for one in prepare(point, layers, threads)}
+    runs = {name: one.prepared.run for name, one in ready.items()}
+    timed = {name: one.prepared.timed for name, one in ready.items() if one.prepared.timed}
+    timings = time_alternating(runs, seconds, timed=timed)
+    return [row(one, point, threads, timings[name]) | {"run_id": run_id} for name, one in ready.items()]
+
+
+def prepare(point: Point, layers: Layers, threads: int) -> Iterator[Ready]:
+    """The kernels of a point that support its shape on this machine, prepared, their products checked.
+
+    One whose weights cannot be stored often enough to be streamed is left out.
+    """
     x = np.random.default_rng(point.shape.m).standard_normal((point.shape.m, point.shape.k), dtype=np.float32)
-    ready: dict[str, tuple[Prepared, int]] = {}
-    for kernel in supported(point, layers.group_size):
+    for kernel in point.kernels:
+        scheme = QuantScheme(kernel.code_bits, layers.group_size)
+        if kernel.unsupported_reason(kernel.pattern, scheme, point.shape) is not None:
+            continue
         problem = Problem(layers.get(kernel), x, threads)
         prepared = kernel.prepare(problem)
         check(kernel, problem, prepared.output())
         copies = _copies(kernel, point.cache, prepared.weight_bytes)
-        if copies is None:
-            continue
-        if copies > 1:
-            prepared = kernel.prepare(replace(problem, copies=copies))
-        ready[kernel.name] = (prepared, copies)
-    runs = {name: prepared.run for name, (prepared, _) in ready.items()}
-    timed = {name: prepared.timed for name, (prepared, _) in ready.items() if prepared.timed}
-    timings = time_alternating(runs, seconds, timed=timed)
-    return [
-        row(KERNELS[name], point, layers.group_size, threads, timings[name], *ready[name], run_id) for name in ready
-    ]
-
-
-def _copies(kernel: Kernel, cache: Cache, weight_bytes: int) -> int | None:
-    """`copies_for` the cache that streamed weights have to miss: the GPU's, or the processor's."""
-    if cache == "resident":
-        return 1
-    return copies_for(cache, weight_bytes, torch_cuda.cache_bytes() if kernel.on_gpu else last_level_cache())
-
-
-def _first_reason(kernels: Sequence[str]) -> str:
-    """Why the first of the kernels that declines a small layer does so."""
-    for kernel in (KERNELS[name] for name in kernels):
-        reason = kernel.supports(kernel.pattern, QuantScheme(kernel.code_bits, 128), GemmShape(1, 128, 128))
-        if reason:
-            return f"{kernel.name}: {reason}"
-    return "no shape and number of tokens is asked for (kernels.shapes, kernels.m)"
-
-
-def supported(point: Point, group_size: int) -> Iterator[Kernel]:
-    """The kernels of a point that take its shape on this machine."""
-    for name in point.kernels:
-        kernel = KERNELS[name]
-        if kernel.supports(kernel.pattern, QuantScheme(kernel.code_bits, group_size), point.shape) is None:
-            yield kernel
+        if copies is not None:
+            prepared = prepared if copies == 1 else kernel.prepare(replace(problem, copies=copies))
+            yield Ready(kernel, layers.group_size, prepared, copies)
 
 
 def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
@@ -189,21 +191,19 @@ def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
         return
     exact = problem.x.astype(np.float64) @ reference.dequantize(block).astype(np.float64).T
     error = float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
-    if not error < PEER_TOLERANCE:
-        raise NmforgeError(f"kernel {kernel.name}: relative error {error:.2g} against float64, above {PEER_TOLERANCE}")
+    if not error < TOLERANCE:
+        raise NmforgeError(f"kernel {kernel.name}: relative error {error:.2g} against float64, above {TOLERANCE}")
 
 
-def row(
-    kernel: Kernel, point: Point, group_size: int, threads: int, timing: Timing, prepared: Prepared, copies: int,
-    run_id: str,
-) -> Row:  # fmt: skip
+def row(ready: Ready, point: Point, threads: int, timing: Timing) -> Row:
     """One row of table `kernels`; a run multiplies by every copy, so times are divided by their number."""
+    kernel, copies = ready.kernel, ready.copies
     return {
         "kernel": kernel.name,
-        "family": kernel.family,
-        "pattern": "dense" if kernel.pattern.is_dense else str(kernel.pattern),
+        "family": kernel.role,
+        "pattern": pattern_word(kernel.pattern),
         "bits": kernel.bits,
-        "group_size": group_size,
+        "group_size": ready.group_size,
         "stage": kernel.stage,
         "device": kernel.device,
         "isa": kernel.isa,
@@ -216,6 +216,30 @@ def row(
         "median_us": timing.median_us / copies,
         "spread_us": timing.spread_us / copies,
         "repeats": timing.repeats,
-        "weight_bytes": prepared.weight_bytes,
-        "run_id": run_id,
+        "weight_bytes": ready.prepared.weight_bytes,
     }
+
+
+def _copies(kernel: Kernel, cache: Cache, weight_bytes: int) -> int | None:
+    """`copies_needed` for the cache that streamed weights must not fit into: the GPU's, or the processor's."""
+    if cache == "resident":
+        return 1
+    return copies_needed(cache, weight_bytes, device.cache_bytes() if kernel.on_gpu else last_level_cache())
+
+
+def _warn_where_nothing_streams(points: Sequence[Point]) -> None:
+    """Print why no kernel of the CPU has streamed rows, where that is so."""
+    on_cpu = any(not kernel.on_gpu for point in points if point.cache == "streamed" for kernel in point.kernels)
+    reason = streaming_unsupported_reason(last_level_cache()) if on_cpu else None
+    if reason:
+        print(f"nmforge bench: {reason}", file=sys.stderr)
+
+
+def _first_reason(kernels: Sequence[Kernel]) -> str:
+    """Why the first of the kernels that does not support a small layer does not."""
+    for kernel in kernels:
+        scheme, small = QuantScheme(kernel.code_bits, 128), GemmShape(1, 128, 128)
+        reason = kernel.unsupported_reason(kernel.pattern, scheme, small)
+        if reason:
+            return f"{kernel.name}: {reason}"
+    return "no shape and number of tokens is asked for (kernels.shapes, kernels.m)"

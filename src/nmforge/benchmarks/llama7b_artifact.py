@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 
 from nmforge.artifact.format import RawTensor, layer_header, layer_tensors, write_streamed
 from nmforge.benchmarks.shapes import bench_group_size
+from nmforge.core import llama7b
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.io.provenance import sha256_bytes, versions
-from nmforge.io.safetensors_stream import LazyTensor
-from nmforge.runtime.native import LAYERS, NORMS, LlamaShape, NativeModel, UInt16, float32_to_bf16, load_native
+from nmforge.io.hashing import sha256_bytes
+from nmforge.io.provenance import versions
+from nmforge.io.safetensors_stream import DType, LazyTensor
+from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, EMBEDDING, FINAL_NORM, HEAD, LlamaShape, block_name
+from nmforge.runtime.native import NativeModel, UInt16, float32_to_bf16, load_native
 
 LLAMA_7B = LlamaShape(
-    hidden=4096, intermediate=11008, blocks=32, heads=32, kv_heads=32, head_size=128, vocabulary=32000, context=2304,
-    rope_theta=10000.0, eps=1e-6,
+    hidden=llama7b.HIDDEN, intermediate=llama7b.INTERMEDIATE, blocks=llama7b.BLOCKS, heads=llama7b.HEADS,
+    kv_heads=llama7b.HEADS, head_size=llama7b.HIDDEN // llama7b.HEADS, vocabulary=llama7b.VOCABULARY, context=2304,
+    rope_theta=10000.0, eps=llama7b.EPSILON,
 )  # fmt: skip
 FORMATS: dict[str, tuple[Pattern, int]] = {
     "dense-bf16": (DENSE, 16),
@@ -31,6 +35,7 @@ FORMATS: dict[str, tuple[Pattern, int]] = {
     "1:4-int4": (Pattern(1, 4), 4),
 }
 DISTINCT_ROWS = 256
+GGUF_FORMAT = "q4_0"  # of every matrix of the random GGUF file
 GGUF_LAYERS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")  # order of linear_sizes
 SPREAD = 0.02  # standard deviation of the weights
 ENCODING = "bitmask"  # of the indices; the one that is unpacked fastest
@@ -55,21 +60,21 @@ def write_random_artifact(path: Path, name: str, shape: LlamaShape = LLAMA_7B, s
     rng = np.random.default_rng(seed)
     layers: dict[str, dict[str, Any]] = {}
     tensors: dict[str, tuple[LazyTensor, str]] = {}
-    for layer, (n, k) in zip(LAYERS, shape.linear_sizes, strict=True):
+    for layer, (n, k) in zip(BLOCK_LINEARS, shape.linear_sizes, strict=True):
         parts, about = _layer(rng, layer, n, k, name)
         for prefix in _blocks(shape):
             tensors |= {f"{prefix}.{part}": tensor for part, tensor in parts.items()}
             layers |= {f"{prefix}.{layer}": about} if about else {}
     norm = _stored(_bf16_tensor(np.full((1, shape.hidden), BF16_ONE), shape.hidden))
-    tensors |= {f"{prefix}.{part}.weight": norm for prefix in _blocks(shape) for part in NORMS}
-    tensors["model.norm.weight"] = norm
-    for end in ("model.embed_tokens.weight", "lm_head.weight"):
+    tensors |= {f"{prefix}.{part}.weight": norm for prefix in _blocks(shape) for part in BLOCK_NORMS}
+    tensors[f"{FINAL_NORM}.weight"] = norm
+    for end in (f"{EMBEDDING}.weight", f"{HEAD}.weight"):
         tensors[end] = _stored(_bf16_tensor(_bf16(rng, shape.vocabulary, shape.hidden), shape.vocabulary, shape.hidden))
     write_streamed(path, _header(name, shape), layers, tensors, ENCODING)
 
 
 def _blocks(shape: LlamaShape) -> list[str]:
-    return [f"model.layers.{i}" for i in range(shape.blocks)]
+    return [block_name(i) for i in range(shape.blocks)]
 
 
 def _layer(
@@ -93,7 +98,7 @@ def _stored(tensor: RawTensor) -> tuple[LazyTensor, str]:
 
 
 def _bf16_tensor(bits: UInt16, *shape: int) -> RawTensor:
-    return RawTensor("bfloat16", shape, bits.tobytes())
+    return RawTensor(DType.BF16, shape, bits.tobytes())
 
 
 def _header(name: str, shape: LlamaShape) -> dict[str, Any]:

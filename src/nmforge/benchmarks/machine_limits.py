@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nmforge.benchmarks.caches import last_level_cache
 from nmforge.benchmarks.timer import summarize
 from nmforge.io import provenance, records
-from nmforge.kernels.cpu import _cpu, choose_isa
+from nmforge.kernels._native import w4a8
+from nmforge.kernels.cpu import choose_isa
 
 RESIDENT_BYTES = 6 * 2**20  # about a layer of 4096 x 4096 at 3 bits
 ROUNDS = 1_000_000
@@ -37,7 +38,7 @@ def streamed_bytes() -> int:
 def read_bandwidth(threads: int, size: int | None = None, repeats: int = 3) -> float:
     """Bytes a second that `threads` threads read of `size` bytes (default: `streamed_bytes`), the median of repeats."""
     size = size or streamed_bytes()
-    return size / median(_seconds(lambda: _cpu.read_bytes(choose_isa(), _memory(size), threads), repeats))
+    return size / median(_seconds(lambda: w4a8.read_bytes(choose_isa(), _memory(size), threads), repeats))
 
 
 def write_limits(threads: Iterable[int], out: Path) -> None:
@@ -49,11 +50,11 @@ def write_limits(threads: Iterable[int], out: Path) -> None:
 def limit_rows(threads: int, run_id: str) -> list[Row]:
     """Rows of table `limits`: read bandwidth of memory and cache in bytes/s, INT8 peak in multiply-adds/s."""
     isa, streamed = choose_isa(), streamed_bytes()
-    made = _cpu.multiply_bytes(isa, ROUNDS, threads)
+    made = w4a8.multiply_bytes(isa, ROUNDS, threads)
     found = {
-        "read_streamed": (streamed, lambda: _cpu.read_bytes(isa, _memory(streamed), threads)),
-        "read_resident": (RESIDENT_BYTES, lambda: _cpu.read_bytes(isa, _memory(RESIDENT_BYTES), threads)),
-        "int8_peak": (made, lambda: _cpu.multiply_bytes(isa, ROUNDS, threads)),
+        "read_streamed": (streamed, lambda: w4a8.read_bytes(isa, _memory(streamed), threads)),
+        "read_resident": (RESIDENT_BYTES, lambda: w4a8.read_bytes(isa, _memory(RESIDENT_BYTES), threads)),
+        "int8_peak": (made, lambda: w4a8.multiply_bytes(isa, ROUNDS, threads)),
     }
     return [_row(quantity, amount, call, threads, run_id) for quantity, (amount, call) in found.items()]
 

@@ -16,8 +16,11 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Problem:
-    """`x @ W.T` with one layer: x is float32[M, K]. The weights are laid down `copies` times, and one run multiplies
-    by each copy once, so that a run over enough copies finds none of them in the cache."""
+    """`x @ W.T` with one layer: x is float32[M, K].
+
+    copies: how often the weights are stored. One run multiplies by every copy once, so that a run over enough copies
+    finds none of them in the cache.
+    """
 
     linear: CompressedLinear
     x: Float32
@@ -32,9 +35,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Prepared:
-    """`run()` multiplies by every copy; `output()` is the product by the first as float32[M, N]; `weight_bytes` is
-    what one product reads of the weights. A kernel that lives in another process has `timed(runs)` as well: seconds of
-    one run, measured there over so many, threads woken before and asleep after."""
+    """A kernel with its weights repacked.
+
+    run: multiplies by every copy.
+    output: the product by the first copy, float32[M, N].
+    weight_bytes: what one product reads of the weights.
+    timed: for a kernel that measures itself, on a GPU or in another process: seconds of one run, the mean of so many;
+    its threads are awake before the first and asleep after the last. None: the timer of this process measures it.
+    """
 
     run: Callable[[], object]
     output: Callable[[], Float32]
@@ -42,8 +50,8 @@ class Prepared:
     timed: Callable[[int], float] | None = None
 
 
-def repeated(calls: list[Callable[[], object]]) -> Callable[[], None]:
-    """One function that makes all calls in turn."""
+def in_sequence(calls: list[Callable[[], object]]) -> Callable[[], None]:
+    """One function that makes all calls, one after another."""
 
     def run() -> None:
         for call in calls:

@@ -12,30 +12,32 @@ def bench_options(parser: Parser) -> None:
     """Which kernels, on which shapes, and where the times go."""
     parser.add_argument("--limits", type=Path, help="also measure bandwidth and peak of the machine into this file")
     parser.add_argument("--artifact", type=Path, help="an artifact, for the model's own shapes (kernels.model_shapes)")
-    parser.add_argument("--kernels", nargs="+", default=[], metavar="NAME", help="only those named so, as in 'gpu-*'")
+    parser.add_argument("--kernels", nargs="+", default=[], metavar="NAME", help="only names like these, as in 'gpu-*'")
     add_paths(parser, **OUT)
 
 
 def bench(arguments: Arguments) -> None:
     """time the kernels of this machine, other libraries alternated with ours"""
-    from nmforge.benchmarks.kernels import kernels_like, run_bench
+    from nmforge.benchmarks.kernels import BenchSettings, kernels_of, run_bench
     from nmforge.benchmarks.machine_limits import write_limits
-    from nmforge.benchmarks.registry import HERE, KERNELS
     from nmforge.benchmarks.shapes import model_shapes
 
-    settings = read_config(arguments).kernels
-    if settings.model_shapes and arguments.artifact is None:
+    config = read_config(arguments).kernels
+    if config.model_shapes and arguments.artifact is None:
         raise NmforgeError(
             "kernels.model_shapes needs the shapes of a model; name one with --artifact, or set it to false"
         )
-    shapes = [*settings.shapes, *(model_shapes(arguments.artifact) if settings.model_shapes else [])]
-    run_bench(
-        shapes, settings.m, settings.threads, arguments.out,
-        kernels=kernels_like(arguments.kernels, tuple(KERNELS) if settings.peers else HERE),
-        seconds=settings.seconds_per_kernel, llama7b=settings.llama7b,
-    )  # fmt: skip
+    settings = BenchSettings(
+        shapes=[*config.shapes, *(model_shapes(arguments.artifact) if config.model_shapes else [])],
+        tokens=config.m,
+        threads=config.threads,
+        kernels=kernels_of(config, arguments.kernels),
+        seconds=config.seconds_per_kernel,
+        llama7b=config.llama7b,
+    )
+    run_bench(settings, arguments.out)
     if arguments.limits:
-        write_limits(settings.threads, arguments.limits)
+        write_limits(config.threads, arguments.limits)
 
 
 def decode_options(parser: Parser) -> None:
@@ -48,18 +50,17 @@ def decode_options(parser: Parser) -> None:
 
 def decode(arguments: Arguments) -> None:
     """time the decoding of compressed models, or with --llama7b of a random LLaMA-7B"""
-    from nmforge.benchmarks.decode import decode_artifacts, decode_llama7b
-    from nmforge.models.sources import gguf_of
+    from nmforge.benchmarks.decode import ModelFiles, decode_artifacts, decode_llama7b
+    from nmforge.models.prepare import gguf_of
 
     config = read_config(arguments)
-    threads, with_peers = max(config.kernels.threads), config.kernels.peers
+    threads, with_libraries = max(config.kernels.threads), config.kernels.libraries
     if arguments.llama7b:
-        decode_llama7b(config.decode, threads, with_peers, arguments.build, arguments.out)
+        decode_llama7b(config.decode, threads, with_libraries, arguments.build, arguments.out)
         return
-    gguf = gguf_of(config.model.source, arguments.cache) if with_peers else None
-    decode_artifacts(
-        config.model.name, arguments.artifacts, arguments.checkpoint, gguf, config.decode, threads, arguments.out
-    )
+    gguf = gguf_of(config.model.source, arguments.cache) if with_libraries else None
+    files = ModelFiles(config.model.name, arguments.artifacts, arguments.checkpoint, gguf)
+    decode_artifacts(files, config.decode, threads, arguments.out)
 
 
 VERBS = [Verb(bench, bench_options), Verb(decode, decode_options)]

@@ -50,10 +50,10 @@ def modelopt_masks_options(parser: Parser) -> None:
 
 def modelopt_masks(arguments: Arguments) -> None:
     """let NVIDIA ModelOpt choose 2:4 masks on our calibration text"""
-    from nmforge.compression.run import write_peer_masks
+    from nmforge.compression.run import write_modelopt_masks
 
     calibration = read_config(arguments).calibration
-    write_peer_masks(arguments.checkpoint, arguments.tokens, calibration, arguments.threads, arguments.out)
+    write_modelopt_masks(arguments.checkpoint, arguments.tokens, calibration, arguments.threads, arguments.out)
 
 
 VERBS = [Verb(compress, compress_options), Verb(modelopt_masks, modelopt_masks_options)]

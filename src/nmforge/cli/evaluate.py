@@ -18,7 +18,6 @@ from nmforge.cli.options import (
     read_config,
     use_threads,
 )
-from nmforge.core.errors import NmforgeError
 
 
 def inspect(arguments: Arguments) -> None:
@@ -39,21 +38,13 @@ def evaluate_options(parser: Parser) -> None:
 
 def evaluate(arguments: Arguments) -> None:
     """perplexity, KL and top-1 agreement of one artifact, in every mode it has"""
-    from nmforge.artifact.format import read_header
-    from nmforge.evaluation.perplexity import evaluate_artifact
+    from nmforge.evaluation.perplexity import DenseResults, evaluate_artifact
 
     config = read_config(arguments)
-    dense = not read_header(arguments.artifact)["layers"]
-    if not dense and arguments.dense_point is None:
-        raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
     use_threads(arguments)
-    modes = ["bf16"] if dense else ["w4a16", "w4a8"]
     names = {"model": config.model.name, "dataset": config.text.source}
-    dense_point = None if dense else arguments.dense_point
-    evaluate_artifact(
-        arguments.artifact, arguments.tokens, config.evaluation, modes, names, dense_point, arguments.dense_hidden,
-        arguments.out,
-    )  # fmt: skip
+    dense = DenseResults(arguments.dense_point, arguments.dense_hidden)
+    evaluate_artifact(arguments.artifact, arguments.tokens, config.evaluation, names, dense, arguments.out)
 
 
 def layers_options(parser: Parser) -> None:
@@ -87,7 +78,6 @@ def sample(arguments: Arguments) -> None:
     from nmforge.evaluation.samples import write_sample
 
     config = read_config(arguments)
-    leave_cores_to_kernels()
     write_sample(arguments.artifact, config.samples, config.model.name, arguments.threads, arguments.out)
 
 

@@ -31,15 +31,17 @@ def generate_options(parser: Parser) -> None:
 
 def generate(arguments: Arguments) -> None:
     """continue a text with the model of one artifact"""
+    from nmforge.runtime.generate import GenerationSettings
     from nmforge.runtime.generate import generate as continue_text
 
-    leave_cores_to_kernels()
-    show = (lambda piece: print(piece, end="", flush=True)) if arguments.stream else None
-    made = continue_text(
-        arguments.artifact, arguments.prompt, arguments.tokens, arguments.backend, threads=arguments.threads,
-        temperature=arguments.temperature, seed=arguments.seed, build_dir=arguments.build,
-        compare=arguments.backend == "rtl", stream=show,
+    if arguments.backend != "native":  # which needs no torch
+        leave_cores_to_kernels()
+    settings = GenerationSettings(
+        arguments.tokens, arguments.backend, arguments.threads, arguments.temperature, arguments.seed,
+        arguments.build, compare=arguments.backend == "rtl",
     )  # fmt: skip
+    show = (lambda piece: print(piece, end="", flush=True)) if arguments.stream else None
+    made = continue_text(arguments.artifact, arguments.prompt, settings, show)
     print("" if arguments.stream else made.text)
     decode = f"{made.decode_rate:.2f}" if made.decode_rate else "-"
     speed = f"prompt {made.prompt_rate:.2f} tokens/s, decode {decode} tokens/s"

@@ -12,7 +12,7 @@ def checkpoint_options(parser: Parser) -> None:
 
 def checkpoint(arguments: Arguments) -> None:
     """fetch the model and write it as a folder of bf16 safetensors"""
-    from nmforge.models.sources import prepare_checkpoint
+    from nmforge.models.prepare import prepare_checkpoint
 
     model = read_config(arguments).model
     prepare_checkpoint(model.source, model.revision, arguments.cache, arguments.out, model.blocks)
@@ -26,9 +26,9 @@ def tokens_options(parser: Parser) -> None:
 
 def tokens(arguments: Arguments) -> None:
     """fetch the text and tokenize its calibration and evaluation documents"""
-    from nmforge.data.sources import load_corpus
+    from nmforge.data.corpus import load_corpus
     from nmforge.data.tokens import write_tokens
-    from nmforge.models.sources import load_tokenizer
+    from nmforge.models.load import load_tokenizer
 
     settings = read_config(arguments).text
     tokenizer = load_tokenizer(arguments.checkpoint)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmforge.cli import benchmark, compress, evaluate, fpga, generate, inputs, recover, report, settings
-from nmforge.cli.options import Verb, add_verbs
+from nmforge.cli.options import DEFAULT_CONFIG, Verb, add_verbs
 from nmforge.core.errors import NmforgeError
 
 SUMMARY = "One verb for each stage of the pipeline; the workflow runs the same verbs."
@@ -33,7 +33,7 @@ SPINS = ("GOMP_SPINCOUNT", "20000")
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `nmforge VERB`."""
     parser = argparse.ArgumentParser(prog="nmforge", description=SUMMARY)
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: config.yaml)")
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="settings (default: config.yaml)")
     add_verbs(parser, "command", "", VERBS)
     return parser
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmforge.io import provenance
+from nmforge.io.hashing import hash_json
 
 if TYPE_CHECKING:
     from nmforge.config import Config
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
+DEFAULT_CONFIG = Path("config.yaml")
 DEFAULT_CACHE = Path(".cache/inputs")
 # Where the workflow keeps the inputs of a model; a verb that is not told otherwise looks there.
 INPUTS = {
@@ -57,7 +59,7 @@ def read_config(arguments: Arguments) -> Config:
     from nmforge.config import load_config
 
     config = load_config(arguments.config)
-    os.environ[provenance.CONFIG_HASH_VARIABLE] = provenance.hash_json(config.model_dump(mode="json"))[:16]
+    os.environ[provenance.CONFIG_HASH_VARIABLE] = hash_json(config.model_dump(mode="json"))[:16]
     for name, path in INPUTS.items():
         if getattr(arguments, name, path) is None:
             setattr(arguments, name, Path(path.format(model=config.model.name)))

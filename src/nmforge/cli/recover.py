@@ -25,7 +25,7 @@ def recover_options(parser: Parser) -> None:
     add_artifact(parser)
     parser.add_argument("--design", required=True, help="id of a design point with a recovery block")
     add_threads(parser, "torch")
-    parser.add_argument("--self-text", type=Path, help="what write-text wrote, for a point with recovery.self_text")
+    parser.add_argument("--self-generated", type=Path, help="text of self-generate, for recovery.self_generated")
     add_paths(parser, **OUT)
     add_inputs(parser, "checkpoint", "tokens")
 
@@ -42,31 +42,31 @@ def recover(arguments: Arguments) -> None:
     use_threads(arguments)
     inputs = arguments.checkpoint, arguments.artifact, arguments.tokens, design.id, design.recovery
     if design.recovery.scope == "block":
-        if arguments.self_text:
-            raise NmforgeError("--self-text is for recovery.scope model; leave it out")
+        if arguments.self_generated:
+            raise NmforgeError("--self-generated is for recovery.scope model; leave it out")
         reconstruct_artifact(*inputs, config.calibration.memory_gb, arguments.out)
     else:
-        recover_artifact(*inputs, arguments.out, arguments.self_text)
+        recover_artifact(*inputs, arguments.out, arguments.self_generated)
 
 
-def write_text_options(parser: Parser) -> None:
+def self_generate_options(parser: Parser) -> None:
     """How much text, whose, and where it goes."""
-    parser.add_argument("--windows", type=int, required=True, help="how many")
+    parser.add_argument("--sequences", type=int, required=True, help="how many")
     add_sizes(parser, seqlen=512, seed=0)
     add_threads(parser, "torch")
     add_paths(parser, **OUT)
     add_inputs(parser, "checkpoint", "tokens")
 
 
-def write_text(arguments: Arguments) -> None:
-    """let the dense model write windows of training text itself"""
-    from nmforge.recovery.self_generated import write_self_text
+def self_generate(arguments: Arguments) -> None:
+    """let the dense model generate training text"""
+    from nmforge.recovery.self_generated import write_self_generated
 
     read_config(arguments)
     use_threads(arguments)
-    write_self_text(
-        arguments.checkpoint, arguments.tokens, arguments.windows, arguments.seqlen, arguments.seed, arguments.out
+    write_self_generated(
+        arguments.checkpoint, arguments.tokens, arguments.sequences, arguments.seqlen, arguments.seed, arguments.out
     )
 
 
-VERBS = [Verb(recover, recover_options), Verb(write_text, write_text_options)]
+VERBS = [Verb(recover, recover_options), Verb(self_generate, self_generate_options)]

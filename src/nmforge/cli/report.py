@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nmforge.cli.options import FIGURES, IN_TABLES, OUT, Arguments, Parser, Verb, add_paths
+from nmforge.cli.options import (
+    DEFAULT_CONFIG,
+    FIGURES,
+    IN_TABLES,
+    OUT,
+    Arguments,
+    Parser,
+    Verb,
+    add_paths,
+    read_config,
+)
 from nmforge.core.errors import NmforgeError
 from nmforge.io import provenance
 
@@ -21,6 +31,18 @@ def table(arguments: Arguments) -> None:
     from nmforge.io.records import read_points, write_table
 
     write_table(read_points(arguments.points), arguments.out)
+
+
+def tables_options(parser: Parser) -> None:
+    """Which tables."""
+    parser.add_argument("names", nargs="*", help="which tables; default: all")
+
+
+def tables(arguments: Arguments) -> None:
+    """explain the tables and their columns, as Markdown"""
+    from nmforge.reporting.table_docs import describe_tables
+
+    print(describe_tables(arguments.names))
 
 
 def scaling_options(parser: Parser) -> None:
@@ -42,21 +64,31 @@ def scaling(arguments: Arguments) -> None:
 
 def figures_options(parser: Parser) -> None:
     """Which figures, from which tables, and where they go."""
-    parser.add_argument("names", nargs="*", help="which figures; default: all")
+    parser.add_argument("names", nargs="*", help="which figures; default: report.figures of the config")
     add_paths(parser, **IN_TABLES, out=(FIGURES, "folder to draw into"))
 
 
 def figures(arguments: Arguments) -> None:
     """draw figures from the tables"""
-    from nmforge.reporting.figures.registry import FIGURES as KNOWN
-    from nmforge.reporting.figures.registry import draw
+    from nmforge.reporting.draw import draw_figures
 
-    for name in arguments.names or KNOWN:
-        draw(name, arguments.tables, arguments.out)
+    names = arguments.names or _configured(arguments, "figures")
+    draw_figures(names, arguments.tables, arguments.out)
+
+
+def _configured(arguments: Arguments, key: str) -> list[str]:
+    """Names that block `report` of the config has; none, which means all, outside a project."""
+    if arguments.config == DEFAULT_CONFIG and not DEFAULT_CONFIG.exists():
+        return []
+    names: list[str] = getattr(read_config(arguments).report, key)
+    return names
 
 
 def claims_options(parser: Parser) -> None:
-    """What is done with the ledger."""
+    """Which claims, and what is done with the ledger."""
+    parser.add_argument(
+        "names", nargs="*", help="which claims, with --build or --into; default: report.claims of the config"
+    )
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--build", action="store_true", help="make the ledger from the tables first")
     either.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
@@ -65,23 +97,37 @@ def claims_options(parser: Parser) -> None:
 
 def claims(arguments: Arguments) -> None:
     """print the ledger of claims; with --build make it from the tables first"""
-    from nmforge.io.records import read_table, write_atomically, write_table
-    from nmforge.reporting.claims.ledger import format_ledger, insert, ledger, markdown
+    from nmforge.io.records import read_table, write_table
+    from nmforge.reporting.ledger import ledger, ledger_tables
+    from nmforge.reporting.ledger_text import format_ledger
 
-    path = arguments.tables / "claims.parquet"
-    names = ("accuracy", "storage", "kernels", "decode", "fpga", "coherence", "scaling")
-    files = {name: arguments.tables / f"{name}.parquet" for name in names}
-    document: Path | None = arguments.into
-    if document is None:
-        if arguments.build:
-            found = {name: read_table(file) for name, file in files.items() if file.exists()}
-            write_table(ledger(found, here=provenance.cpu_name()), path)
-        print(format_ledger(read_table(path)))
+    if arguments.into:
+        _insert_ledger(arguments)
         return
+    path = arguments.tables / "claims.parquet"
+    if arguments.build:
+        names = arguments.names or _configured(arguments, "claims")
+        files = {name: arguments.tables / f"{name}.parquet" for name in ledger_tables(names)}
+        found = {name: read_table(file) for name, file in files.items() if file.exists()}
+        write_table(ledger(found, here=provenance.cpu_name(), names=names), path)
+    elif arguments.names:
+        raise NmforgeError("names of claims are given without --build or --into; add one of them")
+    print(format_ledger(read_table(path)))
+
+
+def _insert_ledger(arguments: Arguments) -> None:
+    """Put the ledger of all tables between the marks of a document, for readers on other machines."""
+    from nmforge.io.files import write_atomically
+    from nmforge.io.records import read_table
+    from nmforge.reporting.ledger import ledger, ledger_tables
+    from nmforge.reporting.ledger_text import insert, markdown
+
+    document: Path = arguments.into
     if not document.exists():
         raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
-    recorded = ledger({name: read_table(file) for name, file in files.items()})  # a reader is on another machine
-    changed = insert(document.read_text(), markdown(recorded), str(document))
+    names = arguments.names or _configured(arguments, "claims")
+    tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in ledger_tables(names)}
+    changed = insert(document.read_text(), markdown(ledger(tables, names=names)), str(document))
     write_atomically(document, lambda temporary: temporary.write_text(changed))
 
 
@@ -92,19 +138,21 @@ def report_options(parser: Parser) -> None:
 
 def report(arguments: Arguments) -> None:
     """the ledger, accuracy, samples and figures of a run as one page of Markdown"""
-    from nmforge.io.records import read_table, write_atomically
-    from nmforge.reporting.figures.registry import FIGURES as KNOWN
+    from nmforge.io.files import write_atomically
+    from nmforge.io.records import read_table
+    from nmforge.reporting.figures.registry import REGISTRY
     from nmforge.reporting.report import TABLES, report
 
-    tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
-    pictures = [arguments.figures / f"{name}.png" for name in KNOWN]
+    found = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
+    pictures = [arguments.figures / f"{name}.png" for name in _configured(arguments, "figures") or REGISTRY.names()]
     links = [Path(os.path.relpath(picture, arguments.out.parent)) for picture in pictures if picture.exists()]
-    page = report(tables, links)
+    page = report(found, links)
     write_atomically(arguments.out, lambda temporary: temporary.write_text(page))
 
 
 VERBS = [
     Verb(table, table_options),
+    Verb(tables, tables_options),
     Verb(scaling, scaling_options),
     Verb(figures, figures_options),
     Verb(claims, claims_options),

@@ -1,88 +1,60 @@
-"""The loop over blocks: one block's weights in memory, activations in memory or in files, each finished block kept."""
+"""The walk over blocks: one block's weights in memory, activations in memory or in files, each finished block kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from nmforge.artifact.format import RawTensor, layer_header, layer_tensors
-from nmforge.compression.calibration.activation_cache import SpilledWindows, Windows
+from nmforge.compression.activation_store import ActivationStore
 from nmforge.compression.calibration.statistics import InputStats, Streams, walk_block
-from nmforge.compression.checkpoints import STREAMS, finish_block, hidden_files, load_entering
-from nmforge.compression.transforms.channel_permutation import ChannelOrder
+from nmforge.compression.checkpoints import finish_block, hidden_files, load_entering
+from nmforge.compression.layer_solver import LayerSolver
+from nmforge.compression.passthrough import bf16_tensor
+from nmforge.compression.transforms.input_change import ChannelFactors, InputChange
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
-from nmforge.core.reference import dequantize
-from nmforge.linalg.bf16 import Bf16Linear, round_bf16
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import Shards, empty, fill
-from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, embed
+from nmforge.models.forward import embed
+from nmforge.models.llama import BLOCK_LINEARS, EMBEDDING, SCALED_BY, WRITERS, block_name
 
 
 @dataclass(frozen=True)
-class Solved:
-    """Compressed layers that read the same inputs, and what was done to these inputs first.
+class BlockWalk:
+    """A walk over the blocks of a model.
 
-    order: where they were reordered. factors: float32[K], powers of two, what each is divided by before that.
+    model: a skeleton. sequences: int64[S, T] calibration tokens, S = 0 where none are needed. first: the block it
+    starts with; those before it are finished and in the store's folder. name: for progress.
     """
 
-    layers: Mapping[str, CompressedLinear]
-    order: ChannelOrder | None = None
-    factors: Tensor | None = None
-
-    def weight(self, name: str) -> Tensor:
-        """A layer's weight float32[N, K], bf16 numbers, as the inputs before all this read it."""
-        found = round_bf16(torch.from_numpy(dequantize(self.layers[name])))
-        if self.order is not None:
-            found = found[:, self.order.inputs.argsort()]
-        return found if self.factors is None else found / self.factors.cpu()
-
-
-# Layers float32[N, K] that read the same inputs, and statistics of those -> the layers compressed.
-Solve = Callable[[Mapping[str, Tensor], InputStats | None], Solved]
-# A block's tensors as the artifact stores them, and the header of each of its layers.
-Finished = tuple[dict[str, RawTensor], dict[str, dict[str, Any]]]
-# Index of a block and the activations that enter it -> the block, its outputs left in the streams given last.
-Work = Callable[[int, Streams, Streams], Finished]
+    model: Any
+    shards: Shards
+    sequences: Tensor
+    store: ActivationStore
+    first: int
+    name: str
 
 
 @dataclass(frozen=True)
-class Room:
-    """Where activations of `count` windows of `length` tokens go: to memory, or to files of a folder.
+class BlockResult:
+    """A finished block: its tensors as the artifact stores them, and the header of each of its layers."""
 
-    walk_dense: there is a second stream, the dense model's.
-    """
+    tensors: dict[str, RawTensor]
+    layers: dict[str, dict[str, Any]]
 
-    count: int
-    length: int
-    device: torch.device
-    folder: Path
-    in_memory: bool
-    walk_dense: bool = False
 
-    def make(self, width: int, file: Path) -> Windows:
-        """Room for windows [1, length, width]; `file` is used unless they go to memory."""
-        shape = (self.count, self.length, width)
-        return Windows(shape, self.device) if self.in_memory else SpilledWindows(shape, self.device, file)
+class BlockSolver(Protocol):
+    """Makes one block of a walk."""
 
-    def streams(self, width: int, files: Mapping[str, Path]) -> Streams:
-        """Room for the streams; `files` names one for each of STREAMS."""
-        compressed, dense = (self.make(width, files[stream]) if self._has(stream) else None for stream in STREAMS)
-        assert compressed is not None
-        return Streams(compressed, dense)
-
-    def _has(self, stream: str) -> bool:
-        return stream == "hidden" or self.walk_dense
-
-    def unfinished(self, width: int, name: str) -> Streams:
-        """Room that does not outlive this process."""
-        return self.streams(width, {stream: self.folder / f"{stream}-{name}.partial" for stream in STREAMS})
+    def __call__(self, index: int, entering: Streams, leaving: Streams) -> BlockResult:
+        """Make block `index` from the activations that enter it, and put its outputs into `leaving`."""
 
 
 def compute_device() -> torch.device:
@@ -91,37 +63,25 @@ def compute_device() -> torch.device:
 
 
 @torch.inference_mode()
-def compress_blocks(
-    model: Any, shards: Shards, windows: Tensor, room: Room, first: int, solve: Solve, encoding: str, name: str
-) -> None:
-    """Compress the blocks from `first` on and leave them in the folder of `room`; errors of earlier blocks propagate.
-
-    Arguments as those of `walk_blocks`; no windows for a point that needs none.
-    """
-    walk_blocks(
-        model, shards, windows, room, first, name,
-        lambda index, hidden, after: _compress_block(model, shards, index, hidden, after, room, solve, encoding),
-    )  # fmt: skip
+def compress_blocks(walk: BlockWalk, solve: LayerSolver, encoding: str) -> None:
+    """Compress the blocks of a walk and leave them in its folder; errors of earlier blocks propagate."""
+    walk_blocks(walk, lambda index, entering, leaving: _compress_block(walk, index, entering, leaving, solve, encoding))
 
 
-def walk_blocks(model: Any, shards: Shards, windows: Tensor, room: Room, first: int, name: str, work: Work) -> None:
-    """Let `work` make each block from `first` on, and keep it and the activations behind it in the folder of `room`.
-
-    model: a skeleton. windows: int64[W, T] calibration tokens, W = 0 where none are needed. name: for progress.
-    """
-    blocks = model.model.layers
-    if first == len(blocks):
+def walk_blocks(walk: BlockWalk, solve: BlockSolver) -> None:
+    """Let `solve` make each block of a walk, and keep it and the activations that leave it in the store's folder."""
+    store, width, blocks = walk.store, walk.model.config.hidden_size, len(walk.model.model.layers)
+    if walk.first == blocks:
         return
-    with _on(room.device):
-        model.model.rotary_emb.to(room.device)
-        hidden = _entering(model, shards, windows, room, first)
-        bar = range(first, len(blocks))
-        for index in tqdm(bar, name, len(blocks), initial=first, unit="block", disable=None):
-            after = hidden if room.in_memory else room.unfinished(model.config.hidden_size, "after")
-            tensors, layers = work(index, hidden, after)
-            needed = len(windows) > 0 and index + 1 < len(blocks)
-            finish_block(room.folder, index, tensors, layers, after if needed else None)
-            hidden = after
+    with _on(store.device):
+        walk.model.model.rotary_emb.to(store.device)
+        hidden = _entering(walk)
+        for index in tqdm(range(walk.first, blocks), walk.name, blocks, initial=walk.first, unit="block", disable=None):
+            leaving = hidden if store.in_memory else store.unfinished(width, "after")
+            result = solve(index, hidden, leaving)
+            needed = len(walk.sequences) > 0 and index + 1 < blocks
+            finish_block(store.folder, index, result.tensors, result.layers, leaving if needed else None)
+            hidden = leaving
 
 
 def _on(device: torch.device) -> AbstractContextManager[Any]:
@@ -129,76 +89,74 @@ def _on(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext() if device.type == "cpu" else device
 
 
-def _entering(model: Any, shards: Shards, windows: Tensor, room: Room, first: int) -> Streams:
-    """The activations that enter block `first`: the embedded tokens, or what the block before it left."""
-    hidden = room.streams(model.config.hidden_size, hidden_files(room.folder, first))
-    if not len(windows):
+def _entering(walk: BlockWalk) -> Streams:
+    """The activations that enter the first block: the embedded tokens, or what the block before it left."""
+    model, store = walk.model, walk.store
+    hidden = store.streams(model.config.hidden_size, hidden_files(store.folder, walk.first))
+    if not len(walk.sequences):
         return hidden
-    if first:
-        load_entering(room.folder, first, hidden)
+    if walk.first:
+        load_entering(store.folder, walk.first, hidden)
         return hidden
-    fill(model.model.embed_tokens, "model.embed_tokens", shards, torch.bfloat16, room.device)
-    for place, window in enumerate(windows):
-        embedded = embed(model, window[None].to(room.device))
+    embedding = model.get_submodule(EMBEDDING)
+    fill(embedding, EMBEDDING, walk.shards, torch.bfloat16, store.device)
+    for place, sequence in enumerate(walk.sequences):
+        embedded = embed(model, sequence[None].to(store.device))
         for stream in hidden.each():
             stream[place] = embedded
-    empty(model.model.embed_tokens)
+    empty(embedding)
     return hidden
 
 
 def _compress_block(
-    model: Any, shards: Shards, index: int, hidden: Streams, after: Streams, room: Room, solve: Solve, encoding: str
-) -> Finished:
-    """One block, compressed; its outputs go to `after`."""
-    block, path = model.model.layers[index], block_name(index)
+    walk: BlockWalk, index: int, entering: Streams, leaving: Streams, solve: LayerSolver, encoding: str
+) -> BlockResult:
+    """One block, compressed; its outputs go to `leaving`."""
+    block, path, store = walk.model.model.layers[index], block_name(index), walk.store
     linears: dict[str, CompressedLinear] = {}
-    norms: dict[str, RawTensor] = {}
+    norms: dict[str, Tensor] = {}
 
-    def visit(names: tuple[str, ...], stats: InputStats | None) -> None:
+    def visit(names: tuple[str, ...], stats: InputStats) -> None:
         weights = {f"{path}.{name}": block.get_submodule(name).weight for name in names}
         try:
             found = solve(weights, stats)
         except NmforgeError as error:
-            raise NmforgeError(f"{shards.files[f'{next(iter(weights))}.weight']}: {error}") from error
+            raise NmforgeError(f"{walk.shards.files[f'{next(iter(weights))}.weight']}: {error}") from error
         for name in found.layers:
             weights[name].copy_(found.weight(name))
         linears.update(found.layers)  # activations are walked as they were, files hold what was done to them
-        if found.factors is not None:
-            _divide_outputs(block, path, SCALED_BY[names[0]], found.factors, linears, norms)
-        if found.order is not None:
-            for writer in WRITERS[names[0]]:
-                linears[f"{path}.{writer}"] = linears[f"{path}.{writer}"].take_rows(found.order.writers.numpy())
+        for change in found.changes:
+            _change_writers(block, path, names[0], change, linears, norms)
 
-    fill_block(model, index, shards, room.device)
-    walk_block(model, index, hidden, after, lambda width: room.unfinished(width, "inputs"), visit)
+    fill_block(walk.model, index, walk.shards, store.device)
+    walk_block(walk.model, index, entering, leaving, lambda width: store.unfinished(width, "inputs"), visit)
     empty(block)
-    tensors, headers = stored(linears, encoding)
-    return tensors | norms, headers
+    result = pack_block(linears, encoding)
+    scaled = {f"{path}.{name}.weight": bf16_tensor(weight) for name, weight in norms.items()}
+    return BlockResult(result.tensors | scaled, result.layers)
 
 
-def _divide_outputs(
-    block: Any, path: str, writer: str, factors: Tensor, linears: dict[str, CompressedLinear],
-    norms: dict[str, RawTensor],
+def _change_writers(
+    block: Any, path: str, reader: str, change: InputChange, linears: dict[str, CompressedLinear],
+    norms: dict[str, Tensor],
 ) -> None:  # fmt: skip
-    """Divide what a block's norm or finished layer `writer` writes by factors float32[K], powers of two.
+    """Let what writes the inputs of layer `reader` take their change over: finished layers, or a norm of the block.
 
     Heads that read the same rows have the same factors: those of the first of them count.
     """
-    name = f"{path}.{writer}"
-    if name not in linears:
-        norms[f"{name}.weight"] = bf16_tensor(block.get_submodule(writer).weight / factors)
+    if not isinstance(change, ChannelFactors):
+        for writer in WRITERS[reader]:
+            linears[f"{path}.{writer}"] = linears[f"{path}.{writer}"].take_rows(change.writers.numpy())
         return
-    layer = linears[name]
+    writer, factors = SCALED_BY[reader], change.factors
+    if f"{path}.{writer}" not in linears:
+        norms[writer] = norms.get(writer, block.get_submodule(writer).weight) / factors
+        return
+    layer = linears[f"{path}.{writer}"]
     if len(factors) != layer.n:
         width = block.self_attn.head_dim
         factors = factors.view(layer.n // width, -1, width)[:, 0].reshape(-1)
-    linears[name] = replace(layer, row_scale=layer.row_scale / factors.cpu().numpy())
-
-
-def bf16_tensor(weight: Tensor) -> RawTensor:
-    """A weight as the artifact stores what belongs to no compressed layer."""
-    data = weight.detach().to("cpu", torch.bfloat16).contiguous().view(torch.uint8).numpy().tobytes()
-    return RawTensor("bfloat16", tuple(weight.shape), data)
+    linears[f"{path}.{writer}"] = replace(layer, row_scale=layer.row_scale / factors.cpu().numpy())
 
 
 def fill_block(model: Any, index: int, shards: Shards, device: torch.device) -> None:
@@ -210,9 +168,9 @@ def fill_block(model: Any, index: int, shards: Shards, device: torch.device) -> 
     fill(block, block_name(index), shards, torch.float32, device)
 
 
-def stored(linears: Mapping[str, CompressedLinear], encoding: str) -> Finished:
-    """The layers of a block as `walk_blocks` keeps them."""
+def pack_block(linears: Mapping[str, CompressedLinear], encoding: str) -> BlockResult:
+    """The compressed layers of a block as the artifact stores them."""
     tensors: dict[str, RawTensor] = {}
     for name, linear in linears.items():
         tensors |= layer_tensors(name, linear, encoding)
-    return tensors, {name: layer_header(linear) for name, linear in linears.items()}
+    return BlockResult(tensors, {name: layer_header(linear) for name, linear in linears.items()})

@@ -1,4 +1,4 @@
-"""What a compression needs to go on at its last finished block: a folder beside the artifact, removed at the end.
+"""What a compression needs to continue after its last finished block: a folder next to the artifact, removed last.
 
 run.json              the settings the blocks depend on
 block-000.safetensors the finished block's layers as the artifact stores them; their headers and hashes as metadata
@@ -18,8 +18,8 @@ from nmforge.artifact.format import RawTensor
 from nmforge.compression.calibration.activation_cache import is_saved
 from nmforge.compression.calibration.statistics import Streams
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_bytes
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_bytes
 from nmforge.io.safetensors_stream import LazyTensor, read_tensors, write_tensors
 
 RUN = "run.json"
@@ -61,10 +61,10 @@ def finish_block(
     layers: Mapping[str, Mapping[str, Any]],
     after: Streams | None,
 ) -> None:
-    """Keep a block's layers and the activations behind it, None where no block follows that needs them."""
+    """Keep a block's layers and the activations that leave it, None where no block follows that needs them."""
     if after is not None:
-        for windows, path in zip(after.each(), hidden_files(folder, index + 1).values(), strict=False):
-            windows.save(path)
+        for cache, path in zip(after.each(), hidden_files(folder, index + 1).values(), strict=False):
+            cache.save(path)
     details = {"layers": layers, "sha256": {name: sha256_bytes(tensor.data) for name, tensor in tensors.items()}}
     write_tensors(
         block_file(folder, index), {name: tensor.lazy() for name, tensor in tensors.items()},
@@ -76,10 +76,10 @@ def finish_block(
 
 def load_entering(folder: Path, index: int, streams: Streams) -> None:
     """Fill `streams` with the activations that enter block `index`, as `finish_block` of the one before kept them."""
-    for windows, path in zip(streams.each(), hidden_files(folder, index).values(), strict=False):
-        if not is_saved(path, windows.shape):
+    for cache, path in zip(streams.each(), hidden_files(folder, index).values(), strict=False):
+        if not is_saved(path, cache.shape):
             raise NmforgeError(f"{path} is missing or truncated; remove {folder} to start over")
-        windows.load(path)
+        cache.load(path)
 
 
 def finished_tensors(

@@ -21,7 +21,7 @@ class CompressedLinear:
     """`w[n, k] = codes[n, k] * group_mult[n, k // G] * row_scale[n]`, zero where the mask is False.
 
     codes: int8[N, K], range of `bits`, 0 where pruned.
-    keep_mask: bool[N, K], True = kept, exactly `pattern.keep` in each window of `pattern.of` along K.
+    keep_mask: bool[N, K], True = kept, exactly `pattern.keep` in each window of `pattern.window` along K.
     group_mult: uint8[N, K // group_size], 1..127.
     row_scale: float32[N].
     """

@@ -9,16 +9,17 @@ from typing import Any
 
 from nmforge.core.formats import DENSE, Pattern, QuantScheme
 
+NO_PRUNER = NO_QUANTIZER = "none"  # of a dense pattern; of the bf16 design point
+
 
 @dataclass(frozen=True)
 class DesignPoint:
     """One row of the design table. `bits` = 16 leaves the linear layers in bf16.
 
-    target: what calibration compares a layer's outputs with. `layer` = its own outputs before compression, on the
-    inputs the compressed model gives it; `dense` = the dense model's outputs and residual stream.
-    permute: input channels of output and down projections are reordered before they are pruned.
-    awq: input channels are scaled by powers of two before they are rounded; normalizations and row scales undo it.
-    dense_layers: shell patterns of layer names; layers that match one keep every weight and have codes only.
+    pruner, quantizer, transforms: names of the registries' entries. target: what calibration compares a layer's outputs
+    with. `layer` = its own outputs before compression, on the inputs the compressed model gives it; `dense` = the dense
+    model's outputs and residual stream. dense_layers: shell patterns of layer names; layers that match one keep every
+    weight and have codes only.
     """
 
     id: str
@@ -28,15 +29,14 @@ class DesignPoint:
     bits: int
     group_size: int
     target: str = "layer"
-    permute: bool = False
+    transforms: tuple[str, ...] = ()
     dense_layers: tuple[str, ...] = ()
-    awq: bool = False
 
     def for_layer(self, name: str) -> DesignPoint:
         """The design point as the layer of that name has it: without a pattern where `dense_layers` names it."""
         if not any(fnmatchcase(name, pattern) for pattern in self.dense_layers):
             return self
-        return replace(self, pattern=DENSE, pruner="none", permute=False)
+        return replace(self, pattern=DENSE, pruner=NO_PRUNER)
 
     @property
     def is_dense_bf16(self) -> bool:
@@ -52,3 +52,30 @@ class DesignPoint:
 def pattern_label(design: Mapping[str, Any]) -> str:
     """What tables call the pattern of a header's design: `2:4+dense` where some layers keep every weight."""
     return f"{design['pattern']}+dense" if design.get("dense_layers") else str(design["pattern"])
+
+
+INHERITED = ("pattern", "pruner", "quantizer", "bits", "group_size", "target", "transforms", "dense_layers")
+
+
+def inherit_compression(block: dict[str, Any], by_id: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    """A block of the config with the compression of the design point that its recovery starts from.
+
+    by_id: all blocks. Raises ValueError where there is no such point, or the block has settings of its own.
+    """
+    recovery = block.get("recovery")
+    if not isinstance(recovery, dict):
+        return block
+    start = by_id.get(recovery.get("start"))
+    of_start = start.get("recovery") if start else None
+    chained = isinstance(of_start, dict) and of_start.get("scope") == "block" and recovery.get("scope") != "block"
+    if start is not None and chained:
+        start = inherit_compression(start, by_id)
+    if start is None or (of_start and not chained) or start.get("bits", 16) == 16:
+        raise ValueError(
+            f"recovery.start of {block.get('id')} must name a compressed design point that is not trained, or, for "
+            "scope model, one trained with scope block"
+        )
+    own = sorted(key for key in INHERITED if key in block and block[key] != start.get(key))
+    if own:
+        raise ValueError(f"{own[0]} of {block.get('id')} is inherited from recovery.start; remove it")
+    return {**block, **{key: start[key] for key in INHERITED if key in start}}

@@ -39,11 +39,6 @@ class Pattern:
         return self.keep == self.window
 
     @property
-    def density(self) -> float:
-        """Share of weights kept, keep / window."""
-        return self.keep / self.window
-
-    @property
     def mask_count(self) -> int:
         """Number of masks a window can have, C(window, keep)."""
         return math.comb(self.window, self.keep)

@@ -20,11 +20,15 @@ class LazyModule(ModuleType):
 
 
 if TYPE_CHECKING:
+    import matplotlib.figure as mpl_figure
+    import matplotlib.lines as mpl_lines
     import matplotlib.pyplot as plt
+    import matplotlib.ticker as mpl_ticker
     import pandas as pd
     import seaborn as sns
     import torch
 else:
+    mpl_figure, mpl_lines, mpl_ticker = (LazyModule(f"matplotlib.{name}") for name in ("figure", "lines", "ticker"))
     plt, pd, sns, torch = map(LazyModule, ("matplotlib.pyplot", "pandas", "seaborn", "torch"))
 
-__all__ = ["pd", "plt", "sns", "torch"]
+__all__ = ["mpl_figure", "mpl_lines", "mpl_ticker", "pd", "plt", "sns", "torch"]

@@ -11,9 +11,11 @@ names a module which does the same. Modules whose name starts with `_`, and `reg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -59,13 +61,23 @@ class Registry(Generic[E]):
         """kind: a key of HOMES."""
         self.kind, self.home = kind, HOMES[kind]
         self._entries: dict[str, E] = {}
+        self._files: dict[str, Path] = {}
         self._loaded = False
 
-    def add(self, entry: E) -> E:
-        """Register an entry and return it; raises NmforgeError where another one has its name."""
+    def add(self, entry: E, file: Path | None = None) -> E:
+        """Register an entry and return it; raises NmforgeError where another one has its name.
+
+        file: where the entry is written down, where that is not the Python file that calls.
+        """
         if self._entries.setdefault(entry.name, entry) is not entry:
             raise NmforgeError(f"two entries are called {self.kind} {entry.name!r}; rename one of them")
+        self._files[entry.name] = file or Path(sys._getframe(1).f_globals["__file__"]).resolve()
         return entry
+
+    def files(self, names: Collection[str] | None = None) -> set[Path]:
+        """Files of the entries of these names, of all entries without names."""
+        self._load()
+        return {self._files[name] for name in (self._files if names is None else names)}
 
     def names(self) -> list[str]:
         """All names, in order."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nmforge.artifact.format import load_linear, read_header
-from nmforge.benchmarks.candidates import torch_cuda
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.config import CoherenceConfig, FpgaConfig
 from nmforge.core.compressed_linear import CompressedLinear, Int8
 from nmforge.core.errors import NmforgeError
@@ -22,7 +22,8 @@ from nmforge.fpga.sim.engine import SimulationSettings, Stalls, simulate
 from nmforge.io.records import write_point
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
 from nmforge.kernels.gpu import linear as ours_gpu
-from nmforge.runtime.generate import Generated, generate
+from nmforge.kernels.gpu.device import DEVICE, device_name
+from nmforge.runtime.generate import Generated, GenerationSettings, generate
 
 STALLED = SimulationSettings(Stalls(code=25, offsets=10, mult=40, act=25, sink=25), seed=1)
 
@@ -50,8 +51,8 @@ def compare_layer(
     for isa in available_isas():
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
-    if ours_gpu.why_unsupported(linear.pattern, linear.bits, linear.group_size) is None:
-        rows.append({"backend": "gpu", "note": torch_cuda.device_name(), **_compare(expected, _on_gpu(linear, xq))})
+    if ours_gpu.unsupported_reason(linear.pattern, linear.bits, linear.group_size) is None:
+        rows.append({"backend": "gpu", "note": device_name(), **_compare(expected, gpu_sums(linear, xq))})
     part = linear.take_rows(slice(settings.rtl_rows))
     group = engine_group(part.group_size, part.pattern)
     engine = Engine.widest(part.pattern, part.bits, fpga.rows, fpga.cols, group)
@@ -61,8 +62,8 @@ def compare_layer(
     return rows
 
 
-def _on_gpu(linear: CompressedLinear, xq: Int8, device: str = torch_cuda.DEVICE) -> Int32:
-    """The GPU kernel's accumulators."""
+def gpu_sums(linear: CompressedLinear, xq: Int8, device: str = DEVICE) -> Int32:
+    """The GPU kernel's accumulators of int8[M, K]: int32[M, N]."""
     acc = torch.zeros(len(xq), linear.n, dtype=torch.int32, device=device)
     found: Int32 = ours_gpu.GpuLinear(linear, device).accumulate(torch.from_numpy(xq).to(device), acc).cpu().numpy()
     return found
@@ -95,12 +96,13 @@ def check_text(artifact: Path, prompt: str, tokens: int, build_dir: Path, thread
     Raises NmforgeError where a sum differs from the C++ kernel's, naming the layer, or a token
     from what the kernels alone generate.
     """
-    found = generate(artifact, prompt, tokens, "rtl", threads=threads, build_dir=build_dir, compare=True)
-    expected = generate(artifact, prompt, tokens, "cpu", threads=threads)
+    simulated = GenerationSettings(tokens, "rtl", threads, build_dir=build_dir, compare=True)
+    found = generate(artifact, prompt, simulated)
+    expected = generate(artifact, prompt, GenerationSettings(tokens, "cpu", threads))
     if found.token_ids != expected.token_ids:
         raise NmforgeError(
-            f"{artifact}: the RTL goes on with tokens {found.token_ids}, the C++ kernels with {expected.token_ids}; "
-            "the sums are equal, so what is around them is not"
+            f"{artifact}: the RTL generates tokens {found.token_ids}, the C++ kernels with {expected.token_ids}; "
+            "integer accumulators agree, so the float code around them differs; compare norms, attention and sampling"
         )
     assert found.simulated is not None
     note = f"every linear layer of {len(found.prompt_ids)} tokens of a prompt and {len(found.token_ids)} generated"

@@ -8,9 +8,9 @@ input x and output y in the compressed model and x', y' in the dense one, summed
     input_peak   = max |x| / root mean square of x  outliers, the numbers INT8 activations must reach
 
 A block has the same three for the residual stream that enters and leaves it. Where a design point has channels in
-another order (`permute`), what value, gate and up projections hand on and what output and down projections are handed
-cannot be compared channel by channel: these errors stay empty. So do those of scaled channels (`awq`): what every layer
-is handed, and what value and up projections hand on.
+another order (a transform that reorders), what value, gate and up projections hand on and what output and down
+projections are handed cannot be compared channel by channel: these errors stay empty. So do those of scaled channels:
+what every layer is handed, and what value and up projections hand on.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
+from nmforge.compression.transforms.registry import REGISTRY as TRANSFORMS
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
-from nmforge.data.tokens import read_tokens, spread_windows
+from nmforge.core.header_words import header_transforms
+from nmforge.data.tokens import read_tokens, spread_sequences
 from nmforge.io.records import write_point
 from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, linear_names
 from nmforge.runtime.torch_model import load_packed
@@ -126,7 +128,7 @@ def measure_layers(
     if design["model"] != other["model"]:
         raise NmforgeError(f"{artifact} and {dense_artifact} are of different models; make both from one checkpoint")
     stream, revision = read_tokens(tokens, "evaluation")
-    chosen = spread_windows(stream, settings.layer_windows, settings.seqlen, settings.stride)
+    chosen = spread_sequences(stream, settings.layer_sequences, settings.seqlen, settings.stride)
     windows = torch.from_numpy(chosen[:, :LENGTH]).long()
     compressed, dense = (
         load_packed(path, mode, torch.float32, torch.get_num_threads())
@@ -139,27 +141,27 @@ def measure_layers(
         "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": windows.numel(),
     }  # fmt: skip
     sums = compare_models(compressed, dense, windows)
-    empty = _incomparable(design["design"])
-    rows = [common | _place(name) | _without(empty, name, found.columns()) for name, found in sums.items()]
+    rows = [common | _place(name) | comparable(design["design"], name, found.columns()) for name, found in sums.items()]
     write_point(out, "layers", rows)
+
+
+def comparable(design: Mapping[str, Any], name: str, columns: dict[str, float]) -> dict[str, float | None]:
+    """The measures of a layer of a header's design, None where its channels cannot be compared one by one."""
+    empty, kind = _incomparable(design), name.split(".", 3)[-1]
+    return {key: None if (kind, key) in empty else value for key, value in columns.items()}
 
 
 def _incomparable(design: Mapping[str, Any]) -> set[tuple[str, str]]:
     """(kind of layer, measure) of channels in another order or at another scale than in the dense model."""
     found: set[tuple[str, str]] = set()
-    if design.get("permute"):
+    transforms = [TRANSFORMS.get(name) for name in header_transforms(design)]
+    if any(transform.reorders for transform in transforms):
         found |= {(reader, "input_error") for reader in WRITERS}
         found |= {(writer, "output_error") for writers in WRITERS.values() for writer in writers}
-    if design.get("awq"):
+    if any(transform.scales for transform in transforms):
         found |= {(layer, "input_error") for layer in BLOCK_LINEARS}
         found |= {(writer, "output_error") for writer in SCALED_BY.values()}
     return found
-
-
-def _without(empty: set[tuple[str, str]], name: str, columns: dict[str, float]) -> dict[str, float | None]:
-    """The measures of a layer, None where they are to stay empty."""
-    kind = name.split(".", 3)[-1]
-    return {key: None if (kind, key) in empty else value for key, value in columns.items()}
 
 
 def _place(name: str) -> dict[str, Any]:

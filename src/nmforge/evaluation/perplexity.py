@@ -7,7 +7,6 @@ on the compared positions instead of a second forward pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,16 +18,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight
 from nmforge.config import EvaluationConfig
 from nmforge.core.design import pattern_label
-from nmforge.data.tokens import read_tokens, spread_windows
-from nmforge.io.records import read_points, write_atomically, write_point
+from nmforge.core.errors import NmforgeError
+from nmforge.data.tokens import read_tokens, spread_sequences
+from nmforge.io.files import write_atomically
+from nmforge.io.records import read_points, write_point
 from nmforge.linalg.bf16 import multiply, round_bf16
 from nmforge.runtime.torch_model import load_packed
 
 VOCABULARY_BLOCK = 1024  # head rows multiplied at once: their logits stay in the cache
+DENSE_MODES, COMPRESSED_MODES = ("bf16",), ("w4a16", "w4a8")  # of an artifact left in bf16, of a compressed one
 COMPARED_BLOCK = 256  # positions whose whole logits are held at once
 
 
@@ -107,30 +109,49 @@ def evaluate_mode(
     return scores, torch.stack(hidden)
 
 
-def evaluate_artifact(
-    artifact: Path, tokens: Path, settings: EvaluationConfig, modes: Sequence[str], names: dict[str, str],
-    dense_point: Path | None, dense_hidden: Path, out: Path,
-) -> None:  # fmt: skip
-    """Write the accuracy rows of one design point.
+@dataclass(frozen=True)
+class DenseResults:
+    """What evaluating the dense bf16 design point leaves for every other one.
 
-    names: `model` and `dataset`, as the table shows them. The dense point (`dense_point` None)
-    leaves its hidden states at `dense_hidden`; every other one reads them.
+    point: its accuracy point. hidden: safetensors file of its final hidden states [W, T, hidden].
+    """
+
+    point: Path | None
+    hidden: Path
+
+
+def evaluate_artifact(
+    artifact: Path, tokens: Path, settings: EvaluationConfig, names: dict[str, str], dense: DenseResults, out: Path
+) -> None:
+    """Write the accuracy rows of one design point, one for each mode that it has.
+
+    names: `model` and `dataset`, as the table shows them. The dense design point leaves its hidden states at
+    `dense.hidden`, and its `dense.point` is ignored; every other one reads both.
+    Raises NmforgeError where the artifact is compressed and `dense.point` is None.
     """
     torch.set_flush_denormal(True)
-    stream, revision = read_tokens(tokens, "evaluation")
-    chosen = spread_windows(stream, settings.windows, settings.seqlen, settings.stride)
-    windows = torch.from_numpy(chosen.astype(np.int64))
-    reference = load_file(dense_hidden)["hidden"] if dense_point else None
-    dense_ppl = float(read_points([dense_point])["ppl"].iloc[0]) if dense_point else None
     header = read_header(artifact)
+    compressed = bool(header["layers"])
+    if compressed and dense.point is None:
+        raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
+    stream, revision = read_tokens(tokens, "evaluation")
+    chosen = spread_sequences(stream, settings.sequences, settings.seqlen, settings.stride)
+    windows = torch.from_numpy(chosen.astype(np.int64))
+    reference, dense_ppl = _read_dense(dense) if compressed else (None, None)
     rows = []
-    for mode in modes:
+    for mode in COMPRESSED_MODES if compressed else DENSE_MODES:
         scores, hidden = evaluate_mode(artifact, windows, mode, settings, reference)
-        rows.append(_row(header, artifact, mode, scores, dense_ppl, settings)
-                    | names | {"dataset_revision": revision})  # fmt: skip
-        if dense_point is None:
-            write_atomically(dense_hidden, partial(_save_hidden, hidden))
+        row = _row(header, artifact, mode, scores, dense_ppl, settings)
+        rows.append(row | names | {"dataset_revision": revision})
+        if not compressed:
+            write_atomically(dense.hidden, partial(_save_hidden, hidden))
     write_point(out, "accuracy", rows)
+
+
+def _read_dense(dense: DenseResults) -> tuple[Tensor, float]:
+    """Hidden states and perplexity of the dense design point."""
+    assert dense.point is not None
+    return load_file(dense.hidden)["hidden"], float(read_points([dense.point])["ppl"].iloc[0])
 
 
 def _save_hidden(hidden: Tensor, path: Path) -> None:

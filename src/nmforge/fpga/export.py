@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from nmforge.artifact.format import read_header
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.fpga.model.cycles import steps_per_tile
 from nmforge.fpga.model.engine import PREFERRED_GROUP, Engine, Kind, engine_group
 from nmforge.fpga.sources import rtl_source, rtl_sources
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 TOP = "nmforge_top"
 DEFAULT_BITS = 4

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nmforge.artifact.format import load_linear, read_header
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, Pattern
@@ -18,7 +19,8 @@ from nmforge.fpga.model.cycles import engine_cycles
 from nmforge.fpga.model.engine import Engine, engine_group
 from nmforge.fpga.model.rows import SEED, build_name, engine_columns
 from nmforge.fpga.pnr.ecp5 import PlaceSettings, RoutedDesign, bitstream, engine_design, place
-from nmforge.fpga.pnr.netlist_sim import Stage, netlist_simulator, write_netlist
+from nmforge.fpga.pnr.netlist_cells import Stage
+from nmforge.fpga.pnr.netlist_sim import netlist_simulator, write_netlist
 from nmforge.fpga.sim.device import simulate_device
 from nmforge.fpga.sim.engine import SimulationSettings, simulate
 from nmforge.fpga.sim.verilator import Watch

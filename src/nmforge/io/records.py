@@ -6,56 +6,18 @@ results/tables/<table>.parquet, .csv  one line per row, provenance columns last
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from nmforge.core.errors import NmforgeError
+from nmforge.core.lazy import pd
 from nmforge.io import provenance
+from nmforge.io.files import write_atomically
 
 Row = Mapping[str, Any]
-
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raise NmforgeError naming `path` where a write inside finds the disk full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise NmforgeError(f"{path} cannot be written, the disk is full; free space there and run again") from error
-        raise
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a reader sees all of it or nothing.
-
-    Raises NmforgeError naming `path` where the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(temporary)
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what processes that were killed while they wrote `path` atomically left beside it."""
-    for left in path.parent.glob(f".{path.name}.*.partial*"):
-        left.unlink()
 
 
 def write_point(path: Path, table: str, rows: Sequence[Row]) -> None:
@@ -71,7 +33,7 @@ def _clean(row: Row) -> dict[str, Any]:
 
 
 def read_points(paths: Iterable[Path]) -> pd.DataFrame:
-    """All rows of some points, provenance columns behind the measured ones."""
+    """All rows of some points, provenance columns after the measured ones."""
     rows: list[dict[str, Any]] = []
     for path in paths:
         try:
@@ -83,7 +45,7 @@ def read_points(paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, parquet: Path) -> None:
-    """Write a table as Parquet and, beside it, as CSV."""
+    """Write a table as Parquet and, next to it, as CSV."""
     write_atomically(parquet, lambda temporary: frame.to_parquet(temporary, index=False))
     csv = parquet.with_suffix(".csv")
     write_atomically(csv, lambda temporary: frame.to_csv(temporary, index=False))

@@ -2,7 +2,7 @@
 
 8 bytes   length L of the header, little-endian
 L bytes   JSON: name -> {dtype, shape, data_offsets}, filled up with spaces to a multiple of 8
-the rest  data: later types of DTYPES first, then by name, as the safetensors library orders them
+the rest  data: later members of DType first, then by name, as the safetensors library orders them
 """
 
 from __future__ import annotations
@@ -11,34 +11,68 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nmforge.io.records import write_atomically
+from nmforge.core.errors import NmforgeError
+from nmforge.io.files import write_atomically
 
-# NumPy's and torch's names -> (name in the file, bytes), in the library's order of types.
-DTYPES = {
-    "bool": ("BOOL", 1), "uint8": ("U8", 1), "int8": ("I8", 1), "int16": ("I16", 2), "uint16": ("U16", 2),
-    "float16": ("F16", 2), "bfloat16": ("BF16", 2), "int32": ("I32", 4), "uint32": ("U32", 4), "float32": ("F32", 4),
-    "float64": ("F64", 8), "int64": ("I64", 8), "uint64": ("U64", 8),
-}  # fmt: skip
-SPELLINGS = {name: name for name, _ in DTYPES.values()} | {alias: name for alias, (name, _) in DTYPES.items()}
-ORDER = {name: place for place, (name, _) in enumerate(DTYPES.values())}
-WIDTHS = dict(DTYPES.values())
+FAMILIES = {"U": "uint", "I": "int", "F": "float", "BF": "bfloat"}  # of NumPy's and torch's names
+
+
+class DType(StrEnum):
+    """The type of a tensor, named as in the header of a safetensors file, in the library's order of types."""
+
+    BOOL = "BOOL"
+    U8 = "U8"
+    I8 = "I8"
+    I16 = "I16"
+    U16 = "U16"
+    F16 = "F16"
+    BF16 = "BF16"
+    I32 = "I32"
+    U32 = "U32"
+    F32 = "F32"
+    F64 = "F64"
+    I64 = "I64"
+    U64 = "U64"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one number."""
+        return 1 if self is DType.BOOL else int(self.lstrip("BUIF")) // 8
+
+    @property
+    def array_name(self) -> str:
+        """What NumPy and torch call it, such as `bfloat16`."""
+        bits = self.lstrip("BUIF")
+        return "bool" if self is DType.BOOL else FAMILIES[self.removesuffix(bits)] + bits
+
+    @classmethod
+    def from_array_name(cls, name: str) -> DType:
+        """The type that NumPy or torch calls `name`; raises NmforgeError where a file has no such type."""
+        for dtype in cls:
+            if dtype.array_name == name:
+                return dtype
+        raise NmforgeError(f"type {name} is unknown to safetensors files; convert the array to float32 or an integer")
+
+
+ORDER = {dtype: place for place, dtype in enumerate(DType)}
 
 
 @dataclass(frozen=True)
 class LazyTensor:
-    """A tensor whose bytes, row-major, are read when they are wanted. dtype: as the file spells it, such as `BF16`."""
+    """A tensor whose bytes, row-major, are read when they are wanted."""
 
-    dtype: str
+    dtype: DType
     shape: tuple[int, ...]
     read: Callable[[], bytes]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the data."""
-        return WIDTHS[self.dtype] * math.prod(self.shape)
+        return self.dtype.nbytes * math.prod(self.shape)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, LazyTensor], metadata: Mapping[str, str]) -> None:
@@ -69,15 +103,20 @@ def _write_one(handle: BinaryIO, name: str, tensor: LazyTensor) -> None:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, LazyTensor], dict[str, str]]:
-    """(tensors by name, metadata) of a safetensors file that is known to be whole; no data is read yet."""
+    """(tensors by name, metadata) of a safetensors file that is known to be whole; no data is read yet.
+
+    Raises NmforgeError naming a tensor whose type is not a member of DType.
+    """
     with path.open("rb") as handle:
         length = int.from_bytes(handle.read(8), "little")
         header = json.loads(handle.read(length))
     metadata = header.pop("__metadata__", {})
-    return {name: _lazy(path, 8 + length, entry) for name, entry in header.items()}, metadata
+    return {name: _lazy(path, name, 8 + length, entry) for name, entry in header.items()}, metadata
 
 
-def _lazy(path: Path, start: int, entry: Mapping[str, Any]) -> LazyTensor:
+def _lazy(path: Path, name: str, start: int, entry: Mapping[str, Any]) -> LazyTensor:
+    if entry["dtype"] not in ORDER:
+        raise NmforgeError(f"{path}: tensor {name} has type {entry['dtype']}; convert it to {', '.join(DType)}")
     begin, end = entry["data_offsets"]
 
     def read() -> bytes:
@@ -85,4 +124,4 @@ def _lazy(path: Path, start: int, entry: Mapping[str, Any]) -> LazyTensor:
             handle.seek(start + begin)
             return handle.read(end - begin)
 
-    return LazyTensor(entry["dtype"], tuple(entry["shape"]), read)
+    return LazyTensor(DType(entry["dtype"]), tuple(entry["shape"]), read)

@@ -1,16 +1,57 @@
-"""Reads settings that a user writes: YAML, checked by a pydantic model, each mistake one sentence."""
+"""Reads settings that a user writes: YAML, checked by a pydantic model, each mistake one sentence.
+
+Two pieces that such models are made of are here too: a section that refuses unknown keys, and a field that holds the
+name of a registry's entry.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from nmforge.core.errors import NmforgeError
+from nmforge.core.registry import registry
 
 M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RegisteredName:
+    """A field that holds the name of a registry's entry, as in `Annotated[str, RegisteredName("pruner")]`.
+
+    extra: names that are allowed without an entry, such as `none`.
+    """
+
+    kind: str
+    extra: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A string, checked against the registry when a config is read."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The names an editor offers."""
+        return {"type": "string", "enum": [*self.extra, *registry(self.kind).names()]}
+
+    def check(self, name: str) -> str:
+        """The name; ValueError, which pydantic reports with the key, where no entry has it."""
+        if name not in self.extra:
+            try:
+                registry(self.kind).get(name)
+            except NmforgeError as error:
+                raise ValueError(str(error)) from error
+        return name
+
+
+class Section(BaseModel):
+    """A block of settings: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def validated(model: type[M], document: Any, name: str) -> M:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_file
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_file
 from nmforge.io.subprocesses import run_program
 
 

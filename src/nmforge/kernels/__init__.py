@@ -1,1 +1,1 @@
-"""Kernels of every backend and the table that names them."""
+"""Our kernels: C++ on the CPU, Triton on the GPU, each with its repacking; `_native` is the compiled extension."""

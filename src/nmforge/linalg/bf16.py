@@ -2,23 +2,33 @@
 
 A product of two bf16 numbers is exact in float32 unless it is denormal, so rounding the factors first changes nothing
 where they are bf16 numbers already, and sums are float32 either way. Processors with AVX-512's bf16 products sum them
-in our own kernel (`products.cpp`); those with AMX, GPUs and all others in torch's.
+in our own kernel (`csrc/bf16`); those with AMX, GPUs and all others in torch's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from nmforge.core.lazy import torch
+from nmforge.kernels._native import bf16
 
-from nmforge.linalg import _products
+if TYPE_CHECKING:
+    from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COLUMNS = 192  # of a triangle that torch computes at once: only those on and above the diagonal are
 ROWS = 256  # fewer are left to torch: the kernel packs the other factor in each call
 
-_native = _products.available() and not torch.cpu.get_capabilities().get("amx_bf16", False)  # then torch is faster
+
+@cache
+def uses_own_kernel() -> bool:
+    """Whether our own kernel multiplies on this processor: it has AVX-512's bf16 products, and no AMX for torch's."""
+    return bf16.available() and not torch.cpu.get_capabilities().get("amx_bf16", False)
 
 
 def round_bf16(x: Tensor) -> Tensor:
@@ -29,11 +39,11 @@ def round_bf16(x: Tensor) -> Tensor:
 def multiply(x: Tensor, weight: Tensor) -> Tensor:
     """x w^T: [..., K] of any float type, rounded to bf16, and bf16 numbers float32[N, K] -> float32[..., N]."""
     flat = x.reshape(-1, x.shape[-1])
-    if len(flat) < ROWS or not _takes(flat, weight):
+    if len(flat) < ROWS or not _kernel_fits(flat, weight):
         with _torch_may_round():
-            return nn.functional.linear(x.bfloat16().float(), weight)
+            return torch.nn.functional.linear(x.bfloat16().float(), weight)
     found = torch.empty(len(flat), len(weight))
-    _products.multiply_rows(
+    bf16.multiply_rows(
         flat.float().contiguous().numpy(), weight.contiguous().numpy(), found.numpy(), torch.get_num_threads()
     )
     return found.view(*x.shape[:-1], len(weight))
@@ -41,8 +51,8 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
 
 def add_products(total: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """total + y^T x, in place: float32[N, K]; y float32[T, N] and x float32[T, K] are rounded to bf16."""
-    if _takes(total, y, x):
-        _products.add_outer_products(
+    if _kernel_fits(total, y, x):
+        bf16.add_outer_products(
             y.contiguous().numpy(), x.contiguous().numpy(), False, total.numpy(), torch.get_num_threads()
         )
         return total
@@ -52,9 +62,9 @@ def add_products(total: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 def add_gram(gram: Tensor, x: Tensor) -> Tensor:
     """gram + x^T x in place, on and above the diagonal at least: float32[K, K]; x float32[T, K] is rounded to bf16."""
-    if _takes(gram, x):
+    if _kernel_fits(gram, x):
         own = x.contiguous().numpy()
-        _products.add_outer_products(own, own, True, gram.numpy(), torch.get_num_threads())
+        bf16.add_outer_products(own, own, True, gram.numpy(), torch.get_num_threads())
         return gram
     x = round_bf16(x)
     with _torch_may_round():
@@ -64,10 +74,10 @@ def add_gram(gram: Tensor, x: Tensor) -> Tensor:
     return gram
 
 
-def _takes(*tensors: Tensor) -> bool:
-    """Whether our own kernel multiplies these: it knows no gradients."""
+def _kernel_fits(*tensors: Tensor) -> bool:
+    """Whether our own kernel can multiply these: it computes no gradients."""
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    return _native and not wanted and all(tensor.device.type == "cpu" for tensor in tensors)
+    return uses_own_kernel() and not wanted and all(tensor.device.type == "cpu" for tensor in tensors)
 
 
 @contextmanager
@@ -79,25 +89,3 @@ def _torch_may_round() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-class Bf16Linear(nn.Linear):
-    """Weights and activations rounded to bf16, products summed in float32: modes bf16 and W4A16.
-
-    The weight [N, K] is float32 and has to hold bf16 numbers; there is no bias.
-    """
-
-    def __init__(self, inputs: int, outputs: int, device: str | None = None) -> None:
-        """A layer whose weight is still to be filled."""
-        super().__init__(inputs, outputs, bias=False, device=device)
-
-    @classmethod
-    def from_weight(cls, weight: Tensor) -> Bf16Linear:
-        """weight: [N, K], any float type; it is rounded to bf16."""
-        layer = cls(weight.shape[1], weight.shape[0], "meta")
-        layer.weight = nn.Parameter(weight.detach().bfloat16().float(), requires_grad=False)
-        return layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., K] -> [..., N] in the type of x."""
-        return multiply(x, self.weight).to(x.dtype)

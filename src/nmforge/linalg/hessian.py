@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from nmforge.core.errors import NmforgeError
+from nmforge.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DAMPINGS = (0.01, 0.1, 1.0)  # shares of the mean of the diagonal, tried in turn
-SLAB = 1024  # rows or columns of a Gram matrix or its factor that are copied at once
+COPIED = 1024  # rows or columns of a Gram matrix or its factor at once
 
 
 def permuted(gram: Tensor, order: Tensor) -> Tensor:
-    """gram[order][:, order], SLAB rows at a time: at K = 11008 a whole copy is half a gigabyte."""
+    """gram[order][:, order], COPIED rows at a time: at K = 11008 a whole copy is half a gigabyte."""
     found = torch.empty_like(gram)
-    for first in range(0, len(order), SLAB):
-        found[first : first + SLAB] = gram[order[first : first + SLAB]][:, order]
+    for first in range(0, len(order), COPIED):
+        found[first : first + COPIED] = gram[order[first : first + COPIED]][:, order]
     return found
 
 
@@ -56,9 +59,9 @@ def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPING
 
 
 def _invert_upper(upper: Tensor) -> Tensor:
-    """Inverse of an upper triangular matrix, in place: the last columns first, since a column needs none behind it."""
-    for first in reversed(range(0, len(upper), SLAB)):
-        last = min(first + SLAB, len(upper))
+    """Inverse of an upper triangular matrix, in place: the last columns first, since a column needs none after it."""
+    for first in reversed(range(0, len(upper), COPIED)):
+        last = min(first + COPIED, len(upper))
         unit = torch.zeros(last, last - first, dtype=upper.dtype, device=upper.device)
         unit[first:].fill_diagonal_(1)
         upper[:last, first:last] = torch.linalg.solve_triangular(upper[:last, :last], unit, upper=True)

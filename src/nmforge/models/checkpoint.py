@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import sha256_file
-from nmforge.io.safetensors_stream import DTYPES, LazyTensor, read_tensors
+from nmforge.io.hashing import sha256_file
+from nmforge.io.safetensors_stream import DType, LazyTensor, read_tensors
+from nmforge.models.llama import HEAD
 
 INDEX = "model.safetensors.index.json"
-TORCH_TYPES = {spelling: getattr(torch, name) for name, (spelling, _) in DTYPES.items()}
+TORCH_TYPES = {dtype: getattr(torch, dtype.array_name) for dtype in DType}
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Shards:
     files: Mapping[str, Path]
 
     def lazy(self, name: str) -> LazyTensor:
-        """One tensor, its data still on disk; raises NmforgeError where the checkpoint lacks it."""
+        """One tensor, its data still on disk; raises NmforgeError where the checkpoint has none of that name."""
         if name not in self.tensors:
-            raise NmforgeError(f"checkpoint {self.folder} lacks tensor {name}; make or download it again")
+            raise NmforgeError(f"checkpoint {self.folder} has no tensor {name}; make or download it again")
         return self.tensors[name]
 
     def read(self, name: str) -> Tensor:
@@ -115,7 +116,7 @@ def load_skeleton(folder: Path) -> Any:
 def tensor_names(model: Any) -> list[str]:
     """Names of the tensors a checkpoint of this model holds: a head tied to the embedding is stored once."""
     tied = model.config.tie_word_embeddings
-    return [name for name in model.state_dict() if not (tied and name == "lm_head.weight")]
+    return [name for name in model.state_dict() if not (tied and name == f"{HEAD}.weight")]
 
 
 def fill(module: nn.Module, path: str, shards: Shards, dtype: torch.dtype, device: torch.device) -> None:

@@ -10,16 +10,21 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
-from nmforge.io.records import write_atomically
-from nmforge.io.safetensors_stream import LazyTensor, write_tensors
+from nmforge.io.files import write_atomically
+from nmforge.io.safetensors_stream import DType, LazyTensor, write_tensors
 from nmforge.models.checkpoint import INDEX
 
 SHARD_BYTES = 1 << 30  # a shard is closed before it would pass this
 
 
-def bf16_tensor(shape: tuple[int, ...], make: Callable[[], Tensor]) -> LazyTensor:
+def lazy_bf16(shape: tuple[int, ...], make: Callable[[], Tensor]) -> LazyTensor:
     """A tensor that `make` computes when it is written, rounded to bf16."""
-    return LazyTensor("BF16", shape, lambda: make().to(torch.bfloat16).contiguous().view(torch.uint8).numpy().tobytes())
+    return LazyTensor(DType.BF16, shape, lambda: bf16_bytes(make()))
+
+
+def bf16_bytes(tensor: Tensor) -> bytes:
+    """Row-major bytes of a tensor, rounded to bf16."""
+    return tensor.detach().to("cpu", torch.bfloat16).contiguous().view(torch.uint8).numpy().tobytes()
 
 
 def write_shards(folder: Path, tensors: Mapping[str, LazyTensor]) -> None:

@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoTokenizer
 from nmforge.core.errors import NmforgeError
 from nmforge.io.safetensors_stream import LazyTensor
 from nmforge.models.checkpoint import Shards, open_shards, skeleton, tensor_names
-from nmforge.models.checkpoint_writer import bf16_tensor, write_config, write_shards
-from nmforge.models.llama import check_supported
+from nmforge.models.checkpoint_writer import lazy_bf16, write_config, write_shards
+from nmforge.models.forward import check_supported
 
 WANTED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 REMEDY = "name a folder with config.json and safetensors, or a Hugging Face id in reach"
@@ -22,7 +22,7 @@ REMEDY = "name a folder with config.json and safetensors, or a Hugging Face id i
 def convert(source: str, revision: str | None, folder: Path) -> str:
     """Write the checkpoint of a local folder or a Hugging Face id into `folder`; returns its revision.
 
-    Raises NmforgeError naming model.source where it cannot be loaded, is no safetensors checkpoint, or lacks a tensor.
+    Raises NmforgeError naming model.source where it cannot be loaded, is no safetensors checkpoint, or misses a tensor.
     """
     try:
         found = _folder(source, revision)
@@ -59,4 +59,4 @@ def _bf16(model: Any, shards: Shards, name: str) -> LazyTensor:
             f"checkpoint shard {shards.files[name]}: {name} is {list(found)} where config.json needs {list(shape)}; "
             "make or download the checkpoint again"
         )
-    return bf16_tensor(shape, lambda: shards.read(name))
+    return lazy_bf16(shape, lambda: shards.read(name))

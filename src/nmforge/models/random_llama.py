@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig
 
+from nmforge.core import llama7b
 from nmforge.models.byte_tokenizer import byte_tokenizer
 from nmforge.models.checkpoint import skeleton, tensor_names
-from nmforge.models.checkpoint_writer import bf16_tensor, write_config, write_shards
+from nmforge.models.checkpoint_writer import lazy_bf16, write_config, write_shards
 
 SPREAD = 0.02  # standard deviation of the weights
 LLAMA_7B: dict[str, Any] = {
-    "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32,
-    "num_key_value_heads": 32, "max_position_embeddings": 2048, "rms_norm_eps": 1e-6,
+    "vocab_size": llama7b.VOCABULARY, "hidden_size": llama7b.HIDDEN, "intermediate_size": llama7b.INTERMEDIATE,
+    "num_attention_heads": llama7b.HEADS, "num_key_value_heads": llama7b.HEADS, "max_position_embeddings": 2048,
+    "rms_norm_eps": llama7b.EPSILON,
 }  # fmt: skip
-BLOCKS = 32
 
 
 def llama_7b(blocks: int) -> LlamaConfig:
@@ -38,7 +39,7 @@ def write_random(config: LlamaConfig, folder: Path) -> str:
     """
     model = skeleton(config)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    tensors = {name: bf16_tensor(shapes[name], partial(_weight, name, shapes[name])) for name in tensor_names(model)}
+    tensors = {name: lazy_bf16(shapes[name], partial(_weight, name, shapes[name])) for name in tensor_names(model)}
     write_config(folder, config, type(model).__name__)
     write_shards(folder, tensors)
     byte_tokenizer().save_pretrained(folder)

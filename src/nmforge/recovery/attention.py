@@ -1,7 +1,7 @@
 """Causal attention for training on processors: blocks of queries, each against the keys up to its own end.
 
-Half of the scores are never computed, and what remains are matrix products. On short windows that takes a third of the
-time of torch's scaled_dot_product_attention, forward and backward together.
+Half of the scores are never computed, and what remains are matrix products. On short sequences that takes a third of
+the time of torch's scaled_dot_product_attention, forward and backward together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 NAME = "nmforge-blocked-causal"
-QUERIES = 128  # in a block, if they divide the window
+QUERIES = 128  # in a block, if they divide the sequence
 
 
 def blocked_causal(
@@ -21,12 +21,12 @@ def blocked_causal(
 ) -> tuple[Tensor, None]:
     """query [B, H, T, D], key and value [B, H', T, D] with H' dividing H -> [B, T, H, D], as transformers asks for it.
 
-    Positions attend to themselves and earlier ones; every window starts at position 0 and none is padded.
+    Positions attend to themselves and earlier ones; every sequence starts at position 0 and none is padded.
     """
-    windows, heads, length, width = query.shape
+    sequences, heads, length, width = query.shape
     shared = heads // key.shape[1]  # query heads that read one key head
     block = QUERIES if length % QUERIES == 0 else length
-    grouped = (query * scaling).view(windows, -1, shared, length, width)
+    grouped = (query * scaling).view(sequences, -1, shared, length, width)
     later = torch.full((block, block), -torch.inf, dtype=query.dtype, device=query.device).triu(1)
     outputs = []
     for first in range(0, length, block):

@@ -1,11 +1,11 @@
-"""Block-wise reconstruction: one block after another learns to hand on what the dense model has behind it.
+"""Block-wise reconstruction: one block after another learns to give the outputs of the dense model's block.
 
-The block is the unit, as in BRECQ (Li et al. 2021, arXiv 2102.05426, section 3.2); it reads what the compressed blocks
-before it hand on, so it also makes up for them. With h what a block hands on and h' the dense model's, the loss is
+The block is the unit, as in BRECQ (Li et al. 2021, arXiv 2102.05426, section 3.2); it reads the outputs of the
+compressed blocks before it, so it also makes up for them. With h a block's outputs and h' the dense ones, the loss is
 
     mean of || h - h' ||^2 / || h' ||^2  +  sum || h - h' ||^2 / sum || h' ||^2        over tokens.
 
-The first is what the normalization behind the block sees of an error. The second belongs to the few tokens whose states
+The first is what the normalization after the block sees of an error. The second belongs to the few tokens whose states
 are hundreds of times larger than the others': attention rests on them (Sun et al. 2024, arXiv 2402.17762), and as one
 among hundreds they would be given up for the others' sake.
 
@@ -26,27 +26,31 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header, verify, write_streamed
-from nmforge.compression.blockwise import Finished, Room, bf16_tensor, compute_device, fill_block, stored, walk_blocks
-from nmforge.compression.calibration.activation_cache import Windows
+from nmforge.artifact.format import RawTensor, load_linear, load_rest, verify, write_streamed
+from nmforge.artifact.header import read_header
+from nmforge.compression.activation_store import ActivationStore
+from nmforge.compression.blockwise import BlockResult, BlockWalk, compute_device, fill_block, pack_block, walk_blocks
+from nmforge.compression.calibration.activation_cache import ActivationCache
 from nmforge.compression.calibration.statistics import Streams
 from nmforge.compression.checkpoints import finished_tensors, open_state, state_folder
+from nmforge.compression.passthrough import bf16_tensor
 from nmforge.config import RecoveryConfig
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.io import provenance
-from nmforge.io.provenance import sha256_bytes
-from nmforge.io.records import remove_unfinished
-from nmforge.linalg.bf16 import Bf16Linear
+from nmforge.io.files import remove_unfinished
+from nmforge.io.hashing import hash_json, sha256_bytes
+from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
-from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name, block_output
-from nmforge.recovery.data import recovered_header, training_windows
+from nmforge.models.forward import block_output
+from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name
+from nmforge.recovery.data import recovered_header, training_sequences
 from nmforge.recovery.device import attention_name, compute_dtype
 from nmforge.recovery.distill import BETAS, batches, learning_rate
 from nmforge.recovery.straight_through import LatentLinear, LatentNorm
 
-REPORTED = 32  # windows whose error is logged, before and after
+REPORTED_SEQUENCES = 32  # sequences whose error is logged, before and after
 TINY = 1e-30  # no token's square is less
 
 
@@ -60,7 +64,7 @@ class Job:
     rest: dict[str, RawTensor]
     settings: RecoveryConfig
     encoding: str
-    room: Room
+    store: ActivationStore
 
 
 def reconstruct_artifact(
@@ -69,8 +73,8 @@ def reconstruct_artifact(
 ) -> int:  # fmt: skip
     """Train block after block and write `out`; returns how many blocks an earlier, interrupted call had finished.
 
-    settings: `steps` are those of each block. As many windows are walked as these steps read, at most the whole text;
-    activations that would take more than `memory_gb` go to files. Finished blocks are kept beside `out`.
+    settings: `steps` are those of each block. As many sequences are walked as these steps read, at most the whole text;
+    activations that would take more than `memory_gb` go to files. Finished blocks are kept next to `out`.
     Raises NmforgeError for a damaged artifact or checkpoint, a text too short, a start without compressed layers or of
     another model, the state of another run, or a full disk.
     """
@@ -81,19 +85,19 @@ def reconstruct_artifact(
     _check_start(start, identity, artifact, checkpoint)
     model = load_skeleton(checkpoint)
     model.set_attn_implementation(attention_name())
-    windows, revision = training_windows(checkpoint, tokens, settings, most=settings.steps * settings.batch)
-    header = recovered_header(start, design_id, settings, windows, revision, compute_dtype())
+    sequences, revision = training_sequences(checkpoint, tokens, settings, most=settings.steps * settings.batch)
+    header = recovered_header(start, design_id, settings, sequences, revision, compute_dtype())
     folder, encoding, device = state_folder(out), start["index_encoding"], compute_device()
     first = open_state(folder, _run(start, header, device))
-    in_memory = 2 * 4 * windows.numel() * model.config.hidden_size <= memory_gb * 1e9
-    room = Room(len(windows), settings.seqlen, device, folder, in_memory, walk_dense=True)
+    in_memory = 2 * 4 * sequences.numel() * model.config.hidden_size <= memory_gb * 1e9
+    store = ActivationStore(len(sequences), settings.seqlen, device, folder, in_memory, walk_dense=True)
     rest = load_rest(artifact)
-    job = Job(model, shards, artifact, rest, settings, encoding, room)
+    job = Job(model, shards, artifact, rest, settings, encoding, store)
     with torch.no_grad():
         walk_blocks(
-            model, shards, windows, room, first, f"reconstruct {design_id}",
-            lambda index, hidden, after: _reconstruct_block(job, index, hidden, after),
-        )  # fmt: skip
+            BlockWalk(model, shards, sequences, store, first, f"reconstruct {design_id}"),
+            lambda index, entering, leaving: _reconstruct_block(job, index, entering, leaving),
+        )
     layers, tensors = finished_tensors(folder, len(model.model.layers))
     others = {name: (tensor.lazy(), sha256_bytes(tensor.data)) for name, tensor in rest.items()}
     write_streamed(out, header, layers, {**others, **tensors}, encoding)
@@ -114,7 +118,7 @@ def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path
 def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What the bytes of finished blocks depend on."""
     return {
-        "start": provenance.hash_json(start),
+        "start": hash_json(start),
         "recovery": header["recovery"],
         "device": device.type,
         "threads": torch.get_num_threads(),
@@ -123,35 +127,35 @@ def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) ->
     }
 
 
-def _reconstruct_block(job: Job, index: int, hidden: Streams, after: Streams) -> Finished:
-    """Train one block; the outputs of the dense block and of the trained one go to `after`."""
-    assert hidden.dense is not None
-    assert after.dense is not None
+def _reconstruct_block(job: Job, index: int, entering: Streams, leaving: Streams) -> BlockResult:
+    """Train one block; the outputs of the dense block and of the trained one go to `leaving`."""
+    assert entering.dense is not None
+    assert leaving.dense is not None
     block = job.model.model.layers[index]
-    fill_block(job.model, index, job.shards, job.room.device)
-    _forward(job.model, index, hidden.dense, after.dense)
+    fill_block(job.model, index, job.shards, job.store.device)
+    _forward(job.model, index, entering.dense, leaving.dense)
     dense_norms = {name: block.get_submodule(name) for name in BLOCK_NORMS}
     layers, norms = _make_trainable(job, index)
-    before = _error(job, index, hidden.compressed, after.dense)
+    before = _error(job, index, entering.compressed, leaving.dense)
     with torch.enable_grad():
-        _train(job, index, [part.latent for part in (layers | norms).values()], hidden.compressed, after.dense)
-    trained = _error(job, index, hidden.compressed, after.dense)
+        _train(job, index, [part.latent for part in (layers | norms).values()], entering.compressed, leaving.dense)
+    trained = _error(job, index, entering.compressed, leaving.dense)
     tqdm.write(f"{block_name(index)}: error {before:.4g}, trained {trained:.4g}", file=sys.stderr)
     found = {f"{block_name(index)}.{name}": layer.to_linear() for name, layer in layers.items()}
-    tensors, headers = stored(found, job.encoding)
+    result = pack_block(found, job.encoding)
     for name, norm in norms.items():
         dense_norms[name].weight.copy_(norm.weight())
         block.set_submodule(name, dense_norms[name])
-        tensors[f"{block_name(index)}.{name}.weight"] = bf16_tensor(norm.weight())
-    _use_weights(block, found, job.room.device)
-    _forward(job.model, index, hidden.compressed, after.compressed)
+        result.tensors[f"{block_name(index)}.{name}.weight"] = bf16_tensor(norm.weight())
+    _use_weights(block, found, job.store.device)
+    _forward(job.model, index, entering.compressed, leaving.compressed)
     empty(block)
-    return tensors, headers
+    return result
 
 
-def _forward(model: Any, index: int, source: Windows, target: Windows) -> None:
-    for place, window in enumerate(source):
-        target[place] = block_output(model, index, window)
+def _forward(model: Any, index: int, source: ActivationCache, target: ActivationCache) -> None:
+    for place, sequence in enumerate(source):
+        target[place] = block_output(model, index, sequence)
 
 
 def _make_trainable(job: Job, index: int) -> tuple[dict[str, LatentLinear], dict[str, LatentNorm]]:
@@ -164,7 +168,7 @@ def _make_trainable(job: Job, index: int) -> tuple[dict[str, LatentLinear], dict
         weight = torch.frombuffer(bytearray(raw.data), dtype=TORCH_TYPES[raw.dtype])
         norms[name] = LatentNorm(weight, job.model.config.rms_norm_eps)
     for name, part in (layers | norms).items():
-        block.set_submodule(name, part.to(job.room.device))
+        block.set_submodule(name, part.to(job.store.device))
     return layers, norms
 
 
@@ -175,14 +179,14 @@ def _use_weights(block: Any, layers: Mapping[str, CompressedLinear], device: tor
         block.set_submodule(name.split(".", 3)[-1], Bf16Linear.from_weight(weight))
 
 
-def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: Windows, wanted: Windows) -> None:
+def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: ActivationCache, wanted: ActivationCache) -> None:
     """Train the latents of one block to give `wanted` for `inputs`."""
     settings, dtype = job.settings, compute_dtype()
     optimizer = torch.optim.AdamW(latents, lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True)
     order = batches(len(inputs), settings.batch, settings.seed, 0)
     for step in range(settings.steps):
         chosen = next(order).tolist()
-        x, target = (torch.cat([windows[place] for place in chosen]) for windows in (inputs, wanted))
+        x, target = (torch.cat([sequences[place] for place in chosen]) for sequences in (inputs, wanted))
         loss = relative_error(block_output(job.model, index, x.to(dtype)).float(), target)
         loss.backward()
         for group in optimizer.param_groups:
@@ -191,9 +195,9 @@ def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: Windows, w
         optimizer.zero_grad(set_to_none=True)
 
 
-def _error(job: Job, index: int, inputs: Windows, wanted: Windows) -> float:
-    """The loss of a block on the first windows."""
-    places, dtype = range(min(len(inputs), REPORTED)), compute_dtype()
+def _error(job: Job, index: int, inputs: ActivationCache, wanted: ActivationCache) -> float:
+    """The loss of a block on the first sequences."""
+    places, dtype = range(min(len(inputs), REPORTED_SEQUENCES)), compute_dtype()
     outputs = ((block_output(job.model, index, inputs[place].to(dtype)).float(), wanted[place]) for place in places)
     return sum(float(relative_error(*pair)) for pair in outputs) / len(places)
 

@@ -1,4 +1,4 @@
-"""What a training run needs to go on: latents, optimizer moments and the step, in one safetensors file."""
+"""What a training run needs to continue: latents, optimizer moments and the step, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -19,7 +19,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 def save(
     path: Path, step: int, run: str, latents: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write the state behind `step` updates of the run described by `run`."""
+    """Write the state after `step` updates of the run described by `run`."""
     tensors = {}
     for name, latent in latents.items():
         tensors[f"{name}.latent"] = latent.detach()

@@ -13,20 +13,21 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import load_linears, read_header, verify, write_artifact
-from nmforge.compression.run import rest_tensors
+from nmforge.artifact.format import load_linears, verify, write_artifact
+from nmforge.artifact.header import read_header
+from nmforge.compression.passthrough import passthrough_tensors
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
-from nmforge.io.provenance import hash_json
+from nmforge.io.hashing import hash_json
 from nmforge.models.llama import norm_names
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.load import load_checkpoint
 from nmforge.recovery import checkpoints as progress
-from nmforge.recovery.data import recovered_header, training_windows
+from nmforge.recovery.data import recovered_header, training_sequences
 from nmforge.recovery.device import attention_name, compute_dtype, training_device
 from nmforge.recovery.distill import BETAS, Teacher, batches, learning_rate, train_step
 from nmforge.recovery.straight_through import LatentLinear, LatentNorm
 
-REPORTED = 20  # steps between lines of the log, each with the mean KL of so many, or of those since a resume
+REPORTED_STEPS = 20  # steps between lines of the log, each with the mean KL of these steps, or of those since a resume
 
 
 @dataclass
@@ -52,7 +53,7 @@ def load_student(checkpoint: Path, artifact: Path, dtype: torch.dtype) -> Studen
             f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
         )
     with safe_open(artifact, framework="pt") as handle:
-        weights = {name: handle.get_tensor(f"{name}.weight") for name in norm_names(model)}
+        weights = {name: handle.get_tensor(f"{name}.weight") for name in norm_names(len(model.model.layers))}
     norms = {name: LatentNorm(weight, model.config.rms_norm_eps) for name, weight in weights.items()}
     for name, part in (layers | norms).items():
         model.set_submodule(name, part)
@@ -68,23 +69,23 @@ def load_dense(checkpoint: Path, dtype: torch.dtype) -> Any:
 
 def recover_artifact(
     checkpoint: Path, artifact: Path, tokens: Path, design_id: str, settings: RecoveryConfig, out: Path,
-    self_text: Path | None = None,
+    self_generated: Path | None = None,
 ) -> list[float]:  # fmt: skip
     """Train and write `out`; returns the loss of every step done by this call.
 
-    self_text: what `write_self_text` wrote, if the settings ask for it. The state is saved beside `out` every
-    `save_every` steps, so a run that was stopped goes on; on a CPU the finished artifact does not depend on where.
+    self_generated: what `write_self_generated` wrote, if the settings ask for it. The state is saved next to `out`
+    every `save_every` steps, so a run that was stopped continues; on a CPU the artifact does not depend on where.
     Raises NmforgeError for a text too short or a state of another run.
     """
     torch.set_flush_denormal(True)
     verify(artifact)
     dtype = compute_dtype()
     student, dense = load_student(checkpoint, artifact, dtype), load_dense(checkpoint, dtype)
-    windows, revision = training_windows(checkpoint, tokens, settings, self_text)
+    sequences, revision = training_sequences(checkpoint, tokens, settings, self_generated)
     start, state = read_header(artifact), out.with_name(f".{out.name}.training")
-    header = recovered_header(start, design_id, settings, windows, revision, dtype)
+    header = recovered_header(start, design_id, settings, sequences, revision, dtype)
     run = json.dumps([hash_json(start), header["recovery"], training_device().type], sort_keys=True)
-    losses = _train(student, Teacher(dense, windows.to(training_device())), settings, state, run)
+    losses = _train(student, Teacher(dense, sequences.to(training_device())), settings, state, run)
     _write(student, dense.cpu(), checkpoint, header, start["index_encoding"], out)
     state.unlink(missing_ok=True)
     return losses
@@ -96,7 +97,7 @@ def _write(student: Student, dense: Any, checkpoint: Path, header: dict[str, Any
     with torch.no_grad():
         for name, norm in student.norms.items():
             dense.get_submodule(name).weight.copy_(norm.weight())  # from where it was trained to here
-    write_artifact(out, header, linears, rest_tensors(dense, linears, checkpoint / "tokenizer.json"), encoding)
+    write_artifact(out, header, linears, passthrough_tensors(dense, linears, checkpoint), encoding)
 
 
 def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: Path, run: str) -> list[float]:
@@ -107,16 +108,16 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
     )
     first = progress.load(state, run, latents, optimizer)
     losses: list[Tensor] = []
-    order = batches(len(teacher.windows), settings.batch, settings.seed, first)
+    order = batches(len(teacher.sequences), settings.batch, settings.seed, first)
     bar = tqdm(
         range(first, settings.steps), initial=first, total=settings.steps, desc="recover", unit="step", disable=None
     )
     for step in bar:
         rate = learning_rate(step, settings.steps, settings.learning_rate)
-        losses.append(train_step(student.model, teacher, next(order), optimizer, rate, settings.truth))
+        losses.append(train_step(student.model, teacher, next(order), optimizer, rate, settings.hard_label_weight))
         done = step + 1
-        if done % REPORTED == 0 or done == settings.steps:
-            kl = float(torch.stack(losses[-REPORTED:]).mean())
+        if done % REPORTED_STEPS == 0 or done == settings.steps:
+            kl = float(torch.stack(losses[-REPORTED_STEPS:]).mean())
             tqdm.write(f"step {done} of {settings.steps}: KL {kl:.4f}, rate {rate:.2g}", file=sys.stderr)
         if done % settings.save_every == 0 and done < settings.steps:
             progress.save(state, done, run, latents, optimizer)

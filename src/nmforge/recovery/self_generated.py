@@ -1,8 +1,8 @@
-"""Text that the dense model writes itself: training text without end where the calibration text is short.
+"""Self-generated text: the dense model writes as much training text as is asked for.
 
-Each window opens with tokens of the calibration text and goes on as the dense model samples it, at temperature 1 from
-the whole vocabulary (Liu et al. 2023, LLM-QAT, arXiv 2305.17888, section 3.1), so what a student learns from is
-distributed as what its teacher says.
+Each sequence opens with tokens of the calibration text and continues as the dense model samples it, at temperature 1
+from the whole vocabulary (Liu et al. 2023, LLM-QAT, arXiv 2305.17888, section 3.1), so the student learns from text
+with the distribution of its teacher.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from tqdm import tqdm
 
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import Tokens, read_tokens
-from nmforge.io.provenance import hash_json
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import hash_json
 from nmforge.models.checkpoint import read_identity
-from nmforge.models.sources import load_checkpoint
+from nmforge.models.load import load_checkpoint
 from nmforge.recovery.device import compute_dtype, training_device
 
-PROMPT = 32  # tokens of calibration text in front
-BATCHES = {"cpu": 64, "cuda": 4096}  # windows that are written side by side
+PROMPT = 32  # tokens of calibration text that a sequence opens with
+BATCH_SEQUENCES = {"cpu": 64, "cuda": 4096}  # sequences that are written at once
 
 
-def write_self_text(checkpoint: Path, tokens: Path, windows: int, seqlen: int, seed: int, out: Path) -> None:
-    """Write int32[windows, seqlen] as `self_text` of a safetensors file, and what model and text it is of.
+def write_self_generated(checkpoint: Path, tokens: Path, sequences: int, seqlen: int, seed: int, out: Path) -> None:
+    """Write int32[sequences, seqlen] as `self_generated` of a safetensors file, and what model and text it is of.
 
-    The same bytes for the same arguments on the same kind of device. Raises NmforgeError for windows no longer than
+    The same bytes for the same arguments on the same kind of device. Raises NmforgeError for sequences no longer than
     the prompt, or a calibration text shorter than one.
     """
     stream, revision = read_tokens(tokens, "calibration")
-    prompts = torch.from_numpy(_prompts(stream, windows, seqlen, seed)).long()
+    prompts = torch.from_numpy(_prompts(stream, sequences, seqlen, seed)).long()
     device = training_device()
     model = load_checkpoint(checkpoint, compute_dtype())[0].to(device)
     written = []
-    bar = tqdm(total=windows, desc="write text", unit="window", disable=None)
-    for number, some in enumerate(prompts.split(BATCHES[device.type])):
+    bar = tqdm(total=sequences, desc="self-generated", unit="sequence", disable=None)
+    for number, some in enumerate(prompts.split(BATCH_SEQUENCES[device.type])):
         state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         generator = torch.Generator(device).manual_seed(state)
-        written.append(continue_windows(model, some.to(device), seqlen, generator).cpu())
+        written.append(continue_sequences(model, some.to(device), seqlen, generator).cpu())
         bar.update(len(some))
-    arrays = {"self_text": torch.cat(written).int().numpy()}
+    arrays = {"self_generated": torch.cat(written).int().numpy()}
     made_of = _made_of(checkpoint, revision)
     write_atomically(out, lambda path: save_file(arrays, path, made_of))
 
@@ -56,41 +56,44 @@ def _made_of(checkpoint: Path, revision: str) -> dict[str, str]:
     return {"made_of": hash_json([read_identity(checkpoint), revision])}
 
 
-def read_self_text(path: Path, windows: int, seqlen: int, checkpoint: Path, revision: str) -> Tokens:
-    """int32[windows, seqlen] that `write_self_text` wrote with this checkpoint from the text of this revision.
+def read_self_generated(path: Path, sequences: int, seqlen: int, checkpoint: Path, revision: str) -> Tokens:
+    """int32[sequences, seqlen] that `write_self_generated` wrote with this checkpoint from the text of this revision.
 
     NmforgeError where there is no such file, or it is another model's, text's or size.
     """
     try:
         with safe_open(path, framework="np") as handle:
-            found: Tokens = handle.get_tensor("self_text")
+            found: Tokens = handle.get_tensor("self_generated")
             made_of = handle.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise NmforgeError(f"{path} holds no self-written text ({error}); write it with nmforge write-text") from error
-    if made_of != _made_of(checkpoint, revision):
-        raise NmforgeError(f"{path} was written by another model or from another text; write it again")
-    if found.shape != (windows, seqlen):
         raise NmforgeError(
-            f"{path} holds {found.shape[0]} windows of {found.shape[1]} tokens, recovery asks for {windows} of "
-            f"{seqlen}; write it again with nmforge write-text --windows {windows} --seqlen {seqlen}"
+            f"{path} holds no self-generated text ({error}); make it with nmforge self-generated"
+        ) from error
+    if made_of != _made_of(checkpoint, revision):
+        raise NmforgeError(f"{path} is of another model or text; make it again with nmforge self-generated")
+    if found.shape != (sequences, seqlen):
+        raise NmforgeError(
+            f"{path} holds {found.shape[0]} sequences of {found.shape[1]} tokens, recovery asks for {sequences} of "
+            f"{seqlen}; make it again with nmforge self-generate --sequences {sequences} --seqlen {seqlen}"
         )
     return found
 
 
-def _prompts(stream: Tokens, windows: int, seqlen: int, seed: int) -> Tokens:
-    """int32[windows, PROMPT] from random places of the text."""
+def _prompts(stream: Tokens, sequences: int, seqlen: int, seed: int) -> Tokens:
+    """int32[sequences, PROMPT] from random places of the text."""
     if seqlen <= PROMPT or len(stream) < PROMPT:
         raise NmforgeError(
-            f"windows of {seqlen} tokens from a text of {len(stream)} leave nothing to write: each opens with "
+            f"sequences of {seqlen} tokens from a text of {len(stream)} leave nothing to write: each opens with "
             f"{PROMPT} tokens of the calibration text; ask for longer ones (recovery.seqlen) or name a longer text"
         )
-    places = np.random.default_rng(seed).integers(0, len(stream) - PROMPT + 1, windows)
-    return stream[places[:, None] + np.arange(PROMPT)]
+    places = np.random.default_rng(seed).integers(0, len(stream) - PROMPT + 1, sequences)
+    opened: Tokens = stream[places[:, None] + np.arange(PROMPT)]
+    return opened
 
 
 @torch.inference_mode()
-def continue_windows(model: Any, prompts: Tensor, seqlen: int, generator: torch.Generator) -> Tensor:
-    """int64[B, P] -> int64[B, seqlen]: each prompt and what the model samples behind it."""
+def continue_sequences(model: Any, prompts: Tensor, seqlen: int, generator: torch.Generator) -> Tensor:
+    """int64[B, P] -> int64[B, seqlen]: each prompt and what the model samples after it."""
     written, state = prompts, None
     new = prompts
     while written.shape[1] < seqlen:

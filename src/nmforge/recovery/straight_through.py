@@ -1,12 +1,13 @@
-"""Compressed layers and norms that can be trained: float32 latents behind the integer codes and bf16 weights.
+"""Compressed layers and norms that can be trained with the straight-through estimator (Bengio et al. 2013).
 
-The forward pass multiplies by exactly the weights of the artifact, w = (code * group_mult) * row_scale with
-code = clamp(round(latent / step)); the backward pass takes the rounding for the identity (straight-through estimator,
-Bengio et al. 2013, arXiv 1308.3432). Pruned weights stay zero and get no gradient.
+Every weight has a float32 latent. The forward pass multiplies by exactly the weights of the artifact,
+w = (code * group_mult) * row_scale with code = clamp(round(latent / step)); the backward pass takes the rounding for
+the identity, so the latent gets the gradient of its weight (arXiv 1308.3432). Pruned weights stay zero and get none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,7 @@ class _Rounded(torch.autograd.Function):
 
 
 class LatentNorm(nn.Module):
-    """RMSNorm with a float32 latent behind its bf16 weight, the one part of the rest of the model that is trained."""
+    """RMSNorm trained straight through: the forward pass reads the bf16 weight, the gradient goes to its latent."""
 
     def __init__(self, weight: Tensor, epsilon: float) -> None:
         """weight: [H], bf16 numbers. epsilon: added to the mean square."""
@@ -43,7 +44,7 @@ class LatentNorm(nn.Module):
         self.epsilon = epsilon
 
     def weight(self) -> Tensor:
-        """float32[H], rounded to bf16 with the gradient passed through."""
+        """float32[H], rounded to bf16, the gradient passed straight through."""
         return self.latent + (round_bf16(self.latent) - self.latent).detach()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class LatentNorm(nn.Module):
 
 
 class LatentLinear(nn.Module):
-    """y = x @ w^T with the weights w of an artifact and a latent weight for each."""
+    """y = x @ w^T trained straight through: the forward pass reads the codes, the gradient goes to their latents."""
 
     mult: Tensor
     row_scale: Tensor
@@ -79,10 +80,10 @@ class LatentLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] -> [..., N]."""
-        weight: Tensor = _Rounded.apply(self.latent, self, x.dtype)
-        return nn.functional.linear(x, weight)
+        rounded: Callable[..., Tensor] = _Rounded.apply
+        return nn.functional.linear(x, rounded(self.latent, self, x.dtype))
 
     def to_linear(self) -> CompressedLinear:
-        """The compressed layer the latents stand for: same mask, same scales, new codes."""
+        """The compressed layer: same mask, same scales, the codes of the latents."""
         codes = self.codes(self.latent.detach()).flatten(1).to(torch.int8)
         return replace(self.linear, codes=codes.cpu().numpy())

@@ -10,34 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pandas as pd
-
 from nmforge.core.formats import GemmShape, Pattern
+from nmforge.core.lazy import pd
+from nmforge.core.llama7b import BLOCKS, HIDDEN, SHAPES, VOCABULARY
 from nmforge.core.registry import registry
 from nmforge.fpga.boards.capacity import GROUP, EngineBuild, Workload
 from nmforge.fpga.boards.table import board_table
 from nmforge.fpga.model.cycles import engine_cycles
 from nmforge.fpga.model.engine import Engine
-from nmforge.reporting.query import at, origin, pattern_name, platform_name
+from nmforge.reporting.query import (
+    LLAMA7B_MODEL,
+    WHOLE_MODEL,
+    at,
+    origin,
+    pattern_name,
+    platform_name,
+)
+from nmforge.reporting.tables.scaling import COLUMNS
 
-HIDDEN, INTERMEDIATE, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
-
-# (N, K) -> how many linear layers of one block have that shape: q k v o, gate and up, down.
-SHAPES: dict[tuple[int, int], int] = {
-    (HIDDEN, HIDDEN): 4,
-    (INTERMEDIATE, HIDDEN): 2,
-    (HIDDEN, INTERMEDIATE): 1,
-}
-WEIGHTS = LAYERS * sum(n * k * count for (n, k), count in SHAPES.items())  # 6,476,005,376
-
-WHOLE = "whole model, one token after another"
-OURS_WHOLE = "2:4-int4"  # the candidate that takes turns with every other one
+OURS_2OF4 = "2:4-int4"  # the candidate of table `decode` that is alternated with every other one
 SCOPE = "linear layers only: attention, norms, embedding and head left out"
-COLUMNS = [
-    "platform", "design_id", "context", "tokens_per_s", "us_per_token", "us_of_2of4", "cycles_per_token",
-    "bytes_per_token", "speedup_vs_dense", "source", "device", "kernel", "family", "pattern", "bits", "isa", "threads",
-    "stage", "cache", "engine", "window", "rows", "cols", "multipliers", "clock_mhz", "scope",
-]  # fmt: skip
 
 CycleModel = Callable[[GemmShape, Engine, Pattern], int]
 
@@ -56,7 +48,7 @@ def per_token(rows: pd.DataFrame, column: str) -> float | None:
     by_shape = rows.groupby(["n", "k"])[column].median()
     if any(shape not in by_shape.index for shape in SHAPES):
         return None
-    return LAYERS * sum(float(by_shape[shape]) * count for shape, count in SHAPES.items())
+    return BLOCKS * sum(float(by_shape[shape]) * count for shape, count in SHAPES.items())
 
 
 def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, object]]:
@@ -88,11 +80,11 @@ def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, o
 
 def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, object]]:
     """One row per format and context of a LLaMA-7B that was decoded as a whole on this kind of machine."""
-    whole = decode if decode.empty else decode[decode["model"] == "llama-7b"]
+    whole = at(decode, model=LLAMA7B_MODEL)
     for _, rows in whole.groupby(["candidate", "context"]) if len(whole) else []:
         row = rows.iloc[0]  # a format in several groups counts as the first measured it
         candidate = row["candidate"]
-        beside = at(whole, run_id=row["run_id"], context=row["context"], candidate=OURS_WHOLE)
+        paired = at(whole, run_id=row["run_id"], context=row["context"], candidate=OURS_2OF4)
         pattern, bits = decoded_format(str(candidate))
         yield {
             "platform": platform_name(row["device"]),
@@ -100,7 +92,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
             "context": int(row["context"]),
             "tokens_per_s": row["tokens_per_s"],
             "us_per_token": row["median_us"],
-            "us_of_2of4": beside["median_us"].iloc[0] if len(beside) else None,  # in turns with this row
+            "us_of_2of4": paired["median_us"].iloc[0] if len(paired) else None,  # alternated with this row
             "bytes_per_token": row["bytes_per_token"],
             "source": origin(rows, here),
             "device": row["device"],
@@ -112,7 +104,7 @@ def decode_rows(decode: pd.DataFrame, here: str | None) -> Iterator[dict[str, ob
             "threads": row["threads"],
             "stage": "decode",
             "cache": "streamed",
-            "scope": WHOLE,
+            "scope": WHOLE_MODEL,
         }
 
 
@@ -157,7 +149,7 @@ def _fpga_row(
     rows, cols, pattern = int(built["rows"]), int(built["cols"]), pattern_name(built["pattern"])
     engine = Engine(int(built["window"]), 4, rows, cols, group_size, int(built["lanes"]))
     spec = Pattern.parse(str(built["pattern"]))
-    total = LAYERS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
+    total = BLOCKS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
     clock = routed_clock(fpga, built)
     return {
         "platform": "FPGA",
@@ -183,14 +175,14 @@ def _fpga_row(
 def add_speedup(table: pd.DataFrame) -> pd.DataFrame:
     """Fill `speedup_vs_dense`: against dense weights of the same bits, family, stage and machine.
 
-    Kernels compare times; models decoded as a whole compare times over that of the 2:4 INT4 that took turns with them,
-    since the machine's speed differs between runs. Arrays compare cycles times multipliers, the gain at equal clock and
-    equal number of multipliers: a build with more of them is no gain. NaN without a dense partner.
+    Kernels compare times. Models decoded as a whole compare times over that of the 2:4 INT4 that was alternated with
+    them, since the machine's speed differs between runs. Arrays compare cycles times multipliers, the gain at equal
+    clock and equal number of multipliers: a build with more of them is no gain. NaN without a dense partner.
     """
     work = table["cycles_per_token"].astype(float) * table["multipliers"].astype(float)
     time = table["us_per_token"].astype(float)
     paired = time / table["us_of_2of4"].astype(float)
-    cost = time.where(table["scope"] != WHOLE, paired).where(table["platform"] != "FPGA", work)
+    cost = time.where(table["scope"] != WHOLE_MODEL, paired).where(table["platform"] != "FPGA", work)
     keys = table[["platform", "device", "family", "bits", "threads", "stage", "engine", "context"]]
     group = keys.apply(lambda row: "|".join(map(str, row)), axis=1)
     dense = cost[table["pattern"] == "dense"].groupby(group).min()
@@ -217,13 +209,13 @@ def scaling_table(
         cycles: closed-form cycle count of one GEMM.
 
     Returns:
-        One row per platform, kernel and format, in `COLUMNS`; `context` is 0 where no attention is counted.
-        `bytes_per_token` is the weight traffic of the kernel as measured, in bytes.
+        One row per platform, kernel and format, columns as in table `scaling` of the registry. `context` is 0 where no
+        attention is counted. `bytes_per_token` is the weight traffic of the kernel as measured, in bytes.
     """
     whole = [] if decode is None else list(decode_rows(decode, here))
     summed = [row for row in kernel_rows(kernels, here) if not whole or row["platform"] != "CPU"]
     rows = [*whole, *summed, *fpga_rows(fpga, group_size, cycles)]
-    table = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     return add_speedup(table) if len(table) else table
 
 
@@ -239,4 +231,4 @@ def llama_on_boards(fpga: pd.DataFrame) -> pd.DataFrame:
         engine = Engine(build.window, 4, build.rows, build.cols, GROUP, build.lanes, build.engine)
         return engine_cycles(shape, engine, pattern)
 
-    return board_table(fpga, cycles, registry("board"), Workload("LLaMA-7B", SHAPES, LAYERS, HIDDEN, VOCABULARY))
+    return board_table(fpga, cycles, registry("board"), Workload("LLaMA-7B", SHAPES, BLOCKS, HIDDEN, VOCABULARY))

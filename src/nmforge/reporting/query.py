@@ -6,10 +6,13 @@ Shared by scaling, claims and figures, so that the ledger and the pictures can n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import pandas as pd
+from nmforge.core.lazy import pd
+
+Tables: TypeAlias = "Mapping[str, pd.DataFrame]"  # by name
 
 # Rows are compared only inside one of these groups: same run, same machine, same shape, same cache state.
 PAIRED = ("run_id", "device", "threads", "m", "n", "k", "cache")
@@ -17,7 +20,10 @@ PAIRED = ("run_id", "device", "threads", "m", "n", "k", "cache")
 
 @dataclass(frozen=True)
 class Query:
-    """A kind of kernel: who wrote it, its pattern and weight bits, and which part of the work is timed."""
+    """A kind of kernel: who wrote it, its pattern and weight bits, and which part of the work is timed.
+
+    family: `ours`, LIBRARY, `paper` (its unfused path) or `roofline`. stage: `matmul`, `end_to_end` or `read`.
+    """
 
     family: str
     pattern: str
@@ -27,34 +33,41 @@ class Query:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows measured side by side in one run; `ratio` is baseline time over time."""
+    """Two rows that were measured alternately in one run."""
 
     row: pd.Series
     baseline: pd.Series
 
     @property
     def ratio(self) -> float:
+        """Time of the baseline over time of the row."""
         return float(self.baseline["median_us"]) / float(self.row["median_us"])
 
 
+LIBRARY = "library"  # how column `family` marks code of others
 OURS_2OF4 = Query("ours", "2:4", (4,))
 OURS_INT4 = Query("ours", "dense", (4,))
 OURS_INT3 = Query("ours", "dense", (3,))
-FULL_PRECISION = Query("peer", "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
-PEER_INT4 = Query("peer", "dense", (4,))
+LIBRARY_FLOAT = Query(LIBRARY, "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
+LIBRARY_INT4 = Query(LIBRARY, "dense", (4,))
+READ_2OF4 = Query("roofline", "2:4", (4,), "read")  # reads the bytes of the 2:4 weights and multiplies nothing
 
+PAPER_DESIGN = "paper-2of4"  # the design point that follows the paper's recipe
+LLAMA7B_MODEL = "llama-7b"  # model of table `decode`
+WHOLE_MODEL = "whole model, one token after another"  # scope of table `scaling`; otherwise linear layers alone
+HEADLINE_CONTEXT = 512  # tokens in the cache where figures and ledger show one context
 
 LIBRARIES = {"onnxruntime": "ONNX Runtime", "torch": "torch", "llamacpp": "llama.cpp", "openvino": "OpenVINO"}
 
 
 def library_name(kernel: str) -> str:
-    """Name of the library behind a peer kernel such as `onnxruntime-int4`."""
+    """Name of the library of a kernel such as `onnxruntime-int4`; the prefix itself where the library is not known."""
     prefix = re.split(r"[- ]", kernel.removeprefix("gpu-"))[0]
     return LIBRARIES.get(prefix, prefix)
 
 
 def pattern_name(pattern: object) -> str:
-    """`dense` for any keep:window with keep == of, the pattern itself otherwise."""
+    """`dense` for any keep:window with keep == window, the pattern itself otherwise."""
     keep, _, window = str(pattern).partition(":")
     return "dense" if keep == window or not window else str(pattern)
 
@@ -82,15 +95,16 @@ def on_platform(table: pd.DataFrame, platform: str) -> pd.DataFrame:
 
 
 def newest_device(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the device measured last: a machine's own before those recorded elsewhere."""
+    """Rows of the device that was measured last: a GPU of this machine replaces a recorded one."""
     if table.empty:
         return table
     last = table.sort_values(["date", "device"], kind="stable").iloc[-1]
-    return table[table["device"] == last["device"]]
+    newest: pd.DataFrame = table[table["device"] == last["device"]]
+    return newest
 
 
 def gpu_or_cpu(table: pd.DataFrame, platform: str) -> pd.DataFrame:
-    """Rows of a platform; of GPUs those of one device only."""
+    """Rows of a platform; for GPUs, those of one device."""
     rows = on_platform(table, platform)
     return newest_device(rows) if platform == "GPU" else rows
 
@@ -116,15 +130,20 @@ def at(kernels: pd.DataFrame, **fixed: object) -> pd.DataFrame:
     return kernels
 
 
-HEADLINE_CONTEXT = 512
-
-
 def headline_context(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows at a context of 512 tokens, where there are none those at the shortest one."""
+    """The rows at a context of 512 tokens; those at the shortest one where there are none."""
     if rows.empty:
         return rows
     wanted = HEADLINE_CONTEXT if (rows["context"] == HEADLINE_CONTEXT).any() else rows["context"].min()
     return rows[rows["context"] == wanted]
+
+
+def with_pattern(rows: pd.DataFrame, pattern: str, bits: int | None = None) -> pd.DataFrame:
+    """Rows of one pattern, `dense` included, and of one number of bits where it is given."""
+    if rows.empty:
+        return rows
+    rows = rows[rows["pattern"].map(pattern_name) == pattern]
+    return rows if bits is None else rows[rows["bits"] == bits]
 
 
 def most_threads(kernels: pd.DataFrame) -> pd.DataFrame:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from nmforge.core.lazy import pd
+from nmforge.reporting.ledger_text import markdown
+from nmforge.reporting.markdown import markdown_table, plain_text
 
-from nmforge.reporting.claims.ledger import markdown
+if TYPE_CHECKING:
+    from nmforge.reporting.query import Tables
 
 TABLES = ("claims", "accuracy", "samples")
 MODES = {"bf16": "bf16", "w4a16": "W4A16", "w4a8": "W4A8"}
+COLUMNS = ["design point", "mode", "perplexity", "over dense", "KL", "top-1", "bits per weight"]
 
 
-def report(tables: Mapping[str, pd.DataFrame], figures: Iterable[Path]) -> str:
+def report(tables: Tables, figures: Iterable[Path]) -> str:
     """The page. tables: those of TABLES. figures: pictures, as links relative to the page."""
     accuracy = tables["accuracy"]
     first = accuracy.iloc[0]
@@ -33,10 +37,10 @@ def _accuracy(accuracy: pd.DataFrame) -> str:
     first = accuracy.iloc[0]
     compared = int(accuracy["compared_tokens"].max())
     note = (
-        f"{int(first['tokens']):,} tokens of {first['dataset']} in windows of {int(first['seqlen'])}; KL in nats from "
-        f"the dense model's distribution and agreement with its likeliest token, on {compared:,} of them."
+        f"{int(first['tokens']):,} tokens of {first['dataset']} in sequences of {int(first['seqlen'])}; KL in nats "
+        "from the dense model's distribution and agreement with its most likely token, on "
+        f"{compared:,} of them."
     )
-    columns = ["design point", "mode", "perplexity", "over dense", "KL", "top-1", "bits per weight"]
     rows = [
         [
             row["design_id"], MODES[row["mode"]], f"{row['ppl']:,.2f}", f"{row['ratio_to_dense']:,.3f}",
@@ -44,32 +48,19 @@ def _accuracy(accuracy: pd.DataFrame) -> str:
         ]
         for row in accuracy.to_dict("records")
     ]  # fmt: skip
-    return f"{note}\n\n{_table(columns, rows)}"
+    return f"{note}\n\n{markdown_table(COLUMNS, rows)}"
 
 
 def _samples(samples: pd.DataFrame) -> str:
     """The prompt once, then each design point's continuation as a quotation."""
-    prompt = str(samples["prompt"].iloc[0])
-    lines = [
-        f"Greedy continuations of \u201c{_plain(prompt)}\u201d by the C++ decoder, INT8 activations where compressed."
-    ]
+    prompt = plain_text(str(samples["prompt"].iloc[0]))
+    lines = [f"Greedy continuations of \u201c{prompt}\u201d by the C++ decoder, INT8 activations where compressed."]
     for row in samples.to_dict("records"):
         end = "" if row["ended"] else " \u2026"
-        lines.append(f"**{row['design_id']}**\n\n> {_plain(str(row['text']))}{end}")
+        lines.append(f"**{row['design_id']}**\n\n> {plain_text(str(row['text']))}{end}")
     return "\n\n".join(lines)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _number(value: Any, form: str) -> str:
     """A dash where nothing was measured."""
     return "-" if pd.isna(value) else format(value, form)
-
-
-def _plain(text: str) -> str:
-    """One line of Markdown that shows the text as it is."""
-    words = " ".join(text.split())
-    return "".join(f"\\{c}" if c in "\\`*_[]<>#|" else c for c in words)

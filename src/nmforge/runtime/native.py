@@ -1,6 +1,6 @@
 """An artifact as a model that decodes without torch: the C++ decoder on the kernels of mode W4A8.
 
-    artifact -> CpuLinear of every layer -> one `_cpu.LanguageModel` -> logits of the next token
+    artifact -> CpuLinear of every layer -> one `decoder.LanguageModel` -> logits of the next token
 
 Linear layers are the kernels', integer for integer. What lies between them (norms, rotary positions, attention,
 SiLU) is float32 in an order of its own, so logits agree with other hosts' to rounding, and keys and values are kept
@@ -9,7 +9,7 @@ in bf16. The logits do not depend on the number of threads or the instruction se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,97 +17,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, read_header
+from nmforge.artifact.format import RawTensor, load_linear, load_rest
+from nmforge.artifact.header import read_header
 from nmforge.core.errors import NmforgeError
-from nmforge.kernels.cpu import CpuLinear, _cpu, choose_isa
+from nmforge.io.safetensors_stream import DType
+from nmforge.kernels._native import decoder
+from nmforge.kernels.cpu import CpuLinear, choose_isa
+from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, EMBEDDING, FINAL_NORM, HEAD, LlamaShape, block_name
 
 UInt16 = NDArray[np.uint16]
 Float32 = NDArray[np.float32]
-LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
-          "mlp.up_proj", "mlp.down_proj")  # fmt: skip
-NORMS = ("input_layernorm", "post_attention_layernorm")
-MAX_SIZE, MAX_FLOAT = 2**31 - 1, 3e38
+Logits = Callable[[list[int]], Float32]  # token ids that follow those seen before -> logits float32[vocabulary]
 CONTEXT = 8192  # longest cache that is reserved unasked; memory is taken as it fills
 
 
 @dataclass(frozen=True)
-class LlamaShape:
-    """Sizes of a LLaMA-shaped decoder, and what its rotary positions and norms need."""
-
-    hidden: int
-    intermediate: int
-    blocks: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    vocabulary: int
-    context: int
-    rope_theta: float
-    eps: float
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> LlamaShape:
-        """From a checkpoint's config; raises NmforgeError naming the key the decoder has no code for."""
-        rope = config.get("rope_parameters") or {}
-        if not isinstance(rope, Mapping):
-            raise NmforgeError(f"model config rope_parameters = {rope!r} is no table; compress the checkpoint again")
-        for key, value, known in (
-            ("model_type", config.get("model_type"), "llama"),
-            ("hidden_act", config.get("hidden_act"), "silu"),
-            ("rope_type", rope.get("rope_type", "default"), "default"),
-            ("rope_scaling", config.get("rope_scaling"), None),
-            ("attention_bias", config.get("attention_bias", False), False),
-        ):
-            if value != known:
-                raise NmforgeError(
-                    f"model config {key} = {value!r} is not in the native decoder (it has {known!r}); "
-                    "generate with --backend cpu"
-                )
-        hidden, heads = _size(config, "hidden_size"), _size(config, "num_attention_heads")
-        return cls(
-            hidden, _size(config, "intermediate_size"), _size(config, "num_hidden_layers"), heads,
-            _size(config, "num_key_value_heads", heads), _size(config, "head_dim", hidden // heads),
-            _size(config, "vocab_size"), _size(config, "max_position_embeddings"),
-            _number(config if rope.get("rope_theta") is None else rope, "rope_theta", 1.0, 10000.0),
-            _number(config, "rms_norm_eps", 0.0),
-        )  # fmt: skip
-
-    @property
-    def linear_sizes(self) -> list[tuple[int, int]]:
-        """(N, K) of the seven layers of a block, in the order of LAYERS."""
-        wide, narrow = self.heads * self.head_size, self.kv_heads * self.head_size
-        return [
-            (wide, self.hidden), (narrow, self.hidden), (narrow, self.hidden), (self.hidden, wide),
-            (self.intermediate, self.hidden), (self.intermediate, self.hidden), (self.hidden, self.intermediate),
-        ]  # fmt: skip
-
-    def rotary(self, context: int) -> tuple[Float32, Float32]:
-        """Cosines and sines of the angles position * theta^(-2 i / head_size): float32[context, head_size / 2]."""
-        exponent = np.arange(0, self.head_size, 2, dtype=np.float32) / np.float32(self.head_size)
-        frequency = np.float32(1) / np.float32(self.rope_theta) ** exponent
-        angle = np.arange(context, dtype=np.float32)[:, None] * frequency.astype(np.float32)
-        return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
-
-
-def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    """A size of the config, `default` where it is absent or null."""
-    value = default if config.get(key) is None else config[key]
-    if type(value) is not int or not 1 <= value <= MAX_SIZE:
-        raise NmforgeError(f"model config {key} = {value!r} is no size; compress the checkpoint again")
-    return value
-
-
-def _number(config: Mapping[str, Any], key: str, least: float, default: float | None = None) -> float:
-    """A float32 of the config, at least `least`, `default` where it is absent or null."""
-    value = default if config.get(key) is None else config[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= MAX_FLOAT:
-        raise NmforgeError(f"model config {key} = {value!r} is out of range; compress the checkpoint again")
-    return float(value)
-
-
-@dataclass(frozen=True)
 class BlockWeights:
-    """One block: seven layers in the order of LAYERS, compressed or bf16 bits uint16[N, K]; two norms float32."""
+    """One block: layers in the order of BLOCK_LINEARS, compressed or bf16 bits uint16[N, K]; two norms float32."""
 
     layers: Sequence[CpuLinear | UInt16]
     norms: Sequence[Float32]
@@ -132,10 +58,9 @@ class NativeModel:
             for block in blocks
         ]
         try:
-            self._native = _cpu.LanguageModel(
-                isa=self.isa, heads=shape.heads, kv_heads=shape.kv_heads, head_size=shape.head_size, eps=shape.eps,
-                blocks=parts, final_norm=final_norm, embedding=embedding, head=head, cosines=cosines, sines=sines,
-            )  # fmt: skip
+            attention = decoder.AttentionShape(shape.heads, shape.kv_heads, shape.head_size)
+            arrays = decoder.ModelArrays(final_norm, embedding, head, cosines, sines)
+            self._native = decoder.LanguageModel(self.isa, attention, shape.eps, parts, arrays)
         except ValueError as error:
             raise NmforgeError(
                 f"the native decoder cannot take this model: {error}; generate with --backend cpu"
@@ -170,9 +95,10 @@ class NativeModel:
                 "generate fewer"
             )
         try:
-            return self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
+            logits: Float32 = self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
         except ValueError as error:
             raise NmforgeError(f"the native decoder stopped: {error}; check it with nmforge inspect") from None
+        return logits
 
     def fill(self, count: int, seed: int = 0) -> None:
         """Set the cache to `count` positions of random keys and values: a context for timing."""
@@ -218,14 +144,18 @@ def _load(artifact: Path, context: int, isa: str | None) -> NativeModel:
         return CpuLinear(linear, isa)
 
     def block(prefix: str) -> BlockWeights:
-        layers = [layer(f"{prefix}.{name}", n, k) for name, (n, k) in zip(LAYERS, shape.linear_sizes, strict=True)]
-        return BlockWeights(layers, [bf16_to_float32(bf16(f"{prefix}.{norm}.weight", shape.hidden)) for norm in NORMS])
+        layers = [
+            layer(f"{prefix}.{name}", n, k) for name, (n, k) in zip(BLOCK_LINEARS, shape.linear_sizes, strict=True)
+        ]
+        return BlockWeights(
+            layers, [bf16_to_float32(bf16(f"{prefix}.{norm}.weight", shape.hidden)) for norm in BLOCK_NORMS]
+        )
 
-    embedding = bf16("model.embed_tokens.weight", shape.vocabulary, shape.hidden)
+    embedding = bf16(f"{EMBEDDING}.weight", shape.vocabulary, shape.hidden)
     tied = config.get("tie_word_embeddings", False)
-    head = embedding if tied else bf16("lm_head.weight", shape.vocabulary, shape.hidden)
-    blocks = [block(f"model.layers.{i}") for i in range(shape.blocks)]
-    final_norm = bf16_to_float32(bf16("model.norm.weight", shape.hidden))
+    head = embedding if tied else bf16(f"{HEAD}.weight", shape.vocabulary, shape.hidden)
+    blocks = [block(block_name(i)) for i in range(shape.blocks)]
+    final_norm = bf16_to_float32(bf16(f"{FINAL_NORM}.weight", shape.hidden))
     return NativeModel(shape, blocks, final_norm, embedding, head, context, isa)
 
 
@@ -245,11 +175,11 @@ def _check_sizes(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -
 
 def as_bf16(tensor: RawTensor) -> UInt16:
     """bf16 bits of a float tensor, float32 rounded to nearest even."""
-    if tensor.dtype == "BF16":
+    if tensor.dtype is DType.BF16:
         return np.frombuffer(tensor.data, dtype=np.uint16).reshape(tensor.shape)
-    types = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
+    types = {DType.F32: np.float32, DType.F16: np.float16, DType.F64: np.float64}
     if tensor.dtype not in types:
-        raise NmforgeError(f"a tensor of type {tensor.dtype} is no weight; compress the model again")
+        raise NmforgeError(f"a tensor of type {tensor.dtype} cannot be a weight; compress the model again")
     values = np.frombuffer(tensor.data, dtype=types[tensor.dtype]).reshape(tensor.shape).astype(np.float32)
     return float32_to_bf16(values)
 

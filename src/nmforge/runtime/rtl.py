@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,10 +17,7 @@ from nmforge.fpga.model.engine import Core, Engine, engine_group
 from nmforge.fpga.model.tiling import tiles
 from nmforge.fpga.sim.engine import SimulationJob, run_job
 from nmforge.fpga.sim.verilator import build_simulator
-
-ARRAY = (8, 4)  # rows, cols: small enough to build in a minute, large enough that cycles stay few
-Sums = Callable[[Int8], Int32]  # int8[M, K] -> int32[M, N] of one layer
-Backend = Callable[[str, CompressedLinear], Sums]  # name and weights of a layer -> its sums
+from nmforge.runtime.backends import ARRAY, Backend, Sums
 
 
 @dataclass

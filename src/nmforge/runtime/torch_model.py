@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.initialization import no_init_weights
 
-from nmforge.artifact.format import load_linears, read_header, verify
+from nmforge.artifact.format import load_linears, verify
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.kernels.cpu.linear import CpuLinear
-from nmforge.linalg.bf16 import Bf16Linear
-from nmforge.models.llama import linear_names
+from nmforge.linalg.bf16_linear import Bf16Linear
+from nmforge.models.llama import HEAD, linear_names
 
 MODES = ("bf16", "w4a16", "w4a8")
 
@@ -72,7 +73,7 @@ def _load_rest(model: Any, path: Path, layers: Iterable[str]) -> None:
     missing = model.load_state_dict(rest, strict=False).missing_keys
     expected = {f"{name}.weight" for name in layers}
     if model.config.tie_word_embeddings:
-        expected.add("lm_head.weight")
+        expected.add(f"{HEAD}.weight")
     for name in sorted(set(missing) - expected):
         raise NmforgeError(f"artifact {path} lacks tensor {name}; compress it again")
     model.tie_weights()

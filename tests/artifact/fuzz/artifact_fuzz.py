@@ -1,9 +1,9 @@
 """Damaged artifacts: a small valid one, changed at random, read and run. Only NmforgeError may come out.
 
-    python tests/artifact/fuzz/artifact_fuzz.py FIRST COUNT      seeds FIRST .. FIRST + COUNT - 1
+    PYTHONPATH=tests python -m artifact.fuzz.artifact_fuzz FIRST COUNT      seeds FIRST .. FIRST + COUNT - 1
 
 Prints every seed before its turn, so that the last line names the one that crashed or hung, and a summary at the
-end. Header and tensor hashes of most changed files are made right again, so that the checks behind them are reached.
+end. Header and tensor hashes of most changed files are made right again, so that later checks are reached.
 """
 
 from __future__ import annotations
@@ -22,28 +22,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from factories.toy_artifacts import Format, random_model
 
-from nmforge.artifact.format import METADATA_KEY, RawTensor, load_linears, read_header, verify, write_artifact
+from nmforge.artifact.format import load_linears, verify
+from nmforge.artifact.header import METADATA_KEY, read_header
 from nmforge.core import reference
-from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
-from nmforge.core.formats import Pattern
-from nmforge.io.provenance import hash_json, sha256_bytes
+from nmforge.io.hashing import hash_json, sha256_bytes
 from nmforge.kernels.cpu import CpuLinear, available_isas
-from nmforge.runtime.native import LAYERS, NORMS, LlamaShape, load_native
+from nmforge.runtime.native import load_native
 
 LIMIT = 30  # seconds one damaged file may take
-CONFIG = {
-    "model_type": "llama", "hidden_act": "silu", "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 1,
-    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16, "vocab_size": 20, "rms_norm_eps": 1e-5,
-    "max_position_embeddings": 64, "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"},
-    "tie_word_embeddings": True,
-}  # fmt: skip
 BASES = [
-    ("2:6", 4, 24, "offset"),
-    ("2:4", 4, 16, "enumerative"),
-    ("1:4", 2, 0, "bitmask"),
-    ("1:1", 3, 8, "offset"),
+    Format("2:6", 4, 24, "offset"),
+    Format("2:4", 4, 16, "enumerative"),
+    Format("1:4", 2, 0, "bitmask"),
+    Format("1:1", 3, 8, "offset"),
     None,
 ]
 VALUES: list[Any] = [
@@ -69,31 +63,6 @@ class Parts:
 
     header: Any
     tensors: dict[str, tuple[str, list[int], bytes]]
-
-
-def write_base(path: Path, kind: tuple[str, int, int, str] | None) -> None:
-    """A whole model of one block, compressed or (None) in bf16."""
-    rng = np.random.default_rng(0)
-    sizes = dict(zip(LAYERS, LlamaShape.from_config(CONFIG).linear_sizes, strict=True))
-    rest = {
-        "model.embed_tokens.weight": bf16(rng, 20, 48), "model.norm.weight": bf16(rng, 48),
-        **{f"model.layers.0.{name}.weight": bf16(rng, 48) for name in NORMS},
-    }  # fmt: skip
-    if kind is None:
-        rest |= {f"model.layers.0.{name}.weight": bf16(rng, *size) for name, size in sizes.items()}
-        write_artifact(path, {"model": {"config": CONFIG}}, {}, rest, "offset")
-        return
-    text, bits, group, encoding = kind
-    linears = {
-        f"model.layers.0.{name}": random_linear(rng, n, k, Pattern.parse(text), bits, group)
-        for name, (n, k) in sizes.items()
-    }
-    write_artifact(path, {"model": {"config": CONFIG}}, linears, rest, encoding)
-
-
-def bf16(rng: np.random.Generator, *shape: int) -> RawTensor:
-    bits = (rng.standard_normal(shape, dtype=np.float32).view(np.uint32) >> 16).astype(np.uint16)
-    return RawTensor("bfloat16", shape, bits.tobytes())
 
 
 def take_apart(data: bytes) -> Parts:
@@ -239,7 +208,7 @@ def main(first: int, count: int) -> None:
         path = Path(folder) / "damaged.nmf.safetensors"
         bases = []
         for kind in BASES:
-            write_base(path, kind)
+            random_model(path, kind)
             use(path, random.Random(0))
             bases.append(path.read_bytes())
         for seed in range(first, first + count):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nmforge.artifact.format import pack_linear, unpack_linear
 from nmforge.artifact.packing.bits import pack_bits, packed_bytes, unpack_bits
 from nmforge.artifact.packing.enumerative import block_windows, rank_masks, row_bytes, unrank_masks
-from nmforge.artifact.packing.indices import INDEX_ENCODINGS
+from nmforge.artifact.packing.registry import REGISTRY as INDEX_ENCODINGS
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.formats import Pattern
 
@@ -47,7 +47,7 @@ def test_ranks_count_every_mask_once_in_colexicographic_order(text: str) -> None
     kept = sorted(itertools.combinations(range(pattern.window), pattern.keep), key=lambda c: c[::-1])
     masks = np.array([[i in choice for i in range(pattern.window)] for choice in kept])
     ranks = rank_masks(masks, pattern)
-    assert ranks[:, 0].tolist() == list(range(pattern.masks))
+    assert ranks[:, 0].tolist() == list(range(pattern.mask_count))
     assert (unrank_masks(ranks, pattern) == masks).all()
 
 
@@ -63,7 +63,7 @@ def test_enumerative_cost_of_2of4() -> None:
 @settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(PATTERNS), st.integers(1, 5), st.integers(1, 40), st.sampled_from([3, 4, 8]),
-    st.sampled_from(sorted(INDEX_ENCODINGS)), st.integers(0, 2**32 - 1), st.booleans(),
+    st.sampled_from(INDEX_ENCODINGS.names()), st.integers(0, 2**32 - 1), st.booleans(),
 )  # fmt: skip
 def test_a_layer_survives_packing(
     text: str, n: int, windows: int, bits: int, encoding: str, seed: int, sparse_codes: bool
@@ -75,7 +75,7 @@ def test_a_layer_survives_packing(
         linear.codes[:, ::2] = 0
     parts = pack_linear(linear, encoding)
     assert parts["codes"].nbytes == n * packed_bytes(windows * pattern.keep, bits)
-    assert parts["indices"].nbytes == n * INDEX_ENCODINGS[encoding].row_bytes(k, pattern)
+    assert parts["indices"].nbytes == n * INDEX_ENCODINGS.get(encoding).row_bytes(k, pattern)
     back = unpack_linear(parts, pattern, bits, k, encoding)
     assert (back.codes == linear.codes).all()
     assert (back.keep_mask == linear.keep_mask).all()

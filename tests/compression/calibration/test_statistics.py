@@ -8,35 +8,36 @@ from typing import Any
 import pytest
 import torch
 
-from nmforge.compression.calibration.activation_cache import Shape, SpilledWindows, Windows, is_saved
-from nmforge.compression.calibration.statistics import SLAB, InputStats, Streams, gather, walk_block
+from nmforge.compression.calibration.activation_cache import ActivationCache, Shape, SpilledActivationCache, is_saved
+from nmforge.compression.calibration.statistics import MIRRORED, NO_TEXT, InputStats, Streams, gather, walk_block
 from nmforge.core.errors import NmforgeError
 from nmforge.linalg.bf16 import round_bf16
-from nmforge.models.llama import BLOCK_LINEARS, check_supported, embed
-from nmforge.models.sources import SOURCES
+from nmforge.models.forward import check_supported, embed
+from nmforge.models.llama import BLOCK_LINEARS
+from nmforge.models.sources.toy import toy_model
 
 
 @pytest.fixture
 def model() -> Any:
-    return SOURCES["toy"]("toy", None, Path())[0].eval()
+    return toy_model().eval()
 
 
 CPU = torch.device("cpu")
 
 
 def walk(model: Any, index: int, start: torch.Tensor, compress: Any) -> torch.Tensor:
-    """Walk one block with one window [1, T, hidden] in memory."""
+    """Walk one block with one sequence [1, T, hidden] in memory."""
     hidden = Streams(held(start))
     length = start.shape[1]
-    walk_block(model, index, hidden, hidden, lambda width: Streams(Windows((1, length, width), CPU)), compress)
+    walk_block(model, index, hidden, hidden, lambda width: Streams(ActivationCache((1, length, width), CPU)), compress)
     return hidden.compressed[0]
 
 
-def held(window: torch.Tensor) -> Windows:
-    """One window [1, T, width] in memory."""
-    windows = Windows((1, *window.shape[1:]), CPU)
-    windows[0] = window
-    return windows
+def held(sequence: torch.Tensor) -> ActivationCache:
+    """One sequence [1, T, width] in memory."""
+    sequences = ActivationCache((1, *sequence.shape[1:]), CPU)
+    sequences[0] = sequence
+    return sequences
 
 
 @torch.inference_mode()
@@ -51,7 +52,7 @@ def test_walking_every_block_is_the_forward_pass(model: Any) -> None:
 
 @torch.inference_mode()
 def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> None:
-    seen: dict[str, InputStats | None] = {}
+    seen: dict[str, InputStats] = {}
     read: dict[str, torch.Tensor] = {}
     block = model.model.layers[0]
     block.self_attn.v_proj.weight.mul_(2)
@@ -61,29 +62,32 @@ def test_statistics_are_those_of_what_each_layer_really_reads(model: Any) -> Non
     walk(model, 0, embed(model, tokens), lambda names, stats: seen.update(dict.fromkeys(names, stats)))
     assert list(seen) == list(BLOCK_LINEARS)
     for name, stats in seen.items():
-        assert stats is not None
         assert stats.count == 30
         x = round_bf16(read[name])
         assert torch.allclose(stats.gram, x.T @ x, rtol=1e-5, atol=1e-6)
 
 
-def test_gram_matrix_of_a_width_that_needs_several_slabs() -> None:
-    x = torch.randint(-8, 8, (2, 50, 2 * SLAB + 7)).float()
-    windows = Windows(x.shape, CPU)
-    windows[0], windows[1] = x[:1], x[1:]
-    stats = gather(Streams(windows))
+def test_gram_matrix_of_a_width_that_needs_several_pieces() -> None:
+    x = torch.randint(-8, 8, (2, 50, 2 * MIRRORED + 7)).float()
+    sequences = ActivationCache(x.shape, CPU)
+    sequences[0], sequences[1] = x[:1], x[1:]
+    stats = gather(Streams(sequences))
     flat = x.flatten(0, 1)
-    assert stats is not None
     assert stats.count == len(flat)
     assert torch.equal(stats.gram, flat.T @ flat)
+
+
+def test_without_sequences_there_are_no_statistics() -> None:
+    assert gather(Streams(ActivationCache((0, 5, 7), CPU))) is NO_TEXT
+    assert NO_TEXT.count == 0
+    assert NO_TEXT.sum_of_squares.shape == (0,)
 
 
 @torch.inference_mode()
 def test_later_layers_are_calibrated_on_the_compressed_ones(model: Any) -> None:
     tokens, block = torch.arange(30)[None], model.model.layers[0]
 
-    def silence(names: tuple[str, ...], stats: InputStats | None) -> None:
-        assert stats is not None
+    def silence(names: tuple[str, ...], stats: InputStats) -> None:
         if "mlp.down_proj" in names:
             assert not stats.gram.any()
         for name in names:
@@ -94,12 +98,11 @@ def test_later_layers_are_calibrated_on_the_compressed_ones(model: Any) -> None:
 
 
 @torch.inference_mode()
-def test_each_layer_is_told_what_the_dense_model_has_and_the_compressed_one_lacks(model: Any) -> None:
+def test_each_layer_is_told_its_drift_or_the_error_of_the_residual_stream(model: Any) -> None:
     tokens, block = torch.arange(30)[None] * 3 % 257, model.model.layers[0]
     found: dict[str, InputStats] = {}
 
-    def halve(names: tuple[str, ...], stats: InputStats | None) -> None:
-        assert stats is not None
+    def halve(names: tuple[str, ...], stats: InputStats) -> None:
         found.update(dict.fromkeys(names, stats))
         for name in names:
             block.get_submodule(name).weight.mul_(0.5)
@@ -108,7 +111,12 @@ def test_each_layer_is_told_what_the_dense_model_has_and_the_compressed_one_lack
     dense, left = observed(block, model, start)
     walked = Streams(held(start), held(start))
     walk_block(
-        model, 0, walked, walked, lambda width: Streams(*(Windows((1, 30, width), CPU) for _ in range(2))), halve
+        model,
+        0,
+        walked,
+        walked,
+        lambda width: Streams(*(ActivationCache((1, 30, width), CPU) for _ in range(2))),
+        halve,
     )
     halved, right = observed(block, model, start)
     assert walked.dense is not None
@@ -117,17 +125,17 @@ def test_each_layer_is_told_what_the_dense_model_has_and_the_compressed_one_lack
     for name in ("self_attn.q_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj"):
         drift = (round_bf16(dense[name]) - round_bf16(halved[name])).T @ round_bf16(halved[name])
         assert_close(found[name].drift, drift)
-        assert found[name].lacking is None
+        assert found[name].residual_error is None
     first = found["self_attn.q_proj"]
     assert torch.allclose(first.drift, torch.zeros_like(first.gram), atol=1e-5 * float(first.gram.max()))
-    for name, behind, before in (
+    for name, after, before in (
         ("self_attn.o_proj", dense["middle"], start[0]),
         ("mlp.down_proj", left[0], halved["middle"]),
     ):
         as_it_is = 2 * halved[name] @ block.get_submodule(name).weight.T
-        lacks = behind - (before + as_it_is)
-        assert lacks.any()
-        assert_close(found[name].lacking, round_bf16(lacks).T @ round_bf16(halved[name]), 1e-3)
+        error = after - (before + as_it_is)
+        assert error.any()
+        assert_close(found[name].residual_error, round_bf16(error).T @ round_bf16(halved[name]), 1e-3)
         assert found[name].drift is None
 
 
@@ -161,23 +169,23 @@ def test_unsupported_layers_are_named(model: Any) -> None:
 
 
 @torch.inference_mode()
-def test_windows_in_a_file_are_those_in_memory(model: Any, tmp_path: Path) -> None:
+def test_activations_in_a_file_are_those_in_memory(model: Any, tmp_path: Path) -> None:
     shape: Shape = (3, 20, 64)
-    memory, file = Windows(shape, CPU), SpilledWindows(shape, CPU, tmp_path / "hidden")
-    after = SpilledWindows(shape, CPU, tmp_path / "after")
-    for index, window in enumerate(torch.randint(0, 257, (3, 1, 20), generator=torch.Generator().manual_seed(1))):
-        memory[index] = file[index] = embed(model, window)
+    memory, file = ActivationCache(shape, CPU), SpilledActivationCache(shape, CPU, tmp_path / "hidden")
+    after = SpilledActivationCache(shape, CPU, tmp_path / "after")
+    for index, sequence in enumerate(torch.randint(0, 257, (3, 1, 20), generator=torch.Generator().manual_seed(1))):
+        memory[index] = file[index] = embed(model, sequence)
     nothing = lambda _names, _stats: None  # noqa: E731
-    room = lambda width: Streams(Windows((3, 20, width), CPU))  # noqa: E731
-    walk_block(model, 0, Streams(memory), Streams(memory), room, nothing)
-    on_disk = lambda width: Streams(SpilledWindows((3, 20, width), CPU, tmp_path / "room"))  # noqa: E731
+    store = lambda width: Streams(ActivationCache((3, 20, width), CPU))  # noqa: E731
+    walk_block(model, 0, Streams(memory), Streams(memory), store, nothing)
+    on_disk = lambda width: Streams(SpilledActivationCache((3, 20, width), CPU, tmp_path / "store"))  # noqa: E731
     walk_block(model, 0, Streams(file), Streams(after), on_disk, nothing)
     assert all(torch.equal(a, b) for a, b in zip(after, memory, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(after, file, strict=True))
     memory.save(tmp_path / "saved")
     after.save(tmp_path / "renamed")
     assert (tmp_path / "saved").read_bytes() == (tmp_path / "renamed").read_bytes()
-    back = Windows(shape, CPU)
+    back = ActivationCache(shape, CPU)
     back.load(tmp_path / "renamed")
     assert all(torch.equal(a, b) for a, b in zip(back, memory, strict=True))
     assert is_saved(tmp_path / "saved", shape)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
+from factories.registered import registered
 from torch import Tensor, nn
 
-from nmforge.artifact.format import load_linears, read_header
+from nmforge.artifact.format import load_linears
+from nmforge.artifact.header import read_header
 from nmforge.compression import blockwise as block_loop
-from nmforge.compression import run as compress
-from nmforge.compression.blockwise import Solved
 from nmforge.compression.calibration.statistics import InputStats
+from nmforge.compression.layer_group import LayerGroup
 from nmforge.compression.quantization.rtn import rtn
-from nmforge.compression.transforms.awq import ALPHAS, LARGEST, channel_factors
+from nmforge.compression.run import compress_checkpoint
+from nmforge.compression.transforms.awq import ALPHAS, LARGEST, find_factors
+from nmforge.compression.transforms.input_change import ChannelFactors
+from nmforge.compression.transforms.registry import REGISTRY, Transform
 from nmforge.config import CalibrationConfig
 from nmforge.core.design import DesignPoint
 from nmforge.core.formats import DENSE, Pattern, QuantScheme
-from nmforge.linalg.bf16 import ROWS, Bf16Linear
-from nmforge.models.llama import BLOCK_LINEARS
-from nmforge.models.sources import load_checkpoint
+from nmforge.linalg.bf16 import ROWS
+from nmforge.linalg.bf16_linear import Bf16Linear
+from nmforge.models.llama import BLOCK_LINEARS, InputGroups
+from nmforge.models.load import load_checkpoint
 from nmforge.runtime.torch_model import load_packed
 
 CALIBRATION = CalibrationConfig(tokens=256, seqlen=64)
@@ -36,17 +40,21 @@ def logits(model: nn.Module) -> Tensor:
     return found
 
 
-def any_factors(
-    weights: Mapping[str, Tensor], _stats: InputStats | None, point: DesignPoint, spans: Mapping[str, tuple[int, int]],
-    _masks: Mapping[str, Tensor],
-) -> Solved:  # fmt: skip
-    """Layers rounded to nearest behind random factors, the same ones where heads read the same rows."""
-    name, weight = next(iter(weights.items()))
-    width, shared = next((size for end, size in spans.items() if name.endswith(end)), (weight.shape[1], 1))
-    own = torch.randint(-2, 3, (weight.shape[1] // (width * shared), 1, width)).float().exp2()
-    factors = own.expand(-1, shared, width).reshape(-1)
-    scaled = {name: weight * factors for name, weight in weights.items()}
-    return Solved(compress.compress_layers(scaled, None, point), factors=factors)
+def any_factors(group: LayerGroup, inputs: InputGroups | None) -> ChannelFactors:
+    """Random factors, the same ones where heads read the same rows."""
+    k = group.weight.shape[1]
+    width, shared = (inputs.size, inputs.shared_by) if inputs else (k, 1)
+    own = torch.randint(-2, 3, (k // (width * shared), 1, width)).float().exp2()
+    return ChannelFactors(own.expand(-1, shared, width).reshape(-1))
+
+
+def factors_of(
+    weights: list[Tensor], gram: Tensor, pattern: Pattern, scheme: QuantScheme, inputs: InputGroups | None = None
+) -> Tensor:
+    """The factors found for layers that read inputs with this Gram matrix."""
+    point = DesignPoint("p", pattern, "wanda", "rtn", scheme.bits, scheme.group_size)
+    named = {str(place): weight for place, weight in enumerate(weights)}
+    return find_factors(LayerGroup.stack(named, InputStats(1, gram), point, {}), inputs).factors
 
 
 def test_folded_factors_leave_every_bit_of_the_model(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,10 +64,10 @@ def test_folded_factors_leave_every_bit_of_the_model(start: Path, monkeypatch: p
         if hasattr(block, "self_attn"):
             walked.append({name: block.get_submodule(name).weight.clone() for name in BLOCK_LINEARS})
 
-    monkeypatch.setattr(compress, "solve_group", any_factors)
     monkeypatch.setattr(block_loop, "empty", keep)
-    point = DesignPoint("p", DENSE, "none", "rtn", 8, 32)
-    compress.compress_checkpoint(start / "checkpoint", start / "tokens", point, CALIBRATION, "offset", start / "folded")
+    point = DesignPoint("p", DENSE, "none", "rtn", 8, 32, transforms=("any-factors",))
+    with registered(REGISTRY, Transform("any-factors", "scales", any_factors, order=2, scales=True)):
+        compress_checkpoint(start / "checkpoint", start / "tokens", point, CALIBRATION, "offset", start / "folded")
     unfolded = load_checkpoint(start / "checkpoint")[0]
     for index, weights in enumerate(walked):
         for name, weight in weights.items():
@@ -89,7 +97,7 @@ def test_factors_are_the_best_of_those_tried(pattern: Pattern, shared: int) -> N
     x[:, 5] = 0
     weight, scheme = torch.randn(12, 32, generator=generator), QuantScheme(3, 8)
     gram = x.T @ x
-    found = channel_factors([weight[:5], weight[5:]], gram, pattern, scheme, 8, shared)
+    found = factors_of([weight[:5], weight[5:]], gram, pattern, scheme, InputGroups(8, shared))
     score = (weight.square() * gram.diagonal()).view(12, -1, pattern.window)
     kept = (score.argsort(dim=2, descending=True).argsort(dim=2) < pattern.keep).view(12, 32)
     assert torch.equal(found.log2(), found.log2().round())
@@ -102,30 +110,31 @@ def test_factors_are_the_best_of_those_tried(pattern: Pattern, shared: int) -> N
     assert min(errors) < 0.9 * errors[0]  # against no factors at all
 
 
-def test_a_channel_that_hardly_speaks_is_not_scaled_beyond_reason() -> None:
+def test_a_channel_that_is_hardly_active_is_not_scaled_beyond_reason() -> None:
     gram = torch.eye(16)
     gram[3, 3] = 1e-30
-    factors = channel_factors([torch.randn(4, 16) * 1000 ** torch.rand(16)], gram, DENSE, QuantScheme(2, 16))
+    factors = factors_of([torch.randn(4, 16) * 1000 ** torch.rand(16)], gram, DENSE, QuantScheme(2, 16))
     assert factors.log2().abs().max() <= LARGEST
 
 
 def test_a_layer_without_inputs_keeps_its_scale() -> None:
-    assert (channel_factors([torch.randn(4, 16)], torch.zeros(16, 16), DENSE, QuantScheme(4, 16)) == 1).all()
+    assert (factors_of([torch.randn(4, 16)], torch.zeros(16, 16), DENSE, QuantScheme(4, 16)) == 1).all()
 
 
 @pytest.mark.parametrize(
     "point",
     [
-        DesignPoint("p", DENSE, "none", "rtn", 3, 32, awq=True),
-        DesignPoint("p", Pattern(2, 4), "alps", "gptq", 3, 32, "dense", permute=True, awq=True),
+        DesignPoint("p", DENSE, "none", "rtn", 3, 32, transforms=("awq",)),
+        DesignPoint("p", Pattern(2, 4), "alps", "gptq", 3, 32, "dense", ("permute", "awq")),
     ],
 )
 def test_a_scaled_point_is_calibrated_on_what_it_will_be(start: Path, tmp_path: Path, point: DesignPoint) -> None:
     out = {}
-    for awq in (False, True):
+    others = tuple(name for name in point.transforms if name != "awq")
+    for awq, transforms in ((False, others), (True, point.transforms)):
         path = tmp_path / str(awq)
-        own = replace(point, awq=awq)
-        compress.compress_checkpoint(start / "checkpoint", start / "tokens", own, CALIBRATION, "offset", path)
+        own = replace(point, transforms=transforms)
+        compress_checkpoint(start / "checkpoint", start / "tokens", own, CALIBRATION, "offset", path)
         out[awq] = logits(load_packed(path, "w4a16", torch.float32, 1))
     wanted = logits(load_checkpoint(start / "checkpoint")[0])
     plain, scaled = (float((found - wanted).square().mean()) for found in out.values())

@@ -11,11 +11,11 @@ from factories.board_engines import FPGA, LLAMA, TINY, engine, ideal, only
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, GemmShape, Pattern
+from nmforge.core.llama7b import SHAPES
 from nmforge.core.registry import registry
 from nmforge.fpga.boards.capacity import BoardFit, EngineBuild, Format
 from nmforge.fpga.boards.table import COLUMNS, board_rows, board_table, published_rows
 from nmforge.fpga.boards.throughput import FORMATS, token_copies
-from nmforge.reporting.llama7b_scaling import SHAPES, WEIGHTS
 
 Row = dict[str, Any]
 
@@ -32,7 +32,7 @@ def test_image_bits_are_codes_offsets_and_a_byte_per_group() -> None:
         "dense INT4": 4.125, "dense INT3": 3.125, "2:4 INT4": 3.125, "4:8 INT4": 3.625, "1:4 INT4": 1.625,
         "2:8 INT4": 1.875,
     }  # fmt: skip
-    assert LLAMA.weights == WEIGHTS == 6_476_005_376
+    assert LLAMA.weights == 6_476_005_376
     assert Format(DENSE, 4).image_bytes(LLAMA) == 3_339_190_272
     assert LLAMA.kv_bytes == 524_288 and LLAMA.other_bytes == 524_288_000
 

@@ -10,7 +10,8 @@ import pytest
 
 from nmforge.core.errors import NmforgeError
 from nmforge.fpga.pnr.ecp5 import Design, PlaceSettings, RoutedDesign, place
-from nmforge.fpga.pnr.netlist_sim import Stage, cell_models, write_netlist
+from nmforge.fpga.pnr.netlist_cells import Stage
+from nmforge.fpga.pnr.netlist_sim import cell_models, write_netlist
 from nmforge.fpga.sources import run_make, run_verilator
 
 

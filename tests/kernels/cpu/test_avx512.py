@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 HEADER = Path("/usr/include/simde/x86/avx512.h")
 PROGRAM = """
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("nmforge.kernels.cpu._cpu", sys.argv[1])
+spec = importlib.util.spec_from_file_location("nmforge.kernels._native", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = module
 spec.loader.exec_module(module)
@@ -30,8 +30,8 @@ def test_emulated_avx512_equals_the_reference(tmp_path: Path) -> None:
     subprocess.run([*configure, "-DNMFORGE_EMULATE_AVX512=ON"], check=True, capture_output=True)
     built = subprocess.run(["cmake", "--build", str(tmp_path), "-j2"], check=False, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
-    (extension,) = tmp_path.glob("_cpu*.so")
-    run = [sys.executable, "-c", PROGRAM, str(extension), str(Path(__file__).parent)]
+    (extension,) = tmp_path.glob("_native*.so")
+    run = [sys.executable, "-c", PROGRAM, str(extension), str(ROOT / "tests")]
     done = subprocess.run(run, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 2000

@@ -12,7 +12,7 @@ from nmforge.core import reference
 from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.kernels.cpu import CpuLinear, available_isas, choose_isa, why_unsupported
+from nmforge.kernels.cpu import CpuLinear, available_isas, choose_isa, unsupported_reason
 
 
 def layer(n: int = 20, k: int = 128, pattern: str = "2:4", bits: int = 4) -> CompressedLinear:
@@ -107,7 +107,7 @@ def test_unknown_isa(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wide_codes_are_declined() -> None:
-    assert why_unsupported(4) is None
+    assert unsupported_reason(4) is None
     with pytest.raises(NmforgeError, match=r"codes of 8 bits .* quantize it to 4 bits or fewer"):
         CpuLinear(layer(bits=8))
 

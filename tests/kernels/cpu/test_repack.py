@@ -1,4 +1,4 @@
-"""The CPU re-layout: a bijection, whose bytes are those of the drawing in `layout.hpp`."""
+"""The CPU repacking: a bijection, whose bytes are those of the drawing in `layout.hpp`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from factories.cpu_cases import SHAPES
 
 from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.formats import DENSE, Pattern
+from nmforge.kernels._native import w4a8
 from nmforge.kernels.cpu import repack as layout
 
 
@@ -55,6 +56,11 @@ def test_planes_cost_codes_and_indices_only(text: str, bits_per_weight: float) -
     assert layout.tile_linear(linear).planes.nbytes * 8 == 64 * 1024 * bits_per_weight
 
 
+def test_sizes_are_those_of_the_kernels() -> None:
+    for name in ("TILE_ROWS", "STEP_BYTES", "BLOCK_STEPS", "MAX_INDEX_BITS"):
+        assert getattr(layout, name) == getattr(w4a8, name)
+
+
 def test_planes_start_at_a_cache_line() -> None:
     linear = random_linear(np.random.default_rng(0), 7, 96, Pattern(2, 4), 4, 32)
     tiled = layout.tile_linear(linear)
@@ -66,18 +72,18 @@ def test_planes_start_at_a_cache_line() -> None:
     [
         ("2:4", 64, None), ("1:1", 7, None), ("4:8", 64, None), ("3:7", 28, None), ("8:16", 64, None),
         ("3:7", 64, "windows of 7 straddle groups of 64"),
-        ("1:16", 64, "four kept weights of 1:16 span 64 activations, more than the 16 one selection reaches"),
-        ("3:12", 48, "four kept weights of 3:12 span 24 activations, more than the 16 one selection reaches"),
+        ("1:16", 64, "four kept weights of 1:16 span 64 activations, more than the 16 that one selection chooses from"),
+        ("3:12", 48, "four kept weights of 3:12 span 24 activations, more than the 16 that one selection chooses from"),
     ],
 )  # fmt: skip
 def test_reason_for_storing_zeros(text: str, group_size: int, reason: str | None) -> None:
-    assert layout.why_not_packed(Pattern.parse(text), group_size) == reason
+    assert layout.unpackable_reason(Pattern.parse(text), group_size) == reason
 
 
-def test_a_longer_reach_packs_wider_windows() -> None:
-    assert layout.why_not_packed(Pattern(1, 16), 64, 64) is None
-    assert layout.why_not_packed(Pattern(3, 12), 48, 64) is None
-    assert "need indices wider than 4 bits" in str(layout.why_not_packed(Pattern(3, 32), 64, 64))
+def test_a_wider_gather_packs_wider_windows() -> None:
+    assert layout.unpackable_reason(Pattern(1, 16), 64, 64) is None
+    assert layout.unpackable_reason(Pattern(3, 12), 48, 64) is None
+    assert "need indices wider than 4 bits" in str(layout.unpackable_reason(Pattern(3, 32), 64, 64))
     linear = random_linear(np.random.default_rng(0), 20, 1024, Pattern(1, 8), 4, 64)
     back = layout.untile(layout.tile_linear(linear, 64))
     assert layout.tile_linear(linear, 64).planes.nbytes * 4 < layout.tile_linear(linear).planes.nbytes
@@ -87,5 +93,5 @@ def test_a_longer_reach_packs_wider_windows() -> None:
 
 def test_partial_sums_end_within_eight_steps_and_at_groups() -> None:
     steps = layout.plan_steps(Pattern(2, 4), 84, 168)  # 42 kept, 11 steps a group, 22 steps, 2 of padding
-    assert steps.flush_end.tolist() == [8, 11, 19, 22, 24]
-    assert steps.flush_group.tolist() == [0, 0, 1, 1, 1]
+    assert steps.segment_end.tolist() == [8, 11, 19, 22, 24]
+    assert steps.segment_group.tolist() == [0, 0, 1, 1, 1]

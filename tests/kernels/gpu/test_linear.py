@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from nmforge.benchmarks.candidates import torch_cuda
-from nmforge.benchmarks.kernels import kernels_like
 from nmforge.core import reference
 from nmforge.core.compressed_linear import random_linear
-from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import DENSE, Pattern
-from nmforge.evaluation.coherence import _on_gpu
+from nmforge.evaluation.coherence import gpu_sums
 from nmforge.kernels.gpu import linear as ours
 from nmforge.kernels.gpu.linear import GpuLinear, Plan
 from nmforge.kernels.gpu.repack import FORMATS, pack, unpack
@@ -77,7 +74,7 @@ def test_groups_shared_out_add_up(monkeypatch: pytest.MonkeyPatch, shares: int) 
     rng = np.random.default_rng(3)
     linear = random_linear(rng, 40, 256, Pattern(2, 4), 4, 32)
     x = activations(rng, 20, 256)
-    monkeypatch.setattr(Plan, "window", lambda *sizes: Plan(16, 16, shares, 4))
+    monkeypatch.setattr(Plan, "for_shape", lambda *sizes: Plan(16, 16, shares, 4))
     y = GpuLinear(linear, DEVICE).forward(torch.from_numpy(x).to(DEVICE))
     np.testing.assert_array_equal(y.cpu().numpy(), reference.forward_w4a8(linear, x))
 
@@ -87,7 +84,7 @@ def test_coherence_takes_the_gpus_sums() -> None:
     rng = np.random.default_rng(6)
     linear = random_linear(rng, 24, 128, Pattern(2, 4), 4, 64)
     xq = rng.integers(-127, 128, (3, 128), dtype=np.int8)
-    np.testing.assert_array_equal(_on_gpu(linear, xq, DEVICE), reference.accumulate(linear, xq))
+    np.testing.assert_array_equal(gpu_sums(linear, xq, DEVICE), reference.accumulate(linear, xq))
 
 
 def test_plans_cover_the_product_and_fill_the_processors() -> None:
@@ -102,23 +99,11 @@ def test_plans_cover_the_product_and_fill_the_processors() -> None:
 def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert ours.why_unsupported(DENSE, 4, 64) == "the kernels are written in Triton, which is not installed"
+    assert ours.unsupported_reason(DENSE, 4, 64) == "the kernels are written in Triton, which is not installed"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    assert ours.why_unsupported(Pattern(2, 4), 4, 64) is None
+    assert ours.unsupported_reason(Pattern(2, 4), 4, 64) is None
     assert "holds dense INT4, dense INT3, 2:4 INT4, 1:4 INT4, not 4:8 INT4" in str(
-        ours.why_unsupported(Pattern(4, 8), 4, 64)
+        ours.unsupported_reason(Pattern(4, 8), 4, 64)
     )
-    assert "a power of two from 32 on, not 96" in str(ours.why_unsupported(DENSE, 4, 96))
-    assert "a power of two from 32 on, not 16" in str(ours.why_unsupported(DENSE, 4, 16))
-    assert torch_cuda.why_no_int4pack(4, 128, 4096, 4096) is None
-    assert "not 3 bits in groups of 128" in str(torch_cuda.why_no_int4pack(3, 128, 4096, 4096))
-    assert "K % 128 == 0, not 4096 x 576" in str(torch_cuda.why_no_int4pack(4, 64, 4096, 576))
-
-
-def test_kernels_by_name() -> None:
-    known = ("ours-2:4-int4", "gpu-torch-fp16", "gpu-ours-2:4-int4")
-    assert kernels_like([], known) == known
-    assert kernels_like(["gpu-*"], known) == known[1:]
-    assert kernels_like(["*-2:4-int4", "gpu-torch-fp16"], known) == known
-    with pytest.raises(NmforgeError, match="--kernels 'cpu-\\*' matches no kernel; choose from ours-2:4-int4"):
-        kernels_like(["gpu-*", "cpu-*"], known)
+    assert "a power of two from 32 on, not 96" in str(ours.unsupported_reason(DENSE, 4, 96))
+    assert "a power of two from 32 on, not 16" in str(ours.unsupported_reason(DENSE, 4, 16))

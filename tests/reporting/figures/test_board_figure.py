@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from nmforge.core.registry import registry
 from nmforge.fpga.boards.table import board_table
+from nmforge.reporting import style
 from nmforge.reporting.figures import boards as figure
-from nmforge.reporting.figures import style
 
 
 def drawn(rows: pd.DataFrame) -> tuple[Figure, str]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmforge.artifact.packing.bits import Integers, pack_bits, packed_bytes, unpack_bits
+from nmforge.artifact.packing.registry import REGISTRY, IndexEncoding
 from nmforge.core.compressed_linear import Bool, UInt8
 from nmforge.core.formats import Pattern
 
@@ -94,7 +95,7 @@ def _part(value: NDArray[np.int64], masks: int, windows: int) -> NDArray[np.int6
     return ranks
 
 
-def pack_enumerative(mask: Bool, pattern: Pattern) -> UInt8:
+def pack(mask: Bool, pattern: Pattern) -> UInt8:
     """bool[N, K] -> uint8[N, row_bytes]."""
     rows, k = mask.shape
     full, length, rest = _split(k, pattern)
@@ -105,8 +106,8 @@ def pack_enumerative(mask: Bool, pattern: Pattern) -> UInt8:
     return pack_bits(np.concatenate(bits, axis=1), 1)
 
 
-def unpack_enumerative(packed: UInt8, pattern: Pattern, k: int) -> Bool:
-    """Inverse of `pack_enumerative`."""
+def unpack(packed: UInt8, pattern: Pattern, k: int) -> Bool:
+    """Inverse of `pack`."""
     rows = packed.shape[0]
     full, length, rest = _split(k, pattern)
     width, tail_width = _block_bits(pattern, length), _block_bits(pattern, rest)
@@ -132,3 +133,10 @@ def _integers(flat: Integers, count: int, width: int) -> NDArray[np.int64]:
     return np.asarray(
         (flat.reshape(flat.shape[0], count, width).astype(np.int64) << places).sum(axis=2), dtype=np.int64
     )
+
+
+REGISTRY.add(
+    IndexEncoding(
+        "enumerative", "ranks of the masks of several windows as one integer", pack, unpack, row_bytes, order=2
+    )
+)

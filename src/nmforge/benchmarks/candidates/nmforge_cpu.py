@@ -1,14 +1,18 @@
-"""Our C++ kernels as entries of the kernel table."""
+"""Our C++ kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-import numpy as np
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, pattern_word
+from nmforge.benchmarks.problem import Prepared, Problem, in_sequence
+from nmforge.core.formats import DENSE, GemmShape, Pattern, QuantScheme
+from nmforge.kernels import cpu
+from nmforge.kernels.cpu import CpuLinear, choose_isa, gather_width
+from nmforge.kernels.cpu.repack import unpackable_reason
 
-from nmforge.benchmarks.problem import Prepared, Problem, repeated
-from nmforge.kernels.cpu import CpuLinear, read_bytes
+FORMATS = ((DENSE, 4), (DENSE, 3), (Pattern(2, 4), 4), (Pattern(1, 4), 4), (Pattern(4, 8), 4), (Pattern(2, 8), 4))
+AT_LLAMA7B = FORMATS[:3]
 
 
 def w4a8(problem: Problem) -> Prepared:
@@ -16,16 +20,31 @@ def w4a8(problem: Problem) -> Prepared:
     layers = [CpuLinear(problem.linear)]
     layers += [layers[0].copy() for _ in range(problem.copies - 1)]
     calls: list[Callable[[], object]] = [_call(layer, problem) for layer in layers]
-    return Prepared(repeated(calls), lambda: layers[0].forward(problem.x, problem.threads), layers[0].weight_bytes)
+    return Prepared(in_sequence(calls), lambda: layers[0].forward(problem.x, problem.threads), layers[0].weight_bytes)
 
 
-def read_only(problem: Problem) -> Prepared:
-    """Read as many bytes as `w4a8` does and multiply nothing: what memory or cache allow a product of one token."""
-    size = CpuLinear(problem.linear).weight_bytes
-    copies = [np.ones(size, dtype=np.uint8) for _ in range(problem.copies)]
-    calls: list[Callable[[], object]] = [partial(read_bytes, data, problem.threads) for data in copies]
-    return Prepared(repeated(calls), lambda: np.zeros((0, 0), dtype=np.float32), size)
+def unsupported_reason(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    """Why no kernel of this processor holds such a layer."""
+    group_size = scheme.group_size or shape.k
+    return cpu.unsupported_reason(scheme.bits) or unpackable_reason(pattern, group_size, gather_width(choose_isa()))
 
 
 def _call(layer: CpuLinear, problem: Problem) -> Callable[[], object]:
     return lambda: layer.forward(problem.x, problem.threads)
+
+
+for _pattern, _bits in FORMATS:
+    _word = pattern_word(_pattern)
+    REGISTRY.add(
+        Kernel(
+            f"ours-{_word}-int{_bits}",
+            f"our C++ W4A8 kernel, {_word} INT{_bits}",
+            "ours",
+            _pattern,
+            _bits,
+            w4a8,
+            unsupported_reason,
+            exact=True,
+            at_llama7b=(_pattern, _bits) in AT_LLAMA7B,
+        )
+    )

@@ -1,6 +1,6 @@
-"""The paper's path on a GPU, through torch: fp16 dense, 2:4 tensor cores, and dequantization before each.
+"""torch on a GPU: fp16 products with dense weights or on 2:4 tensor cores, and its weight-only INT4 product.
 
-2:4 weights become torch's semi-structured format. torch's weight-only INT4 product stands beside them.
+2:4 weights become torch's semi-structured format.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import torch
 
-from nmforge.benchmarks.candidates.torch_cpu import INT4_GROUPS, unfused_weights
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel
+from nmforge.benchmarks.candidates.torch_cpu import INT4_GROUPS
 from nmforge.benchmarks.cuda_timer import prepared
 from nmforge.benchmarks.problem import Prepared, Problem
 from nmforge.core import reference
-from nmforge.core.formats import Pattern
+from nmforge.core.formats import DENSE, GemmShape, Pattern, QuantScheme
+from nmforge.core.lazy import torch
+from nmforge.kernels.gpu.device import DEVICE
 
-DEVICE = "cuda"
 INNER_TILES = 8  # of 16 weights along K in torch's INT4 format
 MIN_ROWS = 8  # activations of sparse products are padded to this: cuSPARSELt takes no fewer columns
 
 
-def why_unsupported(pattern: Pattern, n: int, k: int) -> str | None:
-    """Why this machine or the format cannot run it; None where they can."""
+def unsupported_reason(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    """Why this machine cannot run an fp16 product with dense or 2:4 weights of this shape."""
+    n, k = shape.n, shape.k
     if not torch.cuda.is_available():
         return "torch finds no CUDA device on this machine"
     if pattern.is_dense:
@@ -35,8 +37,9 @@ def why_unsupported(pattern: Pattern, n: int, k: int) -> str | None:
     return None if n % 64 == 0 and k % 64 == 0 else f"semi-structured weights need multiples of 64, not {n} x {k}"
 
 
-def why_no_int4pack(bits: int, group_size: int, n: int, k: int) -> str | None:
-    """Why torch's weight-only INT4 product cannot run on this machine or hold such a layer; None where it can."""
+def int4pack_unsupported_reason(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) -> str | None:
+    """Why torch's weight-only INT4 product cannot run on this machine or hold such a layer."""
+    bits, group_size, n, k = scheme.bits, scheme.group_size or shape.k, shape.n, shape.k
     if not torch.cuda.is_available():
         return "torch finds no CUDA device on this machine"
     if bits != 4 or group_size not in INT4_GROUPS:
@@ -45,33 +48,13 @@ def why_no_int4pack(bits: int, group_size: int, n: int, k: int) -> str | None:
     return None if fits else f"torch needs N % 8 == 0 and K % {16 * INNER_TILES} == 0, not {n} x {k}"
 
 
-def device_name() -> str:
-    """`cuda: ` and the name of the GPU."""
-    return f"cuda: {torch.cuda.get_device_name()}"
-
-
-def cache_bytes() -> int:
-    """Bytes of the GPU's second-level cache."""
-    return int(torch.cuda.get_device_properties(DEVICE).L2_cache_size)
-
-
 def matmul_only(problem: Problem) -> Prepared:
     """fp16 matmul with weights dequantized (and compressed, for 2:4) beforehand."""
-    x = _activations(problem)
+    x = activations(problem)
     weight = torch.from_numpy(reference.dequantize(problem.linear)).to(DEVICE, torch.float16)
-    stored = [_format(problem, weight.clone()) for _ in range(problem.copies)]
+    stored = [tensor_core_format(problem, weight.clone()) for _ in range(problem.copies)]
     share = 1.0 if problem.linear.pattern.is_dense else 9 / 16  # half of the values, and two bits per kept value
     return prepared([_product(x, w) for w in stored], len(problem.x), round(weight.nbytes * share))
-
-
-def end_to_end(problem: Problem) -> Prepared:
-    """Per call: int8 codes times scales to dense fp16, its compression to 2:4 where sparse, then matmul."""
-    x = _activations(problem)
-    codes, scales = (part.to(DEVICE) for part in unfused_weights(problem.linear))
-    calls: list[Callable[[], torch.Tensor]] = []
-    for _ in range(problem.copies):
-        calls.append(_dequantized_product(problem, x, codes.clone(), scales.to(torch.float16, copy=True)))
-    return prepared(calls, len(problem.x), codes.nbytes + scales.nbytes // 2)
 
 
 def int4pack(problem: Problem) -> Prepared:
@@ -90,7 +73,8 @@ def int4pack(problem: Problem) -> Prepared:
     return prepared(calls, len(problem.x), packed.nbytes + table.nbytes)
 
 
-def _activations(problem: Problem) -> torch.Tensor:
+def activations(problem: Problem) -> torch.Tensor:
+    """fp16[rows, K] on the GPU; with sparse weights, rows are padded with zeros to a multiple of MIN_ROWS."""
     rows = problem.x.shape[0]
     if not problem.linear.pattern.is_dense:
         rows = -(-rows // MIN_ROWS) * MIN_ROWS
@@ -99,7 +83,8 @@ def _activations(problem: Problem) -> torch.Tensor:
     return torch.from_numpy(padded).to(DEVICE, torch.float16)
 
 
-def _format(problem: Problem, weight: torch.Tensor) -> torch.Tensor:
+def tensor_core_format(problem: Problem, weight: torch.Tensor) -> torch.Tensor:
+    """The weight as its product takes it: compressed to 2:4 where it is sparse."""
     return weight if problem.linear.pattern.is_dense else torch.sparse.to_sparse_semi_structured(weight)
 
 
@@ -107,8 +92,29 @@ def _product(x: torch.Tensor, weight: torch.Tensor) -> Callable[[], torch.Tensor
     return lambda: torch.nn.functional.linear(x, weight)
 
 
-def _dequantized_product(
-    problem: Problem, x: torch.Tensor, codes: torch.Tensor, scales: torch.Tensor
-) -> Callable[[], torch.Tensor]:
-    shape = (problem.linear.n, problem.linear.k)
-    return lambda: torch.nn.functional.linear(x, _format(problem, (codes * scales).view(shape)))
+REGISTRY.add(
+    Kernel(
+        "gpu-torch-fp16",
+        "torch on a GPU, dense float16",
+        "library",
+        DENSE,
+        16,
+        matmul_only,
+        unsupported_reason,
+        on_gpu=True,
+        at_llama7b=True,
+    )
+)
+REGISTRY.add(
+    Kernel(
+        "gpu-torch-int4",
+        "torch's INT4 product on a GPU",
+        "library",
+        DENSE,
+        4,
+        int4pack,
+        int4pack_unsupported_reason,
+        on_gpu=True,
+        at_llama7b=True,
+    )
+)

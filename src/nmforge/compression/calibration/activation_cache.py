@@ -1,4 +1,4 @@
-"""Activations of the calibration windows: in memory, or in a file of float32 where they would not fit."""
+"""A cache of the calibration sequences' activations: in memory, or in a file where they would not fit."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmforge.io.records import write_atomically, writing
+from nmforge.io.files import write_atomically, writing
 
-Shape = tuple[int, int, int]  # windows, tokens of each, width
+Shape = tuple[int, int, int]  # sequences, tokens of each, width
 
 
-class Windows:
-    """Windows float32[1, T, width], read and written one at a time, in memory."""
+class ActivationCache:
+    """Activations float32[1, T, width] of each sequence, read and written one at a time, in memory."""
 
     def __init__(self, shape: Shape, device: torch.device) -> None:
-        """device: where windows go when they are read; they are kept on the CPU."""
+        """device: where activations go when they are read; they are kept on the CPU."""
         self.shape, self.device = shape, device
-        self._data = self._room(shape[0])
+        self._data = self._allocate(shape[0])
 
-    def _room(self, count: int) -> Tensor:
+    def _allocate(self, count: int) -> Tensor:
         return torch.empty(count, *self.shape[1:], device="cpu")
 
     def __len__(self) -> int:
@@ -33,20 +33,20 @@ class Windows:
     def __getitem__(self, index: int) -> Tensor:
         return self._data[index : index + 1].to(self.device)
 
-    def __setitem__(self, index: int, window: Tensor) -> None:
-        self._data[index] = window[0]
+    def __setitem__(self, index: int, sequence: Tensor) -> None:
+        self._data[index] = sequence[0]
 
     def save(self, path: Path) -> None:
-        """Put all windows into a file, whole or not at all: one behind another, float32."""
+        """Put all activations into a file, whole or not at all: one sequence after another, float32."""
         write_atomically(path, lambda temporary: temporary.write_bytes(_bytes(self._data)))
 
     def load(self, path: Path) -> None:
-        """Take the windows of a file that `save` left; see `is_saved`."""
+        """Take the activations of a file that `save` left; see `is_saved`."""
         with path.open("rb") as handle:
             handle.readinto(_bytes(self._data))
 
 
-class SpilledWindows(Windows):
+class SpilledActivationCache(ActivationCache):
     """The same in a file. It is read and written, not mapped: what is not in use takes no memory of this process."""
 
     def __init__(self, shape: Shape, device: torch.device, path: Path) -> None:
@@ -56,23 +56,23 @@ class SpilledWindows(Windows):
         with writing(path):
             path.touch()
 
-    def _room(self, _count: int) -> Tensor:
-        return super()._room(1)
+    def _allocate(self, _count: int) -> Tensor:
+        return super()._allocate(1)
 
     def _offset(self, index: int) -> int:
         return index * self._data.nbytes
 
     def __getitem__(self, index: int) -> Tensor:
-        window = super()._room(1)
+        sequence = super()._allocate(1)
         with self.path.open("rb") as handle:
             handle.seek(self._offset(index))
-            handle.readinto(_bytes(window))
-        return window.to(self.device)
+            handle.readinto(_bytes(sequence))
+        return sequence.to(self.device)
 
-    def __setitem__(self, index: int, window: Tensor) -> None:
+    def __setitem__(self, index: int, sequence: Tensor) -> None:
         with writing(self.path), self.path.open("r+b") as handle:
             handle.seek(self._offset(index))
-            handle.write(_bytes(window.to("cpu", torch.float32).contiguous()))
+            handle.write(_bytes(sequence.to("cpu", torch.float32).contiguous()))
 
     def save(self, path: Path) -> None:
         """Rename the file."""
@@ -89,6 +89,6 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 
 def is_saved(path: Path, shape: Shape) -> bool:
-    """Whether a file holds windows of that shape, as far as its size tells."""
+    """Whether a file holds activations of that shape, as far as its size tells."""
     count, length, width = shape
     return path.exists() and path.stat().st_size == 4 * count * length * width

@@ -2,7 +2,7 @@
 
 A block is walked in four steps. Each step gathers the inputs of one group of layers, lets the caller compress them,
 and computes the next inputs with the compressed weights: every product is computed once, and each layer is
-calibrated on what it will really see. The dense model's activations can be walked beside them, so that a layer can be
+calibrated on what it will really see. The dense model's activations can be walked as well, so that a layer can be
 told how far the compressed model has drifted by the time it is reached.
 
 Statistics are of inputs rounded to bf16, which is what the layers read when the model runs.
@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmforge.compression.calibration.activation_cache import Windows
+from nmforge.compression.calibration.activation_cache import ActivationCache
 from nmforge.linalg.bf16 import add_gram, add_products
 from nmforge.linalg.hessian import permuted
-from nmforge.models.llama import INPUT_GROUPS, down_input, output_input
+from nmforge.models.forward import down_input, output_input
+from nmforge.models.llama import ATTENTION_OUTPUT, BLOCK_NORMS, DOWN, LAYERS_BY_INPUT
 
-SLAB = 192  # columns of a Gram matrix mirrored at once
+MIRRORED = 192  # columns of a Gram matrix at once
 
 Function = Callable[[Tensor], Tensor]
 
@@ -31,15 +32,16 @@ Function = Callable[[Tensor], Tensor]
 class InputStats:
     """Sums over the tokens seen, x being the inputs in the compressed model and x' those in the dense one.
 
-    count: tokens. gram: float32[K, K], sum of x x^T. Where the dense model is walked, one of two more says what the
-    layer should give: drift float32[K, K], sum of (x' - x) x^T; or, for a layer that adds its N outputs to the residual
-    stream, lacking float32[N, K], sum of (h' - h) x^T, both streams taken behind the layer as the dense model has it.
+    count: tokens; of none, `NO_TEXT`, there are no other numbers. gram: float32[K, K], sum of x x^T. Where the dense
+    model is walked, one of two more says what the layer should give: drift float32[K, K], sum of (x' - x) x^T; or, for
+    a layer that adds its N outputs to the residual stream, residual_error float32[N, K], sum of (h_dense - h) x^T, h
+    being the residual stream after the layer.
     """
 
     count: int
     gram: Tensor
     drift: Tensor | None = None
-    lacking: Tensor | None = None
+    residual_error: Tensor | None = None
 
     @property
     def sum_of_squares(self) -> Tensor:
@@ -49,59 +51,62 @@ class InputStats:
     def reordered(self, inputs: Tensor) -> InputStats:
         """The statistics with input inputs[j] at place j, int64[K]."""
         drift = None if self.drift is None else permuted(self.drift, inputs)
-        lacking = None if self.lacking is None else self.lacking[:, inputs]
-        return InputStats(self.count, permuted(self.gram, inputs), drift, lacking)
+        residual_error = None if self.residual_error is None else self.residual_error[:, inputs]
+        return InputStats(self.count, permuted(self.gram, inputs), drift, residual_error)
 
     def scaled(self, factors: Tensor) -> InputStats:
         """The statistics of inputs divided by factors float32[K]."""
         gram = (self.gram / factors[:, None]).div_(factors)
         drift = None if self.drift is None else (self.drift / factors[:, None]).div_(factors)
-        lacking = None if self.lacking is None else self.lacking / factors
-        return InputStats(self.count, gram, drift, lacking)
+        residual_error = None if self.residual_error is None else self.residual_error / factors
+        return InputStats(self.count, gram, drift, residual_error)
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Activations of all windows in the compressed model and, if it is walked, in the dense one."""
+    """Activations of all sequences in the compressed model and, if it is walked, in the dense one."""
 
-    compressed: Windows
-    dense: Windows | None = None
+    compressed: ActivationCache
+    dense: ActivationCache | None = None
 
-    def each(self) -> list[Windows]:
+    def each(self) -> list[ActivationCache]:
         """Those that are walked."""
         return [self.compressed] if self.dense is None else [self.compressed, self.dense]
 
 
-Compress = Callable[[tuple[str, ...], InputStats | None], None]
+NO_TEXT = InputStats(0, torch.empty(0, 0))
+
+# Compresses the layers of these names in place, given statistics of the inputs they share.
+Compress = Callable[[tuple[str, ...], InputStats], None]
 
 
 def gather(
-    inputs: Streams, read: Function = lambda h: h, lacking: Callable[[int], Tensor] | None = None
-) -> InputStats | None:
-    """Statistics of a group of layers; None where there are no windows.
+    inputs: Streams, read: Function = lambda h: h, residual_error: Callable[[int], Tensor] | None = None
+) -> InputStats:
+    """Statistics of a group of layers; `NO_TEXT` where there are no sequences.
 
-    read: what makes the layers' inputs [1, T, K] of a window of `inputs`. lacking: by window, what their outputs
-    [1, T, N] lack; without it their inputs are compared with the dense model's, where there are any.
+    read: what makes the layers' inputs [1, T, K] of a sequence of `inputs`. residual_error: (h_dense - h) [1, T, N] by
+    the index of a sequence; without it the inputs are compared with the dense model's, where there are any.
     """
     gram = cross = given = None
     count = 0
-    for index, window in enumerate(inputs.compressed):
-        x = _tokens(read(window))
+    for index, sequence in enumerate(inputs.compressed):
+        x = _tokens(read(sequence))
         count += len(x)
         gram = add_gram(torch.zeros(x.shape[1], x.shape[1]) if gram is None else gram, x)
-        if lacking is not None:
-            given = _add_products(given, lacking(index), x)
+        if residual_error is not None:
+            given = _add_products(given, residual_error(index), x)
         elif inputs.dense is not None:
             cross = _add_products(cross, read(inputs.dense[index]), x)
     if gram is None:
-        return None
+        return NO_TEXT
     gram = _mirrored(gram)
     return InputStats(count, gram, None if cross is None else cross.sub_(gram), given)
 
 
-def _tokens(window: Tensor) -> Tensor:
+def _tokens(sequence: Tensor) -> Tensor:
     """[1, T, K] -> float32[T, K]."""
-    return window.flatten(0, -2).float()
+    return sequence.flatten(0, -2).float()
 
 
 def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
@@ -111,9 +116,9 @@ def _add_products(total: Tensor | None, outputs: Tensor, x: Tensor) -> Tensor:
 
 
 def _mirrored(gram: Tensor) -> Tensor:
-    """Copy the triangle above the diagonal onto the one below, in place, SLAB columns at a time."""
-    for first in range(0, len(gram), SLAB):
-        last = first + SLAB
+    """Copy the triangle above the diagonal onto the one below, in place, MIRRORED columns at a time."""
+    for first in range(0, len(gram), MIRRORED):
+        last = first + MIRRORED
         corner = gram[first:last, first:last]
         corner.copy_(corner.triu() + corner.triu(1).T)
         gram[last:, first:last] = gram[first:last, last:].T
@@ -121,23 +126,25 @@ def _mirrored(gram: Tensor) -> Tensor:
 
 
 def walk_block(
-    model: Any, index: int, hidden: Streams, after: Streams, room: Callable[[int], Streams], compress: Compress
+    model: Any, index: int, hidden: Streams, after: Streams, allocate: Callable[[int], Streams], compress: Compress
 ) -> None:
     """Compress one block and put its outputs for the inputs `hidden` [1, T, hidden] into `after`.
 
     `compress` gets the names of a group of layers and their shared statistics, and changes their weights in place.
-    With no windows it is called without statistics, and nothing is computed. `after` may be `hidden` itself, if that
-    need not survive. `room(K)` gives a place for windows [1, T, K], which is used until it is asked again.
+    With no sequences it is called with `NO_TEXT`, and nothing is computed. `after` may be `hidden` itself, if that need
+    not survive. `allocate(K)` gives caches of sequences [1, T, K], which are used until it is called again.
     """
     block = model.model.layers[index]
-    attention, output, expand, down = INPUT_GROUPS
-    mixed = room(block.self_attn.o_proj.in_features)
-    _through(hidden, block.input_layernorm, attention, lambda x: output_input(model, index, x), mixed, None, compress)
-    _through(mixed, lambda x: x, output, block.self_attn.o_proj, after, hidden, compress)
+    attention, output, expand, down = LAYERS_BY_INPUT
+    before, between = (block.get_submodule(name) for name in BLOCK_NORMS)
+    project, contract = (block.get_submodule(name) for name in (ATTENTION_OUTPUT, DOWN))
+    mixed = allocate(project.in_features)
+    _through(hidden, before, attention, lambda x: output_input(model, index, x), mixed, None, compress)
+    _through(mixed, lambda x: x, output, project, after, hidden, compress)
     del mixed
-    inner = room(block.mlp.down_proj.in_features)
-    _through(after, block.post_attention_layernorm, expand, lambda x: down_input(block, x), inner, None, compress)
-    _through(inner, lambda x: x, down, block.mlp.down_proj, after, after, compress)
+    inner = allocate(contract.in_features)
+    _through(after, between, expand, lambda x: down_input(block, x), inner, None, compress)
+    _through(inner, lambda x: x, down, contract, after, after, compress)
 
 
 def _through(
@@ -148,25 +155,29 @@ def _through(
 
     The dense stream goes first, through the weights as they are; the other goes through the compressed ones.
     """
-    lacking = None
+    residual_error = None
     if source.dense is not None and target.dense is not None:
         _forward(source.dense, read, forward, target.dense, None if residual is None else residual.dense)
-        lacking = _lacking(source, read, forward, target.dense, residual) if residual is not None else None
-    compress(names, gather(source, read, lacking))
+        if residual is not None:
+            residual_error = _residual_error(source, read, forward, target.dense, residual)
+    compress(names, gather(source, read, residual_error))
     _forward(source.compressed, read, forward, target.compressed, None if residual is None else residual.compressed)
 
 
-def _lacking(
-    source: Streams, read: Function, forward: Function, behind: Windows, residual: Streams
+def _residual_error(
+    source: Streams, read: Function, forward: Function, dense: ActivationCache, residual: Streams
 ) -> Callable[[int], Tensor]:
-    """What the compressed stream lacks of the dense one, `behind`, once the layer as it is has added to it.
+    """h_dense - h by the index of a sequence, h being the residual stream after the layer as it is.
 
-    A difference is small, and so is what rounding it takes away.
+    A difference is small, and so is the error of rounding it.
     """
-    return lambda index: behind[index] - (residual.compressed[index] + forward(read(source.compressed[index])))
+    return lambda index: dense[index] - (residual.compressed[index] + forward(read(source.compressed[index])))
 
 
-def _forward(source: Windows, read: Function, forward: Function, target: Windows, residual: Windows | None) -> None:
-    for index, window in enumerate(source):
-        outputs = forward(read(window))
+def _forward(
+    source: ActivationCache, read: Function, forward: Function, target: ActivationCache,
+    residual: ActivationCache | None,
+) -> None:  # fmt: skip
+    for index, sequence in enumerate(source):
+        outputs = forward(read(sequence))
         target[index] = outputs if residual is None else residual[index] + outputs

@@ -17,15 +17,19 @@ weights of one window are compared a row at a time.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from nmforge.compression.pruning.masks import keep_largest_columns
-from nmforge.core.formats import Pattern
+from nmforge.compression.pruning.registry import REGISTRY, Pruned, Pruner
+from nmforge.core.lazy import torch
 from nmforge.linalg.bf16 import add_products
 from nmforge.linalg.hessian import damped_inverse
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.layer_group import LayerGroup
+    from nmforge.core.formats import Pattern
 
 DAMPING = 0.01  # share of the mean of H's diagonal that is added to it, as in GPTQ
 PENALTIES = (0.2, 0.3, 0.46, 0.7)  # rho, against a unit diagonal; an inverse is made for each
@@ -33,11 +37,9 @@ ITERATIONS = 4  # at each penalty
 REFIT_ITERATIONS = 3
 
 
-class Pruned(NamedTuple):
-    """weight: float32[N, K], 0 where pruned. keep_mask: bool[N, K], True = kept."""
-
-    weight: Tensor
-    keep_mask: Tensor
+def prune(group: LayerGroup) -> Pruned:
+    """Mask and weights by ALPS."""
+    return alps(group.weight, group.stats.gram, group.pattern, group.name)
 
 
 def alps(weight: Tensor, gram: Tensor, pattern: Pattern, where: str) -> Pruned:
@@ -116,3 +118,6 @@ def refit(wanted: Tensor, normal: Tensor, kept: Tensor, start: Tensor) -> Tensor
 def _times(normal: Tensor, columns: Tensor, kept: Tensor) -> Tensor:
     """normal columns, where kept."""
     return add_products(torch.zeros_like(columns), normal, columns).mul_(kept)
+
+
+REGISTRY.add(Pruner("alps", "solves for mask and weights together", prune, calibrated=True))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from nmforge.compression.calibration.statistics import InputStats
-from nmforge.compression.pruning.masks import keep_largest
-from nmforge.core.formats import Pattern
+from nmforge.compression.pruning.masks import by_score
+from nmforge.compression.pruning.registry import REGISTRY, Pruner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.calibration.statistics import InputStats
 
 
-def magnitude(weight: Tensor, _stats: InputStats | None, pattern: Pattern) -> Tensor:
-    """float32[N, K] -> keep_mask bool[N, K]."""
-    return keep_largest(weight.abs(), pattern)
+def magnitude_score(weight: Tensor, _stats: InputStats) -> Tensor:
+    """float32[N, K] -> score [N, K]."""
+    return weight.abs()
+
+
+REGISTRY.add(Pruner("magnitude", "keeps the largest weights", by_score(magnitude_score), reads_magnitude=True))

@@ -1,30 +1,49 @@
-"""Pruners: which weights of each window to keep. Adding one is a file and a line in PRUNERS.
+"""Pruners: which weights of each window are kept.
 
-A pruner maps (weight float32[N, K], input statistics or None, pattern) to keep_mask bool[N, K], True = kept.
-A solver maps (weight, Gram matrix, pattern, name of the layer) to weights that make up for those pruned, and the mask.
-`sparsegpt` chooses its mask inside the solver of quantization.gptq, since its weights move as it goes; those of
-`modelopt` come from a file.
+Every pruner has one contract: it takes layers that read the same inputs, and returns their weights and mask. One that
+only scores weights is `by_score` of `masks` with a function of its own; one that solves for the kept weights returns
+them moved; a joint one returns no mask, since the quantizer chooses it as it moves the weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
+from nmforge.core.registry import Registry
 
-from nmforge.compression.calibration.statistics import InputStats
-from nmforge.compression.pruning.alps import Pruned, alps
-from nmforge.compression.pruning.magnitude import magnitude
-from nmforge.compression.pruning.ria import ria
-from nmforge.compression.pruning.swaps import alps_swaps
-from nmforge.compression.pruning.wanda import wanda
-from nmforge.core.formats import Pattern
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Pruner = Callable[[Tensor, InputStats | None, Pattern], Tensor]
-PRUNERS: dict[str, Pruner] = {"magnitude": magnitude, "wanda": wanda, "ria": ria}
+    from nmforge.compression.layer_group import LayerGroup
 
-Solver = Callable[[Tensor, Tensor, Pattern, str], Pruned]
-SOLVERS: dict[str, Solver] = {"alps": alps, "alps-swaps": alps_swaps}
-JOINT_PRUNERS = ("sparsegpt",)
-PEER_PRUNERS = ("modelopt",)  # whose masks come from a file
-CALIBRATED_PRUNERS = ("wanda", "ria", "sparsegpt", *SOLVERS)
+
+class Pruned(NamedTuple):
+    """weight: float32[N, K]. keep_mask: bool[N, K], True = kept; None where every weight is, or a quantizer chooses."""
+
+    weight: Tensor
+    keep_mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """One pruner, and what it needs of a design point.
+
+    calibrated: it reads calibration text. joint: it leaves the mask to a quantizer that chooses one. reads_magnitude:
+    it compares |w| across input channels, which scaling them would change. permutable: the inputs may have been
+    reordered. patterns: the only ones it has, all if empty. masks_from: verb that writes the file its masks come from.
+    """
+
+    name: str
+    summary: str
+    prune: Callable[[LayerGroup], Pruned]
+    calibrated: bool = False
+    joint: bool = False
+    reads_magnitude: bool = False
+    permutable: bool = True
+    patterns: tuple[str, ...] = ()
+    masks_from: str = ""
+
+
+REGISTRY: Registry[Pruner] = Registry("pruner")

@@ -7,21 +7,30 @@ A weight counts relative to its row and its column, so no channel loses all of i
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from nmforge.compression.calibration.statistics import InputStats
-from nmforge.compression.pruning.masks import keep_largest
-from nmforge.core.formats import Pattern
+from nmforge.compression.pruning.masks import by_score
+from nmforge.compression.pruning.registry import REGISTRY, Pruner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.calibration.statistics import InputStats
 
 ACTIVATION_POWER = 0.5
 
 
-def ria(weight: Tensor, stats: InputStats | None, pattern: Pattern) -> Tensor:
-    """float32[N, K] and the norms of the inputs -> keep_mask bool[N, K]."""
-    if stats is None:
-        raise ValueError("ria needs input statistics")
+def ria_score(weight: Tensor, stats: InputStats) -> Tensor:
+    """float32[N, K] of one layer and the norms of the inputs -> score [N, K]."""
     magnitude = weight.abs()
     rows, columns = magnitude.sum(dim=1, keepdim=True), magnitude.sum(dim=0, keepdim=True)
     relative = magnitude / rows.clamp(min=1e-30) + magnitude / columns.clamp(min=1e-30)
-    norms = stats.sum_of_squares.sqrt()
-    return keep_largest(relative * norms**ACTIVATION_POWER, pattern)
+    return relative * stats.sum_of_squares.sqrt() ** ACTIVATION_POWER
+
+
+REGISTRY.add(
+    Pruner(
+        "ria", "weighs |w| relative to its row and column by its input's norm", by_score(ria_score), calibrated=True,
+        reads_magnitude=True,
+    )
+)  # fmt: skip

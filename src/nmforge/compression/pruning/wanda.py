@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from nmforge.compression.calibration.statistics import InputStats
-from nmforge.compression.pruning.masks import keep_largest
-from nmforge.core.formats import Pattern
+from nmforge.compression.pruning.masks import by_score
+from nmforge.compression.pruning.registry import REGISTRY, Pruner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.calibration.statistics import InputStats
 
 
-def wanda(weight: Tensor, stats: InputStats | None, pattern: Pattern) -> Tensor:
-    """float32[N, K] and the norms of the inputs -> keep_mask bool[N, K]."""
-    if stats is None:
-        raise ValueError("wanda needs input statistics")
-    return keep_largest(weight.abs() * stats.sum_of_squares.sqrt(), pattern)
+def wanda_score(weight: Tensor, stats: InputStats) -> Tensor:
+    """float32[N, K] and the norms of the inputs -> score [N, K]."""
+    return weight.abs() * stats.sum_of_squares.sqrt()
+
+
+REGISTRY.add(Pruner("wanda", "weighs |w| by the norm of its input", by_score(wanda_score), calibrated=True))

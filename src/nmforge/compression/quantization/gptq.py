@@ -15,17 +15,45 @@ Errors are pushed in three steps of growing reach, which changes the order of th
 from __future__ import annotations
 
 import math
-
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nmforge.compression.pruning.masks import keep_largest_columns
+from nmforge.compression.quantization.registry import REGISTRY, Quantizer
 from nmforge.compression.quantization.scales import Quantized, group_absmax, row_scales, search_multipliers, to_codes
-from nmforge.core.formats import Pattern, QuantScheme
+from nmforge.core.lazy import torch
 from nmforge.linalg.hessian import inverse_factor, permuted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.layer_group import LayerGroup
+    from nmforge.core.formats import Pattern, QuantScheme
 
 PANEL = 8  # columns; short enough that a column's errors touch few values, long enough for matrix products
 HEADROOM = 1.5  # compensation makes later weights grow; the row scale leaves room for it
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A layer while it is solved, K first, columns in the order they are solved; `codes` and `kept` are filled here.
+
+    weights: float32[K, N], not rounded yet. factor: U, float32[K, K]. kept: float32[K, N], 1 = kept, 0 = pruned.
+    codes: float32[K, N]. choose: whether `kept` is chosen here (SparseGPT).
+    """
+
+    weights: Tensor
+    factor: Tensor
+    kept: Tensor
+    codes: Tensor
+    scheme: QuantScheme
+    pattern: Pattern
+    choose: bool
+
+
+def quantize(group: LayerGroup, keep_mask: Tensor | None) -> Quantized:
+    """All layers at once: their rows do not depend on each other, and the factor is shared."""
+    return gptq(group.weight, group.stats.gram, group.pattern, group.scheme, keep_mask, group.name)
 
 
 def gptq(
@@ -40,21 +68,22 @@ def gptq(
     size, groups = scheme.groups(k, where)
     order = activation_order(gram.diagonal(), size, pattern)
     factor = inverse_factor(permuted(gram, order), where)
-    columns = weight.T[order]  # [K, N], a copy
-    columns[gram.diagonal()[order] == 0] = 0
-    row_scale = row_scales(group_absmax(columns.T, size), scheme, HEADROOM)
-    kept = torch.ones_like(columns) if keep_mask is None else keep_mask.T[order].float()  # 1 = kept, 0 = pruned
+    weights = weight.T[order]  # [K, N], a copy
+    weights[gram.diagonal()[order] == 0] = 0
+    row_scale = row_scales(group_absmax(weights.T, size), scheme, HEADROOM)
+    kept = torch.ones_like(weights) if keep_mask is None else keep_mask.T[order].float()
     choose = keep_mask is None and not pattern.is_dense
-    codes, mult = torch.zeros_like(columns), torch.ones(groups, rows)
+    columns = Columns(weights, factor, kept, torch.zeros_like(weights), scheme, pattern, choose)
+    mult = torch.ones(groups, rows)
     for group in range(groups):
         start, stop = group * size, (group + 1) * size
-        block, pivots = columns[start:stop], factor.diagonal()[start:stop, None]
+        block, pivots = weights[start:stop], factor.diagonal()[start:stop, None]
         likely = keep_largest_columns((block / pivots).square(), pattern) if choose else kept[start:stop]
         mult[group] = search_multipliers(block * likely, pivots.square().reciprocal(), row_scale, scheme)
-        errors = _solve_block(block, factor, start, mult[group] * row_scale, scheme, pattern, kept, codes, choose)
-        _push(columns[stop:], factor[start:stop, stop:], errors)
+        errors = _solve_group(columns, start, stop, mult[group] * row_scale)
+        _push(weights[stop:], factor[start:stop, stop:], errors)
     place, group_place = order.argsort(), (order[::size] // size).argsort()
-    codes = codes[place].T.contiguous().to(torch.int8)
+    codes = columns.codes[place].T.contiguous().to(torch.int8)
     return Quantized(codes, kept[place].T.bool(), mult[group_place].T.contiguous().to(torch.uint8), row_scale)
 
 
@@ -72,25 +101,22 @@ def activation_order(diagonal: Tensor, size: int, pattern: Pattern) -> Tensor:
     return places[groups[:, None], inside[groups]].reshape(-1)
 
 
-def _solve_block(
-    block: Tensor, factor: Tensor, start: int, step: Tensor, scheme: QuantScheme, pattern: Pattern,
-    kept: Tensor, codes: Tensor, choose: bool,
-) -> Tensor:  # fmt: skip
-    """Round one group of columns [G, N] in place, fill `codes` and `kept`; returns the scaled errors [G, N]."""
+def _solve_group(columns: Columns, start: int, stop: int, step: Tensor) -> Tensor:
+    """Round the columns of one group in place, with steps float32[N]; returns the scaled errors float32[G, N]."""
+    block, factor, pattern = columns.weights[start:stop], columns.factor, columns.pattern
     errors = torch.empty_like(block)
-    size = len(block)
-    pivots = factor.diagonal()[start : start + size].tolist()
+    pivots = factor.diagonal()[start:stop].tolist()
     panel = math.lcm(PANEL, pattern.window)
-    for first in range(0, size, panel):
-        last = min(first + panel, size)
+    for first in range(0, stop - start, panel):
+        last = min(first + panel, stop - start)
         for i in range(first, last):
             k = start + i
-            if choose and k % pattern.window == 0:
-                _choose_window(block[i : i + pattern.window], factor, k, pattern, kept)
-            code = torch.mul(to_codes(block[i], step, scheme), kept[k], out=codes[k])
+            if columns.choose and k % pattern.window == 0:
+                _choose_window(columns, k)
+            code = torch.mul(to_codes(block[i], step, columns.scheme), columns.kept[k], out=columns.codes[k])
             torch.addcmul(block[i], code, step, value=-1, out=errors[i]).div_(pivots[i])
             _push(block[i + 1 : last], factor[k : k + 1, k + 1 : start + last], errors[i : i + 1])
-        _push(block[last:], factor[start + first : start + last, start + last : start + size], errors[first:last])
+        _push(block[last:], factor[start + first : start + last, start + last : stop], errors[first:last])
     return errors
 
 
@@ -100,8 +126,11 @@ def _push(columns: Tensor, factor: Tensor, errors: Tensor) -> None:
         columns.addmm_(factor.T, errors, alpha=-1)
 
 
-def _choose_window(window: Tensor, factor: Tensor, k: int, pattern: Pattern, kept: Tensor) -> None:
+def _choose_window(columns: Columns, k: int) -> None:
     """SparseGPT's choice for the window that starts at column k; all of it must lie in one group."""
-    pivots = factor.diagonal()[k : k + pattern.window, None]
-    score = (window / pivots).square()
-    kept[k : k + pattern.window] = keep_largest_columns(score, pattern)
+    window = slice(k, k + columns.pattern.window)
+    score = (columns.weights[window] / columns.factor.diagonal()[window, None]).square()
+    columns.kept[window] = keep_largest_columns(score, columns.pattern)
+
+
+REGISTRY.add(Quantizer("gptq", "makes later weights up for each error", quantize, calibrated=True, chooses_masks=True))

@@ -1,20 +1,40 @@
-"""Quantizers: integer codes and the two-level scale. Adding one is a file and a line in QUANTIZERS.
+"""Quantizers: integer codes and the two-level scale.
 
-A quantizer maps (weight float32[N, K], keep_mask bool[N, K], scheme) to Quantized. `gptq` also needs the Gram
-matrix of its inputs and may choose the mask itself, so compress.py calls it by name.
+Every quantizer has one contract: it takes layers that read the same inputs, their weights as the pruner left them, and
+a mask, and returns codes and scales. Without a mask a dense pattern keeps every weight; in a sparse one the quantizer
+chooses, which only those with `chooses_masks` are asked to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from nmforge.core.registry import Registry
 
-from nmforge.compression.quantization.rtn import rtn
-from nmforge.compression.quantization.scales import Quantized
-from nmforge.compression.quantization.tensor_absmax import tensor_absmax
-from nmforge.core.formats import QuantScheme
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Quantizer = Callable[[Tensor, Tensor, QuantScheme], Quantized]
-QUANTIZERS: dict[str, Quantizer] = {"rtn": rtn, "tensor-absmax": tensor_absmax}
-CALIBRATED_QUANTIZERS = ("gptq",)
+    from nmforge.compression.layer_group import LayerGroup
+    from nmforge.compression.quantization.scales import Quantized
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """One quantizer, and what it needs of a design point.
+
+    quantize: (layers, keep_mask bool[N, K] or None) -> Quantized. calibrated: it reads calibration text.
+    chooses_masks: it chooses the mask itself where it is given None. reads_magnitude: a step depends on |w| of many
+    input channels, which scaling them would change.
+    """
+
+    name: str
+    summary: str
+    quantize: Callable[[LayerGroup, Tensor | None], Quantized]
+    calibrated: bool = False
+    chooses_masks: bool = False
+    reads_magnitude: bool = False
+
+
+REGISTRY: Registry[Quantizer] = Registry("quantizer")

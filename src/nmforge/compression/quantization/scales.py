@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+from nmforge.core.lazy import torch
 
-from nmforge.core.formats import QuantScheme
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.core.formats import QuantScheme
 
 MULTIPLIER_MAX = 127
 CLIPPED_RANGES = (1.0, 0.9, 0.8, 0.7, 0.6)  # shares of a group's largest magnitude that its codes may span
@@ -20,6 +22,11 @@ class Quantized(NamedTuple):
     keep_mask: Tensor
     group_mult: Tensor
     row_scale: Tensor
+
+
+def mask_or_all(keep_mask: Tensor | None, weight: Tensor) -> Tensor:
+    """The mask bool[N, K]; where there is none, every weight [N, K] is kept."""
+    return torch.ones_like(weight, dtype=torch.bool) if keep_mask is None else keep_mask
 
 
 def group_absmax(weight: Tensor, group_size: int) -> Tensor:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from nmforge.compression.quantization.scales import Quantized, to_codes
-from nmforge.core.formats import QuantScheme
+from nmforge.compression.quantization.registry import REGISTRY, Quantizer
+from nmforge.compression.quantization.scales import Quantized, mask_or_all, to_codes
+from nmforge.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nmforge.compression.layer_group import LayerGroup
+    from nmforge.core.formats import QuantScheme
+
+
+def quantize(group: LayerGroup, keep_mask: Tensor | None) -> Quantized:
+    """Each layer with a scale of its own."""
+    mask = mask_or_all(keep_mask, group.weight)
+    each = [tensor_absmax(group.weight[rows], mask[rows], group.scheme) for rows in group.rows.values()]
+    return Quantized(*(torch.cat(parts) for parts in zip(*each, strict=True)))
 
 
 def tensor_absmax(weight: Tensor, keep_mask: Tensor, scheme: QuantScheme) -> Quantized:
@@ -18,3 +31,6 @@ def tensor_absmax(weight: Tensor, keep_mask: Tensor, scheme: QuantScheme) -> Qua
     step = torch.where(step > 0, step, torch.ones_like(step))
     codes = to_codes(kept, step, scheme).to(torch.int8)
     return Quantized(codes, keep_mask, torch.ones(rows, groups, dtype=torch.uint8), step.expand(rows).clone())
+
+
+REGISTRY.add(Quantizer("tensor-absmax", "gives the whole tensor one scale", quantize, reads_magnitude=True))

@@ -1,1 +1,1 @@
-"""What changes a layer before it is pruned and rounded."""
+"""What changes the inputs or the weights of layers before they are pruned and rounded."""

@@ -11,10 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nmforge.config import RegisteredName, Section
 from nmforge.core.errors import NmforgeError
 from nmforge.fpga.model.memory import MemoryChannel
-from nmforge.io.settings import read_yaml, validated
+from nmforge.io.settings import RegisteredName, Section, read_yaml, validated
 
 
 class Sourced(Section):

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nmforge.artifact.format import load_linear, read_header
+from nmforge.artifact.format import load_linear
+from nmforge.artifact.header import read_header
 from nmforge.core.compressed_linear import Bool, CompressedLinear, Int8, UInt8, mask_from_offsets
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
@@ -35,8 +36,8 @@ from nmforge.fpga.images.dram_header import (
 from nmforge.fpga.images.weight_image import Bytes, KeptWeights, kept_weights, read_weight_image, write_weight_image
 from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.model.tiling import tiles
-from nmforge.io.provenance import sha256_bytes, sha256_file
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
+from nmforge.io.hashing import sha256_bytes, sha256_file
 
 
 def write_dram_image(artifact: Path, engine: Engine, out: Path) -> Contents:

@@ -75,7 +75,7 @@ class DeviceJob:
     @property
     def windows_per_token(self) -> int:
         """Windows of one lane."""
-        return self.xq.shape[1] // (self.engine.window * self.engine.lanes)
+        return int(self.xq.shape[1]) // (self.engine.window * self.engine.lanes)
 
     @property
     def steps(self) -> int:

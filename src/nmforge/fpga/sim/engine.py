@@ -18,7 +18,7 @@ from nmforge.fpga.model.tiling import tiles
 from nmforge.fpga.sim.protocol import ENGINE_JOB, ENGINE_OUTCOME
 from nmforge.fpga.sim.simulator import SimulationResult, finished_outcome, read_sums, run_simulator
 from nmforge.fpga.sim.verilator import Watch, build_simulator
-from nmforge.io.records import write_atomically
+from nmforge.io.files import write_atomically
 
 RATE_UNIT = 256  # a memory's rate is counted in 1/256 byte a cycle
 

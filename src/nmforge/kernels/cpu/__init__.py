@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from nmforge.kernels.cpu.linear import CpuLinear, available_isas, choose_isa, reach, read_bytes, why_unsupported
+from nmforge.kernels.cpu.linear import (
+    CpuLinear,
+    available_isas,
+    choose_isa,
+    gather_width,
+    read_bytes,
+    unsupported_reason,
+)
 
-__all__ = ["CpuLinear", "available_isas", "choose_isa", "reach", "read_bytes", "why_unsupported"]
+__all__ = ["CpuLinear", "available_isas", "choose_isa", "gather_width", "read_bytes", "unsupported_reason"]

@@ -1,4 +1,4 @@
-"""`CpuLinear`: a compressed layer re-laid once, multiplied by the C++ kernels."""
+"""`CpuLinear`: a compressed layer repacked once, multiplied by the C++ kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import QuantScheme, check_accumulator
-from nmforge.kernels.cpu import _cpu
+from nmforge.kernels._native import w4a8
 from nmforge.kernels.cpu.repack import TiledLinear, duplicate, tile_linear
 
 ISA_VARIABLE = "NMFORGE_ISA"
@@ -19,7 +19,7 @@ MAX_BITS = 4
 
 def available_isas() -> list[str]:
     """Instruction sets this machine and build offer, slowest first."""
-    return list(_cpu.isas())
+    return list(w4a8.isas())
 
 
 def choose_isa(name: str | None = None) -> str:
@@ -33,31 +33,31 @@ def choose_isa(name: str | None = None) -> str:
     return wanted
 
 
-def reach(isa: str) -> int:
+def gather_width(isa: str) -> int:
     """Activations that one selection of an instruction set chooses from: 16, or 64 with AVX-512 VBMI."""
-    return _cpu.reach(isa)
+    return w4a8.gather_width(isa)
 
 
 def read_bytes(data: NDArray[np.uint8], threads: int) -> None:
     """Read every byte of uint8[bytes] once."""
-    _cpu.read_bytes(choose_isa(), data, threads)
+    w4a8.read_bytes(choose_isa(), data, threads)
 
 
-def why_unsupported(bits: int) -> str | None:
-    """Why the kernels decline codes of `bits` bits; None where they take them."""
+def unsupported_reason(bits: int) -> str | None:
+    """The reason the kernels have no code for `bits` bits; None where they have."""
     return None if bits <= MAX_BITS else f"codes of {bits} bits could leave INT16 partial sums; at most {MAX_BITS} bits"
 
 
 class CpuLinear:
     """One layer ready to multiply; the bits of every result equal `nmforge.reference`, on every instruction set.
 
-    Patterns whose windows straddle groups or reach too far for one selection are stored with their zeros.
+    Patterns whose windows straddle groups or span too many activations for one selection are stored with their zeros.
     """
 
     def __init__(self, linear: CompressedLinear, isa: str | None = None) -> None:
-        """Re-lay `linear`; raises NmforgeError for codes wider than 4 bits, rows that could overflow INT32, or an
+        """Repack `linear`; raises NmforgeError for codes wider than 4 bits, rows that could overflow INT32, or an
         unavailable `isa`."""
-        reason = why_unsupported(linear.bits)
+        reason = unsupported_reason(linear.bits)
         if reason:
             raise NmforgeError(
                 f"a CPU kernel cannot take this layer: {reason}; quantize it to {MAX_BITS} bits or fewer"
@@ -66,19 +66,22 @@ class CpuLinear:
             linear.kept_per_row, QuantScheme(linear.bits, linear.group_size), "a layer for the CPU kernel"
         )
         chosen = choose_isa(isa)
-        self._bind(tile_linear(linear, _cpu.reach(chosen)), chosen)
+        self._bind(tile_linear(linear, w4a8.gather_width(chosen)), chosen)
 
     def _bind(self, tiled: TiledLinear, isa: str) -> None:
-        """Hand the re-laid arrays to the extension, which checks and keeps them."""
+        """Pass the repacked arrays to the extension, which checks and keeps them."""
         self.isa, self.n, self.k, self._tiled = isa, tiled.n, tiled.k, tiled
         steps = tiled.steps
-        self.native = _cpu.Linear(
-            isa=isa, n=tiled.n, k=tiled.k, groups=steps.groups, code_bits=tiled.bits, index_bits=steps.index_bits,
-            planes=tiled.planes.reshape(-1), mult=tiled.mult.reshape(-1), start=tiled.start.reshape(-1),
-            row_scale=tiled.row_scale.reshape(-1), step_base=steps.base,
-            lane_base=np.ascontiguousarray(steps.lane_base).view("<u4").reshape(-1),
-            flush_end=steps.flush_end, flush_group=steps.flush_group,
-        )  # fmt: skip
+        sizes = w4a8.LayerSizes(tiled.n, tiled.k, steps.groups, tiled.bits, steps.index_bits)
+        weights = w4a8.LayerWeights(
+            tiled.planes.reshape(-1),
+            tiled.mult.reshape(-1),
+            tiled.bias_correction.reshape(-1),
+            tiled.row_scale.reshape(-1),
+        )
+        lane_base = np.ascontiguousarray(steps.lane_base).view("<u4").reshape(-1)
+        order = w4a8.LayerSteps(steps.gather_base, lane_base, steps.segment_end, steps.segment_group)
+        self.native = w4a8.Linear(isa, sizes, weights, order)
 
     @property
     def packed(self) -> bool:
@@ -87,7 +90,7 @@ class CpuLinear:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of re-laid weights one product reads."""
+        """Bytes of repacked weights that one product reads."""
         return self._tiled.weight_bytes
 
     def copy(self) -> CpuLinear:

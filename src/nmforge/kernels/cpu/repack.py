@@ -1,4 +1,4 @@
-"""Re-lay a compressed layer for the CPU kernels, and back.
+"""Repack a compressed layer for the CPU kernels, and back.
 
 Sixteen rows form a tile; a step holds four kept codes of each row; eight steps form a block of bit planes
 (`layout.hpp` draws them). Groups start at a step, so a step has one multiplier. Kept codes stay in ascending k:
@@ -21,7 +21,7 @@ TILE_ROWS = 16
 LANES = 4
 STEP_BYTES = TILE_ROWS * LANES
 BLOCK_STEPS = 8
-REACH = 16  # activations that a selection reaches on every instruction set; some reach further
+GATHER_WIDTH = 16  # activations one selection chooses from on every instruction set; some choose from more
 MAX_INDEX_BITS = 4
 FIELD_PLANES: dict[int, tuple[int, ...]] = {0: (), 1: (1,), 2: (2,), 3: (2, 1), 4: (4,)}
 
@@ -34,29 +34,30 @@ class Steps:
     """Where the steps of a row lie, the same for all rows.
 
     stored: kept codes per group; per_group: steps per group; index_bits: 0 where every weight is stored.
-    base: uint32[steps], first activation within reach; lane_base: uint8[steps, 4], added to the stored indices.
-    flush_end, flush_group: uint32[flushes], where partial sums end and the group whose multiplier they take.
+    gather_base: uint32[steps], first activation that a step selects from.
+    lane_base: uint8[steps, 4], added to the stored indices.
+    segment_end, segment_group: uint32[segments], the step after each partial sum and the group of its multiplier.
     """
 
     stored: int
     per_group: int
     groups: int
     index_bits: int
-    base: UInt32
+    gather_base: UInt32
     lane_base: UInt8
-    flush_end: UInt32
-    flush_group: UInt32
+    segment_end: UInt32
+    segment_group: UInt32
 
     @property
     def blocks(self) -> int:
         """Blocks of eight steps in a row of tiles."""
-        return len(self.base) // BLOCK_STEPS
+        return len(self.gather_base) // BLOCK_STEPS
 
 
 @dataclass(frozen=True)
 class TiledLinear:
     """A layer as the kernels read it. planes: uint8[tiles, blocks, code_bits + index_bits, 64]; mult: uint8[tiles,
-    groups, 16]; start: int32[tiles, 16], the correction for activations stored plus 128; row_scale: float32[tiles, 16].
+    groups, 16]; bias_correction: int32[tiles, 16], for activations stored plus 128; row_scale: float32[tiles, 16].
     """
 
     pattern: Pattern
@@ -67,19 +68,19 @@ class TiledLinear:
     steps: Steps
     planes: UInt8
     mult: UInt8
-    start: Int32
+    bias_correction: Int32
     row_scale: NDArray[np.float32]
 
     @property
     def weight_bytes(self) -> int:
         """Bytes one product reads: codes, indices, multipliers, row scales and corrections."""
-        return self.planes.nbytes + self.mult.nbytes + self.start.nbytes + self.row_scale.nbytes
+        return self.planes.nbytes + self.mult.nbytes + self.bias_correction.nbytes + self.row_scale.nbytes
 
 
-def why_not_packed(pattern: Pattern, group_size: int, reach: int = REACH) -> str | None:
-    """Why a pattern is stored with its zeros instead of with indices; None where indices serve.
+def unpackable_reason(pattern: Pattern, group_size: int, gather_width: int = GATHER_WIDTH) -> str | None:
+    """The reason a pattern is stored with its zeros instead of with indices; None where indices serve.
 
-    reach: activations that one selection of the instruction set chooses from.
+    gather_width: activations that one selection of the instruction set chooses from.
     """
     if pattern.is_dense:
         return None
@@ -88,33 +89,36 @@ def why_not_packed(pattern: Pattern, group_size: int, reach: int = REACH) -> str
     if pattern.window > 1 << MAX_INDEX_BITS:
         return f"windows of {pattern.window} need indices wider than {MAX_INDEX_BITS} bits"
     spanned = int(_lane_base(pattern, group_size).max()) + pattern.window
-    if spanned > reach:
-        return f"four kept weights of {pattern} span {spanned} activations, more than the {reach} one selection reaches"
+    if spanned > gather_width:
+        return (
+            f"four kept weights of {pattern} span {spanned} activations, more than the {gather_width} that "
+            "one selection chooses from"
+        )
     return None
 
 
-def plan_steps(pattern: Pattern, group_size: int, k: int, reach: int = REACH) -> Steps:
-    """Lay out the steps of a row of K weights; without indices every weight is stored, pruned ones as code 0."""
-    packed = not pattern.is_dense and why_not_packed(pattern, group_size, reach) is None
+def plan_steps(pattern: Pattern, group_size: int, k: int, gather_width: int = GATHER_WIDTH) -> Steps:
+    """The steps of a row of K weights; without indices every weight is stored, pruned ones as code 0."""
+    packed = not pattern.is_dense and unpackable_reason(pattern, group_size, gather_width) is None
     stored = group_size // pattern.window * pattern.keep if packed else group_size
     per_group, groups = -(-stored // LANES), k // group_size
     used = per_group * groups
     total = -(-used // BLOCK_STEPS) * BLOCK_STEPS
     first = np.arange(per_group) * LANES
     in_group = first // pattern.keep * pattern.window if packed else first
-    base = np.zeros(total, dtype=np.uint32)
-    base[:used] = (np.arange(groups)[:, None] * group_size + in_group).ravel()
+    gather_base = np.zeros(total, dtype=np.uint32)
+    gather_base[:used] = (np.arange(groups)[:, None] * group_size + in_group).ravel()
     lane_base = np.zeros((total, LANES), dtype=np.uint8)
     if packed:
         lane_base[:used] = np.tile(_lane_base(pattern, group_size), (groups, 1))
-    ends, owners = _flushes(per_group, groups, total)
+    ends, owners = _segments(per_group, groups, total)
     index_bits = (pattern.window - 1).bit_length() if packed else 0
-    return Steps(stored, per_group, groups, index_bits, base, lane_base, ends, owners)
+    return Steps(stored, per_group, groups, index_bits, gather_base, lane_base, ends, owners)
 
 
-def tile_linear(linear: CompressedLinear, reach: int = REACH) -> TiledLinear:
-    """Re-lay a layer for selections from `reach` activations; `untile` is the inverse."""
-    steps = plan_steps(linear.pattern, linear.group_size, linear.k, reach)
+def tile_linear(linear: CompressedLinear, gather_width: int = GATHER_WIDTH) -> TiledLinear:
+    """Repack a layer for selections from `gather_width` activations; `untile` is the inverse."""
+    steps = plan_steps(linear.pattern, linear.group_size, linear.k, gather_width)
     codes = linear.kept_codes() if steps.index_bits else linear.codes
     fields = _pack_field(_tile(codes, steps).view(np.uint8) + np.uint8(1 << (linear.bits - 1)), linear.bits)
     if steps.index_bits:
@@ -124,14 +128,14 @@ def tile_linear(linear: CompressedLinear, reach: int = REACH) -> TiledLinear:
     mult = _pad_rows(linear.group_mult).reshape(-1, TILE_ROWS, steps.groups).transpose(0, 2, 1)
     return TiledLinear(
         linear.pattern, linear.bits, linear.group_size, linear.n, linear.k, steps,
-        _aligned(fields), np.ascontiguousarray(mult), _start(linear), row_scale,
+        _aligned(fields), np.ascontiguousarray(mult), _bias_correction(linear), row_scale,
     )  # fmt: skip
 
 
 def duplicate(tiled: TiledLinear) -> TiledLinear:
     """The same layer at another place in memory; the steps, a few kilobytes, stay shared."""
     return replace(
-        tiled, planes=_aligned(tiled.planes), mult=tiled.mult.copy(), start=tiled.start.copy(),
+        tiled, planes=_aligned(tiled.planes), mult=tiled.mult.copy(), bias_correction=tiled.bias_correction.copy(),
         row_scale=tiled.row_scale.copy(),
     )  # fmt: skip
 
@@ -159,11 +163,12 @@ def _lane_base(pattern: Pattern, group_size: int) -> UInt8:
     stored = group_size // pattern.window * pattern.keep
     rank = np.arange(-(-stored // LANES) * LANES).reshape(-1, LANES)
     window = np.minimum(rank, stored - 1) // pattern.keep
-    return ((window - window[:, :1]) * pattern.window).astype(np.uint8)
+    base: UInt8 = ((window - window[:, :1]) * pattern.window).astype(np.uint8)
+    return base
 
 
-def _flushes(per_group: int, groups: int, total: int) -> tuple[UInt32, UInt32]:
-    """Ends of partial sums: at the end of a group, at the latest every eight steps, and behind the padding."""
+def _segments(per_group: int, groups: int, total: int) -> tuple[UInt32, UInt32]:
+    """Ends of partial sums: at the end of a group, at the latest every eight steps, and after the padding."""
     in_group = np.append(np.arange(BLOCK_STEPS, per_group, BLOCK_STEPS), per_group)
     ends = (np.arange(groups)[:, None] * per_group + in_group).ravel()
     owners = np.repeat(np.arange(groups), len(in_group))
@@ -172,8 +177,8 @@ def _flushes(per_group: int, groups: int, total: int) -> tuple[UInt32, UInt32]:
     return ends.astype(np.uint32), owners.astype(np.uint32)
 
 
-def _start(linear: CompressedLinear) -> Int32:
-    """-128 * sum_k codes * group_mult per row: takes back the 128 added to every activation. int32[tiles, 16]."""
+def _bias_correction(linear: CompressedLinear) -> Int32:
+    """-128 * sum_k codes * group_mult per row: corrects for the 128 added to every activation. int32[tiles, 16]."""
     per_group = linear.codes.reshape(linear.n, -1, linear.group_size).sum(axis=2, dtype=np.int64)
     correction = -128 * (per_group * linear.group_mult).sum(axis=1)
     return _pad_rows(correction[:, None]).astype(np.int32).reshape(-1, TILE_ROWS)

@@ -1,4 +1,4 @@
-"""Our fused W4A8 product on a GPU: weights laid down once, then three launches a product."""
+"""Our fused W4A8 product on a GPU: weights repacked once, then three launches a product."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class GpuLinear:
     """A compressed layer on a device of torch; on `cpu` it runs under Triton's interpreter (TRITON_INTERPRET=1)."""
 
     def __init__(self, linear: CompressedLinear, device: str = "cuda") -> None:
-        """Lay `linear` down; it is one that `why_unsupported` does not decline."""
+        """Repack `linear`, for which `unsupported_reason` is None."""
         self.n, self.k, self.group_size = linear.n, linear.k, linear.group_size
         self.format = FORMATS[linear.pattern, linear.bits]
         codes, more = pack(linear)
@@ -101,8 +101,8 @@ class GpuLinear:
         return y
 
 
-def why_unsupported(pattern: Pattern, bits: int, group_size: int) -> str | None:
-    """Why the kernel cannot run such a layer on this machine; None where it can."""
+def unsupported_reason(pattern: Pattern, bits: int, group_size: int) -> str | None:
+    """The reason the kernel cannot run such a layer on this machine; None where it can."""
     if not torch.cuda.is_available():
         return "torch finds no CUDA device on this machine"
     if importlib.util.find_spec("triton") is None:

@@ -24,7 +24,7 @@ FORMATS = {(DENSE, 4): "dense4", (DENSE, 3): "dense3", (Pattern(2, 4), 4): "2:4"
 
 
 class Packed(NamedTuple):
-    """codes: uint8[groups, N, bytes of a group's codes]. more: the same for what a format stores beside them."""
+    """codes: uint8[groups, N, bytes of a group's codes]. more: the same for what a format stores next to them."""
 
     codes: UInt8
     more: UInt8
@@ -56,11 +56,11 @@ def unpack(packed: Packed, pattern: Pattern, bits: int) -> tuple[NDArray[np.int8
         return dense, np.ones_like(dense, dtype=bool)
     groups, rows, count = codes.shape
     shape = (groups, rows, count // pattern.keep, pattern.keep)
-    places = _split(packed.more, 2).reshape(shape).astype(np.int64)
+    positions = _split(packed.more, 2).reshape(shape).astype(np.int64)
     windows = np.zeros((*shape[:3], pattern.window), np.int8)
     mask = np.zeros(windows.shape, bool)
-    np.put_along_axis(windows, places, codes.reshape(shape), axis=3)
-    np.put_along_axis(mask, places, True, axis=3)
+    np.put_along_axis(windows, positions, codes.reshape(shape), axis=3)
+    np.put_along_axis(mask, positions, True, axis=3)
     return _rows(windows.reshape(groups, rows, -1)), _rows(mask.reshape(groups, rows, -1))
 
 
@@ -78,7 +78,8 @@ def _join(fields: NDArray[Any], bits: int) -> UInt8:
     """[..., T] -> uint8[..., T * bits / 8], the first of each byte in its lowest bits."""
     apart = (fields & ((1 << bits) - 1)).astype(np.uint8).reshape(*fields.shape[:-1], -1, 8 // bits)
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    return np.bitwise_or.reduce(apart << shifts, axis=-1)
+    joined: UInt8 = np.bitwise_or.reduce(apart << shifts, axis=-1)
+    return joined
 
 
 def _split(data: UInt8, bits: int) -> UInt8:

@@ -3,7 +3,7 @@
 A program takes `ROWS` rows of weights and some of the groups, unpacks a group to int8 in registers, multiplies it on
 the tensor cores into INT32, scales the sum by the group's multiplier and adds it to its accumulator. Where the groups
 of a tile are shared out among programs, their sums meet in atomic additions: integers add up to the same in any order.
-Rounding happens in two places, as in `reference`: where activations become integers, and where sums become floats.
+Rounding happens in two positions, as in `reference`: where activations become integers, and where sums become floats.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def quantize(x, xq, step, acc, k, n, WIDTH: tl.constexpr, ZEROED: tl.constexpr):
     tl.store(step + row, size)
     zeros = tl.zeros([ZEROED], tl.int32)
     for first in range(0, n, ZEROED):
-        places = first + tl.arange(0, ZEROED)
-        tl.store(acc + row * n + places, zeros, mask=places < n)
+        positions = first + tl.arange(0, ZEROED)
+        tl.store(acc + row * n + positions, zeros, mask=positions < n)
 
 
 @triton.jit
@@ -42,33 +42,32 @@ def _fields(data, BITS: tl.constexpr, ROWS: tl.constexpr, COUNT: tl.constexpr):
 
 
 @triton.jit
-def _stretch(base, group, n, rows, BYTES: tl.constexpr):
-    """The bytes of some rows in a group of uint8[groups, N, BYTES]; rows past the end read as 0."""
-    start = (group * n + rows) * BYTES
-    return tl.load(base + start[:, None] + tl.arange(0, BYTES)[None, :], mask=(rows < n)[:, None], other=0)
+def _bytes_of(base, rows, inside, BYTES: tl.constexpr):
+    """Some rows of uint8[groups * N, BYTES]: uint8[ROWS, BYTES], 0 where a row is not `inside`."""
+    return tl.load(base + (rows * BYTES)[:, None] + tl.arange(0, BYTES)[None, :], mask=inside[:, None], other=0)
 
 
 @triton.jit
-def _weights(codes, more, group, n, rows, FORMAT: tl.constexpr, G: tl.constexpr, ROWS: tl.constexpr):
-    """Codes int8[ROWS, G] of a group, 0 where pruned."""
+def _weights(codes, more, rows, inside, FORMAT: tl.constexpr, G: tl.constexpr, ROWS: tl.constexpr):
+    """Codes int8[ROWS, G] of a group, 0 where pruned. rows, inside: as in `_bytes_of`."""
     if FORMAT == "dense4":
-        nibbles = _fields(_stretch(codes, group, n, rows, G // 2), 4, ROWS, G)
+        nibbles = _fields(_bytes_of(codes, rows, inside, G // 2), 4, ROWS, G)
         return ((nibbles ^ 8) - 8).to(tl.int8)
     elif FORMAT == "dense3":
-        low = _fields(_stretch(codes, group, n, rows, G // 4), 2, ROWS, G)
-        high = _fields(_stretch(more, group, n, rows, G // 8), 1, ROWS, G)
+        low = _fields(_bytes_of(codes, rows, inside, G // 4), 2, ROWS, G)
+        high = _fields(_bytes_of(more, rows, inside, G // 8), 1, ROWS, G)
         return (((low | (high << 2)) ^ 4) - 4).to(tl.int8)
     elif FORMAT == "2:4":
-        pair = _stretch(codes, group, n, rows, G // 4).to(tl.int32)[:, :, None]
-        places = _fields(_stretch(more, group, n, rows, G // 8), 4, ROWS, G // 4)[:, :, None]
+        pair = _bytes_of(codes, rows, inside, G // 4).to(tl.int32)[:, :, None]
+        positions = _fields(_bytes_of(more, rows, inside, G // 8), 4, ROWS, G // 4)[:, :, None]
         here = tl.arange(0, 4)[None, None, :]
         first, second = ((pair & 15) ^ 8) - 8, ((pair >> 4) ^ 8) - 8
-        found = tl.where((places & 3) == here, first, tl.where((places >> 2) == here, second, 0))
+        found = tl.where((positions & 3) == here, first, tl.where((positions >> 2) == here, second, 0))
         return tl.reshape(found, (ROWS, G)).to(tl.int8)
     else:
-        kept = ((_fields(_stretch(codes, group, n, rows, G // 8), 4, ROWS, G // 4) ^ 8) - 8)[:, :, None]
-        places = _fields(_stretch(more, group, n, rows, G // 16), 2, ROWS, G // 4)[:, :, None]
-        found = tl.where(places == tl.arange(0, 4)[None, None, :], kept, 0)
+        kept = ((_fields(_bytes_of(codes, rows, inside, G // 8), 4, ROWS, G // 4) ^ 8) - 8)[:, :, None]
+        positions = _fields(_bytes_of(more, rows, inside, G // 16), 2, ROWS, G // 4)[:, :, None]
+        found = tl.where(positions == tl.arange(0, 4)[None, None, :], kept, 0)
         return tl.reshape(found, (ROWS, G)).to(tl.int8)
 
 
@@ -88,7 +87,7 @@ def accumulate(
     first = tl.program_id(2) * each
     total = tl.zeros([ROWS, TOKENS], tl.int32)
     for group in range(first, tl.minimum(first + each, groups)):
-        weights = _weights(codes, more, group, n, rows, FORMAT, G, ROWS)
+        weights = _weights(codes, more, group * n + rows, rows < n, FORMAT, G, ROWS)
         where = tokens[None, :] * k + group * G + inputs[:, None]
         x = tl.load(xq + where, mask=(tokens < m)[None, :], other=0)
         factor = tl.load(mult + group * n + rows, mask=rows < n, other=0).to(tl.int32)

@@ -1,13 +1,15 @@
-"""The array's utilisation against the bandwidth of its memory, simulated: sparse weights need more bytes a cycle."""
+"""The array's utilization against the bandwidth of its memory, simulated: sparse weights need more bytes a cycle."""
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from dataclasses import dataclass
+from math import isclose
+from typing import TYPE_CHECKING
 
-from nmforge.reporting.figures.style import (
+from nmforge.core.lazy import pd
+from nmforge.reporting.figures.registry import REGISTRY, Drawing
+from nmforge.reporting.query import Tables
+from nmforge.reporting.style import (
     COLUMN,
     blank,
     colour,
@@ -15,17 +17,29 @@ from nmforge.reporting.figures.style import (
     foot_height,
     measured,
     rank,
-    series_name,
+    series_names,
     tidy,
     unmeasured,
 )
 
-TABLES = ("fpga",)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 COLUMNS = ["series", "pattern", "rows", "cols", "lanes", "m", "n", "k", "memory_rate", "efficiency", "bytes_per_cycle"]
 ARRAY = ["engine", "rows", "cols", "lanes", "m", "n", "k"]
 
 
-def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One pattern: its simulated points, and the share of the array that a byte a cycle of memory feeds."""
+
+    series: str
+    points: pd.DataFrame
+    slope: float
+
+
+def data(tables: Tables) -> pd.DataFrame:
     """Rows of the random layer with the most points: one engine, several patterns, memories and none (no rate)."""
     fpga = tables["fpga"]
     rows = fpga[fpga["stage"] == "random"] if len(fpga) else fpga
@@ -36,33 +50,25 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     sizes = limited.groupby(ARRAY, sort=False).size()
     most = sizes.index[int(sizes.argmax())]
     chosen = rows[(rows[ARRAY] == list(most)).all(axis=1)].copy()
-    chosen["series"] = [series_name(p, b) for p, b in zip(chosen["pattern"], chosen["bits"], strict=True)]
+    chosen["series"] = series_names(chosen)
     chosen["order"] = chosen["series"].map(rank)
     return chosen.sort_values(["order", "memory_rate"], kind="stable").drop(columns="order")
 
 
 def plot(rows: pd.DataFrame) -> Figure:
-    """Points: simulated. Lines: the bound min(1, bandwidth / bytes a step needs), the refresh taken off."""
+    """Points: simulated. Lines: the bound min(1, bandwidth / bytes a step needs), time for refresh taken off."""
     if rows.empty:
         return unmeasured(COLUMN, "bandwidth: not measured here")
-    first = rows.iloc[0]
-    text = (
-        f"RTL simulation of a random {int(first['n'])}x{int(first['k'])} layer, {int(first['m'])} tokens, on the "
-        f"{int(first['rows'])}x{int(first['cols'])} {first['engine']} array, every sum equal to the reference. "
-        "The memory starts a burst after 60 cycles and refreshes for 53 of every 1,170. "
-        f"Lines: what its bandwidth allows. {measured(rows)}."
-    )
+    text = _foot(rows)
     under = foot_height(COLUMN, text)
     height = 2.35 + under
     figure = blank(COLUMN, height)
     axes = figure.add_axes((0.14, (under + 0.42) / height, 0.83, 1.7 / height))
     limited = rows[rows["memory_rate"].notna()]
     last = float(limited["memory_rate"].max())
-    rates = np.linspace(0, last, 200)
-    lines = {str(series): _bound(points) for series, points in rows.groupby("series", sort=False)}
-    for series, points in rows.groupby("series", sort=False):
-        alike = [other for other, bound in lines.items() if np.isclose(bound, lines[str(series)], rtol=1e-3)]
-        _curve(axes, str(series), points, rates, np.minimum(1, lines[str(series)] * rates), alike)
+    curves = [Curve(str(name), points, _slope(points)) for name, points in limited.groupby("series", sort=False)]
+    for curve in curves:
+        _draw(axes, curve, last, [other for other in curves if isclose(other.slope, curve.slope, rel_tol=1e-3)])
     axes.set_xlim(0, last)
     axes.set_ylim(0, 105)
     axes.set_xlabel("memory, bytes a cycle", labelpad=2)
@@ -73,26 +79,39 @@ def plot(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _bound(points: pd.DataFrame) -> float:
-    """Share of the array that a byte a cycle of memory feeds, the refresh taken off."""
-    limited = points[points["memory_rate"].notna()]
+def _slope(limited: pd.DataFrame) -> float:
+    """Share of the array that a byte a cycle of memory feeds, time for refresh taken off."""
     needed = float((limited["bytes_per_cycle"] / limited["efficiency"]).median())  # bytes of a step
     sustained = float((limited["bytes_per_cycle"] / limited["memory_share"] / limited["memory_rate"]).median())
     return sustained / needed
 
 
-def _curve(
-    axes: Axes, series: str, points: pd.DataFrame, rates: np.ndarray, bound: np.ndarray, alike: list[str]
-) -> None:  # fmt: skip
-    """One pattern: its simulated points and the line of its bound.
+def _draw(axes: Axes, curve: Curve, last: float, alike: list[Curve]) -> None:
+    """The simulated points of one pattern and the line of its bound.
 
-    bound: the share of the array that memories of `rates` bytes a cycle feed. alike: the series that have this line, in
-    the order they are drawn; each leaves room for the others.
+    last: bytes a cycle at the end of the axis. alike: the curves with this line, in the order they are drawn; their
+    markers differ in size and their dashes alternate, so that all are seen.
     """
-    limited, place = points[points["memory_rate"].notna()], alike.index(series)
+    place, shade = alike.index(curve), colour(curve.series)
     axes.plot(
-        limited["memory_rate"], 100 * limited["efficiency"], linestyle="", marker="o",
-        markersize=3.2 + 1.6 * (len(alike) - 1 - place), color=colour(series), zorder=4, label=series, clip_on=False,
+        curve.points["memory_rate"], 100 * curve.points["efficiency"], linestyle="", marker="o",
+        markersize=3.2 + 1.6 * (len(alike) - 1 - place), color=shade, zorder=4, label=curve.series, clip_on=False,
     )  # fmt: skip
     dashes = (6.0 * place, (6.0, 6.0 * (len(alike) - 1))) if len(alike) > 1 else "-"
-    axes.plot(rates, 100 * bound, color=colour(series), linewidth=0.9, linestyle=dashes)
+    rates = sorted({0.0, min(1 / curve.slope, last), last})
+    axes.plot(rates, [100 * min(1, curve.slope * rate) for rate in rates], color=shade, linewidth=0.9, linestyle=dashes)
+
+
+def _foot(rows: pd.DataFrame) -> str:
+    """The layer, the array and the memory."""
+    first = rows.iloc[0]
+    return (
+        f"RTL simulation of a random {int(first['n'])}x{int(first['k'])} layer, {int(first['m'])} tokens, on the "
+        f"{int(first['rows'])}x{int(first['cols'])} {first['engine']} array, every sum equal to the reference. "
+        "The memory starts a burst after 60 cycles and refreshes for 53 of every 1,170. "
+        f"Lines: what its bandwidth allows. {measured(rows)}."
+    )
+
+
+SUMMARY = "utilization of the array against the bandwidth of its memory"
+REGISTRY.add(Drawing("bandwidth", SUMMARY, ("fpga",), data, plot, order=80))

@@ -1,16 +1,17 @@
-"""LLaMA-7B modelled on FPGA boards: tokens per second in decode and in prefill, published designs as marks."""
+"""LLaMA-7B modelled on FPGA boards: tokens per second in decode and in prefill; published designs are marks."""
 
 from __future__ import annotations
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
-from nmforge.reporting.figures.style import (
+from nmforge.core.lazy import mpl_ticker, pd
+from nmforge.reporting.figures.registry import REGISTRY, Drawing
+from nmforge.reporting.query import HEADLINE_CONTEXT, Tables
+from nmforge.reporting.style import (
     COLUMN,
     INK,
     QUIET,
+    bar_rows,
     blank,
     colour,
     foot,
@@ -21,15 +22,18 @@ from nmforge.reporting.figures.style import (
     write_value,
 )
 
-TABLES = ("boards",)
-CONTEXT, PREFILL = 512, 128  # tokens: of the cache in decode, at once in prefill
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PREFILL = 128  # tokens at once
 COLUMNS = ["board", "phase", "label", "series", "value", "bound", "kind", "reason", "source"]
 TITLES = {"decode": "decode", "prefill": f"prefill of {PREFILL}"}
 LEFT, GAP, RIGHT = 0.235, 0.065, 0.975  # of the figure's width
 HEAD, STEP, BETWEEN, AXIS = 0.5, 0.145, 0.5, 0.24  # inches
 
 
-def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def data(tables: Tables) -> pd.DataFrame:
     """One row per bar or mark: decode at a context of 512 tokens, prefill of 128, and published decode speeds.
 
     `kind` is `modelled` or `published`; a row without a value has the reason and is not drawn.
@@ -38,7 +42,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     if boards.empty:
         return pd.DataFrame(columns=COLUMNS)
     published = boards["source"].str.startswith("published")
-    decode = (boards["phase"] == "decode") & (boards["context"] == CONTEXT)
+    decode = (boards["phase"] == "decode") & (boards["context"] == HEADLINE_CONTEXT)
     prefill = (boards["phase"] == "prefill") & (boards["m"] == PREFILL)
     rows = boards[published | decode | prefill]
     rows = rows.assign(value=rows["tokens_per_s"], kind=published.map({True: "published", False: "modelled"}))
@@ -51,7 +55,7 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame) -> Figure:
-    """Boards below each other, decode beside prefill, each with its own axis; boards without a value in the foot."""
+    """A row for each board, decode next to prefill, each with its own axis; the foot names boards without a value."""
     drawn = rows.dropna(subset=["value"])
     modelled = drawn[drawn["kind"] == "modelled"]
     if modelled.empty:
@@ -73,7 +77,7 @@ def plot(rows: pd.DataFrame) -> Figure:
 
 
 def _board(figure: Figure, rows: pd.DataFrame, labels: list[str], bottom: float, height: float) -> None:
-    """The two panels of a board, named above the left one."""
+    """The two panels of a board, its name above the left one. bottom and height: shares of the figure's height."""
     width = (RIGHT - LEFT - GAP) / 2
     first = rows[rows["kind"] == "modelled"].iloc[0]
     for i, phase in enumerate(TITLES):
@@ -86,11 +90,12 @@ def _board(figure: Figure, rows: pd.DataFrame, labels: list[str], bottom: float,
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, named: bool) -> None:
+    """Bars and marks of one phase; words where a format has no value."""
     for row in rows.to_dict("records"):
         y, value = labels.index(row["label"]), row["value"]
         if pd.isna(value):
-            axes.annotate(_short(row["reason"]), (0, y), xytext=(3, 0), textcoords="offset points", va="center",
-                          fontsize=7, color=QUIET)  # fmt: skip
+            style: dict[str, Any] = {"va": "center", "fontsize": 7, "color": QUIET}
+            axes.annotate(_short(row["reason"]), (0, y), xytext=(3, 0), textcoords="offset points", **style)
             continue
         text = f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}"
         if row["kind"] == "published":
@@ -101,10 +106,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, named: bool) ->
             axes.barh(y, value, height=0.7, color=colour(row["series"]), hatch=hatch, edgecolor="white", linewidth=0)
         write_value(axes, text, value, y)
     axes.set_xlim(0, 1.38 * (rows["value"].max() if rows["value"].notna().any() else 1.0))
-    axes.set_ylim(len(labels) - 0.45, -0.55)
-    axes.set_yticks(range(len(labels)), labels if named else [""] * len(labels))
+    bar_rows(axes, labels, named=named, pad=0.45)
     axes.tick_params(axis="x", pad=1.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(nbins=4))
     tidy(axes)
 
 
@@ -121,7 +125,7 @@ def _foot(rows: pd.DataFrame, boards: list[str]) -> str:
     return (
         f"Not measured: copies of synthesized engines in {100 * modelled['share'].iloc[0]:.0f} % of each chip, "
         f"{' or '.join(clocks)}, {low:.0f} to {high:.0f} % of the peak bandwidth. Linear layers; decode reads an FP16 "
-        f"KV cache of {CONTEXT} tokens. Plain bars wait for memory, hatched ones for multipliers."
+        f"KV cache of {HEADLINE_CONTEXT} tokens. Plain bars wait for memory, hatched ones for multipliers."
         + about
         + (f" Diamonds: {cited}." if cited else "")
         + (f" LLaMA-7B does not run on {' and '.join(absent)}: {_why(rows, absent)}." if absent else "")
@@ -137,3 +141,7 @@ def _why(rows: pd.DataFrame, absent: list[str]) -> str:
     """What keeps boards out: their memory where that is the reason of every format, else the engines."""
     reasons = {_short(reason) for reason in rows[rows["board"].isin(absent)]["reason"].dropna()}
     return "too little memory" if reasons == {"does not fit"} else "no engine with resource counts and a clock"
+
+
+SUMMARY = "LLaMA-7B modelled on FPGA boards, with published designs"
+REGISTRY.add(Drawing("boards", SUMMARY, ("boards",), data, plot, order=90))

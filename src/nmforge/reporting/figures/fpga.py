@@ -1,21 +1,20 @@
-"""The accelerator: simulated cycles per pattern beside the ideal, and what each build costs in logic and clock."""
+"""The accelerator: simulated cycles per pattern next to the ideal, and what each build costs in logic and clock."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-from nmforge.reporting.figures.style import (
+from nmforge.core.lazy import mpl_ticker, pd
+from nmforge.reporting.figures.registry import REGISTRY, Drawing
+from nmforge.reporting.query import Tables, at, multipliers, pattern_name
+from nmforge.reporting.style import (
     COLUMN,
     INK,
     QUIET,
+    bar_rows,
     blank,
-    colour,
+    colours,
     foot,
     foot_height,
     measured,
@@ -24,14 +23,17 @@ from nmforge.reporting.figures.style import (
     unmeasured,
     write_value,
 )
-from nmforge.reporting.query import multipliers, pattern_name
 
-TABLES = ("fpga",)
-WORK, CLOCK = "work", "clock"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WORK, CLOCK, LUT = "work", "clock", "lut"
+TARGETS = ("xcup", "ecp5")  # whose LUTs are shown
 TITLES = {
     WORK: "thousand cycles x multipliers of one tile",
-    "lut xcup": "US+ LUTs",
-    "lut ecp5": "ECP5 LUTs",
+    f"{LUT} xcup": "US+ LUTs",
+    f"{LUT} ecp5": "ECP5 LUTs",
     CLOCK: "ECP5 MHz",
 }
 COLUMNS = [
@@ -40,10 +42,11 @@ COLUMNS = [
 ]  # fmt: skip
 SHAPE = ["m", "n", "k"]
 SIZE = ["lanes", "rows", "cols"]
-RIGHT, GAP = 0.7, 0.04
+LEFT, RIGHT, GAP = 0.25, 0.7, 0.04  # of the figure's width
+HEAD, STEP, BETWEEN, AXIS = 0.42, 0.165, 0.52, 0.24  # inches
 
 
-def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def data(tables: Tables) -> pd.DataFrame:
     """One row per pattern (`work`) or build (the rest), for the tile that was run with the most patterns.
 
     `work` is cycles times multipliers on the pattern's own build, `ideal` the same for the ideal cycles. `lut xcup` and
@@ -52,21 +55,27 @@ def data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     the dense build of the same array otherwise; empty where there is none.
     """
     fpga = tables["fpga"]
-    rtl = fpga if fpga.empty else fpga[fpga["stage"] == "rtl"]
+    rtl = at(fpga, stage="rtl")
     if rtl.empty:
         return pd.DataFrame(columns=COLUMNS)
-    keys = ["engine", *SIZE, *[c for c in SHAPE if c in rtl]]
+    tile = _tile(rtl)
+    first = tile.iloc[0]
+    same = fpga[(fpga[SIZE] == first[SIZE]).all(axis=1)]
+    parts = [_work(tile)]
+    for target in TARGETS:
+        synthesized = at(same, stage="synthesis", engine=first["engine"], target=target)
+        parts.append(_builds(synthesized, "lut", f"{LUT} {target}"))
+    parts.append(_builds(at(same, stage="route"), "fmax_mhz", CLOCK))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True).drop(columns="order")
+
+
+def _tile(rtl: pd.DataFrame) -> pd.DataFrame:
+    """Simulated rows of the engine and shape with the most patterns, each pattern on its smallest build."""
+    keys = ["engine", *SIZE, *[column for column in SHAPE if column in rtl]]
     sizes = rtl.groupby(keys)["pattern"].nunique()
     best = dict(zip(keys, sizes[sizes == sizes.max()].index.max(), strict=True))
     tile = rtl[(rtl[list(best)] == pd.Series(best)).all(axis=1)].sort_values("window", kind="stable")
-    tile = tile[tile["window"] == tile.groupby("pattern")["window"].transform("min")]
-    size = (fpga[SIZE] == tile.iloc[0][SIZE]).all(axis=1)
-    parts = [_work(tile)]
-    for target in ("xcup", "ecp5"):
-        chosen = (fpga["stage"] == "synthesis") & (fpga["engine"] == best["engine"]) & (fpga["target"] == target)
-        parts.append(_builds(fpga[size & chosen], "lut", f"lut {target}"))
-    parts.append(_builds(fpga[size & (fpga["stage"] == "route")], "fmax_mhz", CLOCK))
-    return pd.concat([part for part in parts if len(part)], ignore_index=True).drop(columns="order")
+    return tile[tile["window"] == tile.groupby("pattern")["window"].transform("min")]
 
 
 def _work(tile: pd.DataFrame) -> pd.DataFrame:
@@ -97,39 +106,41 @@ def _builds(rows: pd.DataFrame, column: str, quantity: str) -> pd.DataFrame:
 
 
 def build_series(window: float, bits: float) -> str:
-    """`dense`, `dense INT3` or `any N:4`: what a build with windows of `window` runs, INT4 where nothing is said."""
+    """What a build runs: `dense`, `dense INT3`, `any N:4`; INT4 where no bits are named."""
     return ("dense" if window == 1 else f"any N:{window:.0f}") + ("" if bits == 4 else f" INT{bits:.0f}")
 
 
 def plot(rows: pd.DataFrame) -> Figure:
-    """A panel of work with the ideal as a tick, and under it a panel for each cost of a build."""
+    """A panel of work with the ideal as a tick, and below it a panel for each cost of a build."""
     if rows.empty:
         return unmeasured(COLUMN, "FPGA: not measured here")
-    first = rows.iloc[0]
-    shape = f", tile M={first['m']:.0f} N={first['n']:.0f} K={first['k']:.0f}" if "m" in rows else ""
-    costs = [quantity for quantity in dict.fromkeys(rows["quantity"]) if quantity != WORK]
-    text = _text(rows, costs, f"{first['rows']:.0f}x{first['cols']:.0f} PEs{shape}")
-    patterns = list(dict.fromkeys(rows.loc[rows["quantity"] == WORK, "series"]))
-    builds = list(dict.fromkeys(rows.loc[rows["quantity"] != WORK, "series"]))
-    heights = 0.165 * len(patterns), 0.165 * len(builds)
-    total = 0.42 + heights[0] + (0.52 + heights[1] if costs else 0) + 0.24 + foot_height(COLUMN, text)
+    is_work = rows["quantity"] == WORK
+    costs = list(dict.fromkeys(rows.loc[~is_work, "quantity"]))
+    text = _foot(rows, costs)
+    patterns, builds = (list(dict.fromkeys(rows.loc[chosen, "series"])) for chosen in (is_work, ~is_work))
+    heights = STEP * len(patterns), STEP * len(builds)
+    total = HEAD + heights[0] + (BETWEEN + heights[1] if costs else 0) + AXIS + foot_height(COLUMN, text)
     figure = blank(COLUMN, total)
-    top = total - 0.42 - heights[0]
-    _panel(figure.add_axes((0.25, top / total, RIGHT, heights[0] / total)), rows, WORK, patterns, first=True)
-    top -= 0.52 + heights[1]
+    top = total - HEAD - heights[0]
+    _panel(figure.add_axes((LEFT, top / total, RIGHT, heights[0] / total)), rows[is_work], patterns, named=True)
+    top -= BETWEEN + heights[1]
+    width = (RIGHT + GAP) / max(1, len(costs))
     for i, quantity in enumerate(costs):
-        width = (RIGHT + GAP) / len(costs)
-        box = (0.25 + i * width, top / total, width - GAP, heights[1] / total)
-        _panel(figure.add_axes(box), rows, quantity, builds, first=i == 0)
+        axes = figure.add_axes((LEFT + i * width, top / total, width - GAP, heights[1] / total))
+        _panel(axes, rows[rows["quantity"] == quantity], builds, named=i == 0)
     legend = "| ideal: a kept weight per multiplier and cycle"
     figure.text(0.95, 1 - 0.03 / total, legend, fontsize=7, color=QUIET, ha="right", va="top")
     foot(figure, text, 0.05 / total)
     return figure
 
 
-def _text(rows: pd.DataFrame, costs: list[str], array: str) -> str:
+def _foot(rows: pd.DataFrame, costs: list[str]) -> str:
+    """The array and the tile, which tool gave which number, and where."""
+    first = rows.iloc[0]
+    shape = f", tile M={first['m']:.0f} N={first['n']:.0f} K={first['k']:.0f}" if "m" in rows else ""
+    array = f"{first['rows']:.0f}x{first['cols']:.0f} PEs{shape}"
     parts = [f"{array}, INT4 x INT8, one multiplier a PE. Cycles: Verilator, gain over dense."]
-    if any(quantity.startswith("lut") for quantity in costs):
+    if any(quantity.startswith(LUT) for quantity in costs):
         parts.append("LUTs: Yosys, synthesis only, % over dense; US+: UltraScale+.")
     if CLOCK in costs:
         parts.append("MHz: device placed and routed, median of seeds.")
@@ -146,11 +157,11 @@ def _value_text(quantity: str, row: Mapping[Hashable, Any]) -> str:
     return value + ("" if pd.isna(ratio) or ratio == 1 else f" {100 * (ratio - 1):+.0f}%")
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, labels: list[str], *, first: bool) -> None:
-    rows = rows[rows["quantity"] == quantity]
+def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, named: bool) -> None:
+    """Bars of one quantity: the ideal as a tick on work, the range of the seeds on costs."""
+    quantity = str(rows["quantity"].iloc[0])
     y = [labels.index(series) for series in rows["series"]]
-    colours = [colour(s) for s in rows["series"]] if quantity == WORK else QUIET
-    axes.barh(y, rows["value"], height=0.66, color=colours)
+    axes.barh(y, rows["value"], height=0.66, color=colours(rows["series"]) if quantity == WORK else QUIET)
     for i, row in zip(y, rows.to_dict("records"), strict=True):
         if quantity == WORK:
             axes.plot([row["ideal"]] * 2, [i - 0.4, i + 0.4], color=INK, linewidth=1.2)
@@ -158,11 +169,14 @@ def _panel(axes: Axes, rows: pd.DataFrame, quantity: str, labels: list[str], *, 
             axes.plot([row["low"], row["high"]], [i, i], color=INK, linewidth=1.2)
         write_value(axes, _value_text(quantity, row), row["value"], i)
     axes.set_xlim(0, max(1.0, rows["value"].max()) * (1.5 if quantity == WORK else 3.3))
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_yticks(range(len(labels)), labels if first else [""] * len(labels))
+    bar_rows(axes, labels, named=named)
     axes.set_title(TITLES[quantity], fontsize=7.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if quantity == WORK else 2))
+    axes.xaxis.set_major_locator(mpl_ticker.MaxNLocator(nbins=5 if quantity == WORK else 2))
     scale = 1 if quantity == CLOCK else 1000
-    suffix = "k" if quantity.startswith("lut") else ""
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:g}{suffix if value else ''}"))
+    suffix = "k" if quantity.startswith(LUT) else ""
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / scale:g}{suffix if value else ''}")
     tidy(axes)
+
+
+SUMMARY = "cycles and resources of the dense and sparse arrays"
+REGISTRY.add(Drawing("fpga", SUMMARY, ("fpga",), data, plot, order=70))

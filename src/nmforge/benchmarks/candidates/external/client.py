@@ -1,17 +1,16 @@
-"""The peers' process: requests and replies over its pipes, with time limits and its last words where it dies."""
+"""The process of the external libraries, seen from here: requests and replies, time limits, its last lines."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import itertools
-import json
 import queue
 import subprocess
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,26 +18,35 @@ from typing import Any
 
 import numpy as np
 
+from nmforge.benchmarks.candidates.external.protocol import Task, from_line, to_line
+from nmforge.benchmarks.candidates.external.registry import REGISTRY, Library
 from nmforge.benchmarks.problem import Float32, Prepared, Problem
 from nmforge.core.errors import NmforgeError
 
-WORKER = Path(__file__).with_name("server.py")
-FOLDER = Path(".venv-peers")  # below the project's root, where every verb runs
+SERVER = Path(__file__).with_name("server.py")
+FOLDER = Path(".venv-libraries")  # below the project's root, where every verb runs
 START_S, REQUEST_S, STOP_S = 60.0, 300.0, 5.0
 TAIL_LINES = 12
 
 
-def why_missing(folder: Path = FOLDER) -> str | None:
-    """Why the peers cannot run; None where `make peers` has finished."""
-    return None if (folder / ".installed").exists() else f"the peer libraries of {folder} are missing; run `make peers`"
+def missing_reason(folder: Path = FOLDER) -> str | None:
+    """Why the libraries cannot run; None where `make libraries` has finished."""
+    if (folder / ".installed").exists():
+        return None
+    return f"the libraries of {folder} are missing; run `make libraries`"
 
 
-class PeerProcess:
-    """A worker that has started. `request` asks it one thing and waits; after `stop`, or an error, it is gone."""
+def server_command(python: str, files: Iterable[str]) -> list[str]:
+    """The command that starts the server for the files of some libraries; -P: no file there shadows a package."""
+    return [python, "-P", str(SERVER), *files]
+
+
+class LibraryProcess:
+    """A server that has started. `request` asks it one thing and waits; after `stop`, or an error, it is gone."""
 
     def __init__(self, command: Sequence[str], start_s: float = START_S) -> None:
         """Start it and read what it has: `kernels` and `versions`."""
-        self._folder = tempfile.TemporaryDirectory(prefix="nmforge-peers-")
+        self._folder = tempfile.TemporaryDirectory(prefix="nmforge-libraries-")
         self.scratch = Path(self._folder.name)
         self._stderr = (self.scratch / "stderr").open("wb")
         self._process = subprocess.Popen(
@@ -54,14 +62,14 @@ class PeerProcess:
         self.versions: dict[str, str] = hello["versions"]
 
     def request(self, op: str, limit_s: float = REQUEST_S, **fields: Any) -> dict[str, Any]:
-        """The reply to one request. Raises NmforgeError with its error text, or with the worker's last lines where it
+        """The reply to one request. Raises NmforgeError with its error text, or with the server's last lines where it
         died or was too slow; then it is stopped."""
         pipe = self._process.stdin
         assert pipe is not None
         if self._end:
             raise self._end
         try:
-            pipe.write(json.dumps({"op": op, **fields}) + "\n")
+            pipe.write(to_line({"op": op, **fields}))
             pipe.flush()
             line = self._replies.get(timeout=limit_s)
         except queue.Empty:
@@ -69,21 +77,21 @@ class PeerProcess:
         except (OSError, ValueError):
             line = None
         if line is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its pipe is closed before its last words are written
+                self._process.wait(STOP_S)
             raise self._lost(f"ended during `{op}`")
-        reply: dict[str, Any] = json.loads(line)
+        reply = from_line(line)
         if "error" in reply:
-            raise NmforgeError(f"peer process, {op} {fields.get('kernel', '')}: {reply['error']}")
+            raise NmforgeError(f"library process, {op} {fields.get('kernel', '')}: {reply['error']}")
         return reply
 
     def prepare(self, kernel: str, problem: Problem) -> Prepared:
-        """Lay a problem's weights down there; they are released once the caller has dropped what is returned."""
+        """Store a problem's weights there; they are released once the caller has dropped what is returned."""
         while self._dropped:
             self.request("release", id=self._dropped.pop())
-        name = next(self._ids)
-        file = self.scratch / "problem.npz"
-        linear = problem.linear
+        name, file, linear = next(self._ids), self.scratch / "problem.npz", problem.linear
         scales = linear.group_mult.astype(np.float32) * linear.row_scale[:, None]
-        np.savez(file, codes=linear.codes, scales=scales, x=problem.x)
+        Task(linear.codes, scales, problem.x).save(file)
         made = self.request(
             "prepare", id=name, kernel=kernel, threads=problem.threads, copies=problem.copies, npz=str(file)
         )
@@ -95,25 +103,24 @@ class PeerProcess:
         weakref.finalize(prepared, self._dropped.append, name)  # a request from a finalizer could cut into another
         return prepared
 
-    def load(self, gguf: Path, threads: int, context: int) -> PeerModel:
-        """Load a whole model into llama.cpp, with room for `context` tokens."""
+    def load(self, library: Library, gguf: Path, threads: int, context: int) -> ExternalDecoder:
+        """Load a whole model into a library, with a cache of `context` tokens."""
         name = next(self._ids)
-        made = self.request("load", id=name, gguf=str(gguf.resolve()), threads=threads, context=context)
-        return PeerModel(self, name, _read_per_token(gguf), made["cache_bytes"])
-
-    def quantize(self, gguf: Path, out: Path, kind: str) -> None:
-        """Write a model in llama.cpp's format `kind`: `f16`, `q8_0`, `q4_0` or `q4_k_m`."""
-        self.request("quantize", gguf=str(gguf.resolve()), out=str(out.resolve()), kind=kind)
+        made = self.request(
+            "load", id=name, library=library.name, model=str(gguf.resolve()), threads=threads, context=context
+        )
+        return ExternalDecoder(self, name, _read_per_token(gguf), made["cache_bytes"])
 
     def _output(self, name: int) -> Float32:
         file = self.scratch / "output.npy"
         self.request("output", id=name, copy=0, file=str(file))
-        return np.load(file)
+        output: Float32 = np.load(file)
+        return output
 
     def stop(self) -> None:
         """End it: it leaves when its input closes, and is killed where it does not."""
         if self._process.stdin:
-            with contextlib.suppress(OSError):  # its end may be open no more
+            with contextlib.suppress(OSError):  # the other end may be closed
                 self._process.stdin.close()
         try:
             self._process.wait(STOP_S)
@@ -124,7 +131,7 @@ class PeerProcess:
         self._folder.cleanup()
 
     def _listen(self) -> None:
-        """Put every reply in the queue, and None behind the last."""
+        """Put every reply in the queue, and None after the last."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._replies.put(line)
@@ -135,20 +142,22 @@ class PeerProcess:
         self._process.wait()
         lines = (self.scratch / "stderr").read_text(errors="replace").splitlines()[-TAIL_LINES:]
         self.stop()
-        self._end = NmforgeError(f"the peer process {what}; its last lines: " + (" | ".join(lines) or "none"))
+        self._end = NmforgeError(f"the library process {what}; its last lines: " + (" | ".join(lines) or "none"))
         return self._end
 
 
 @dataclass(frozen=True)
-class PeerModel:
-    """A whole model in llama.cpp, a candidate of the decode benchmark. `weight_bytes` is what one step reads of its
-    weights, `cache_bytes` what it reads per token of its context."""
+class ExternalDecoder:
+    """A whole model in a library, a candidate of the decode benchmark.
 
-    process: PeerProcess
+    weight_bytes: what one step reads of its weights. cache_bytes: what it reads for each token of its context.
+    """
+
+    process: LibraryProcess
     name: int
     weight_bytes: int
     cache_bytes: int
-    family: str = "peer"
+    family: str = "library"
     isa: str = "library"
 
     def set_context(self, tokens: int) -> None:
@@ -178,17 +187,14 @@ def _read_per_token(gguf: Path) -> int:
 
 
 @cache
-def peers() -> PeerProcess:
-    """The process of this run, started when first asked for and stopped at exit; NmforgeError where the peers'
-    environment is missing."""
-    reason = why_missing()
+def library_process() -> LibraryProcess:
+    """The process of this run, started when first asked for and stopped at exit.
+
+    Raises NmforgeError where the libraries' environment is missing.
+    """
+    reason = missing_reason()
     if reason:
         raise NmforgeError(reason)
-    process = PeerProcess([str(FOLDER / "bin/python"), str(WORKER)])
+    process = LibraryProcess(server_command(str(FOLDER / "bin/python"), [library.file for library in REGISTRY]))
     atexit.register(process.stop)
     return process
-
-
-def prepare(problem: Problem, kernel: str) -> Prepared:
-    """Prepare a peer kernel in the process of this run."""
-    return peers().prepare(kernel, problem)

@@ -1,0 +1,1 @@
+"""Texts that a config can name, one file for each."""

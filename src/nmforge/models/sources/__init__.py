@@ -1,0 +1,1 @@
+"""Where a checkpoint comes from, one file for each named source."""

@@ -1,0 +1,75 @@
+"""The claim of LLaMA-7B throughput: what 2:4 adds over dense weights on the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nmforge.reporting.claims.registry import REGISTRY, Claim
+from nmforge.reporting.paper import LLAMA7B
+from nmforge.reporting.query import LIBRARY, Tables, at, headline_context, most_threads, origin
+from nmforge.reporting.verdicts import Entry, factor, missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLAIM = f"{LLAMA7B}x LLaMA-7B throughput per token"
+
+
+def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
+    """The best 2:4 row of each platform against dense weights; a whole model also against the libraries."""
+    scaling = tables["scaling"]
+    for platform in ("GPU", "CPU", "FPGA"):
+        rows = _sparse_rows(scaling, platform)
+        if rows.empty:
+            reason = "no CUDA device was measured" if platform == "GPU" else "no 2:4 and dense rows at its shapes"
+            yield missing(CLAIM, LLAMA7B, platform, reason)
+            continue
+        row = rows.sort_values("speedup_vs_dense", kind="stable").iloc[-1]
+        how = "equal clock and multipliers" if platform == "FPGA" else "same kernels"
+        source = _source(row, tables["kernels"], here)
+        gain = float(row["speedup_vs_dense"])
+        yield factor(CLAIM, LLAMA7B, gain, _where(row), f"dense INT{row['bits']}, {how}", source)
+        if row["context"]:
+            yield from _whole_model(row, scaling, source)
+
+
+def _sparse_rows(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
+    """2:4 rows of a platform that have a dense partner; of kernels ours, or else the paper's, with the most threads."""
+    rows = at(scaling, platform=platform, pattern="2:4")
+    rows = rows if rows.empty else rows[rows["speedup_vs_dense"].notna()]
+    if platform == "FPGA" or rows.empty:
+        return rows
+    family = "ours" if (rows["family"] == "ours").any() else "paper"
+    return headline_context(most_threads(rows[rows["family"] == family]))
+
+
+def _source(row: pd.Series, kernels: pd.DataFrame, here: str | None) -> str:
+    """Where a row was measured; on another machine than the scaling table's, where its kernels ran."""
+    source = str(row["source"])
+    elsewhere = here is None and source == "measured here" and not kernels.empty
+    return origin(kernels, None) if elsewhere else source
+
+
+def _where(row: pd.Series) -> str:
+    """Platform, format, and which part of the model a row of the scaling table counts."""
+    part = f"whole model, context {row['context']}" if row["context"] else "linear layers, M=1, streamed"
+    if row["platform"] == "FPGA":
+        part = f"linear layers, {row['engine']} {row['rows']:.0f}x{row['cols']:.0f}"
+    return f"{row['platform']}, 2:4 INT{row['bits']}, {part}"
+
+
+def _whole_model(row: pd.Series, scaling: pd.DataFrame, source: str) -> Iterator[Entry]:
+    """A model that was decoded as a whole, against dense bf16 on the same kernels and against the libraries."""
+    same = at(scaling, platform=row["platform"], device=row["device"], threads=row["threads"], context=row["context"])
+    library = same["family"] == LIBRARY
+    for _, baseline in same[library | ((same["bits"] == 16) & (same["family"] == "ours"))].iterrows():
+        against = "dense bf16, same decoder" if baseline["family"] == "ours" else str(baseline["kernel"])
+        paired = float(baseline["us_of_2of4"])
+        if paired != paired:
+            yield missing(CLAIM, LLAMA7B, _where(row), f"no run alternates 2:4 INT4 with {against}")
+            continue
+        yield factor(CLAIM, LLAMA7B, float(baseline["us_per_token"]) / paired, _where(row), against, source)
+
+
+REGISTRY.add(Claim("llama7b_throughput", CLAIM, ("scaling", "kernels"), entries, order=40))

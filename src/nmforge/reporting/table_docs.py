@@ -1,0 +1,25 @@
+"""The tables of a run, explained as Markdown from the registry `table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nmforge.reporting.markdown import markdown_table
+from nmforge.reporting.tables.registry import REGISTRY, Table
+
+
+def describe_tables(names: Sequence[str] = ()) -> str:
+    """A section for each of the tables of these names, all where there are none.
+
+    Raises NmforgeError for a name that no table has.
+    """
+    tables = [REGISTRY.get(name) for name in names] or list(REGISTRY)
+    return "\n".join(_section(table) for table in tables)
+
+
+def _section(table: Table) -> str:
+    """What a row is, where rows come from, and the columns."""
+    origin = "computed from other tables" if table.derived else "collected from points"
+    columns = ([f"`{name}`", column.meaning, column.unit] for name, column in table.columns.items())
+    heading = f"## {table.name}\n\nOne row: {table.summary}. Stage `{table.stage}`, {origin}."
+    return f"{heading}\n\n{markdown_table(['column', 'meaning', 'unit'], columns)}\n"

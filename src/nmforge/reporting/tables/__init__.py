@@ -1,0 +1,1 @@
+"""What the tables of a run are, and what each column means."""

@@ -1,0 +1,47 @@
+"""Claim `llama7b_throughput`: the scaling table as it is."""
+
+from __future__ import annotations
+
+from factories.ledgers import entries_of
+from factories.rows import Row, scaling_row
+
+
+def test_llama_takes_the_scaling_table_as_it_is() -> None:
+    fpga = {"engine": "gemm", "rows": 8, "cols": 8, "family": None, "source": "modelled"}
+    scaling = [
+        scaling_row("CPU", "2:4", 4, speedup_vs_dense=1.36),
+        scaling_row("FPGA", "2:4", 4, speedup_vs_dense=2.0, **fpga),
+    ]
+    rows = entries_of("llama7b_throughput", scaling=scaling).set_index("platform")
+    assert list(rows["verdict"]) == ["not measurable here", "reproduced", "exceeded"]
+    assert list(rows["source"])[1:] == ["measured here", "modelled"]
+
+
+def decoded(pattern: str, bits: int, kernel: str, us: float, **more: object) -> Row:
+    return scaling_row("CPU", pattern, bits, kernel=kernel, us_per_token=us, context=512, **more)
+
+
+def test_a_llama_decoded_as_a_whole_is_compared_with_bf16_and_the_libraries() -> None:
+    scaling = [
+        decoded("2:4", 4, "2:4-int4", 50.0, speedup_vs_dense=1.3),
+        decoded("dense", 4, "dense-int4", 65.0),
+        decoded("dense", 16, "dense-bf16", 250.0, us_of_2of4=62.5),
+        decoded("dense", 4, "llamacpp-q4_0", 90.0, us_of_2of4=50.0, family="library"),
+    ]
+    far = [{**row, "context": 2048, "us_per_token": 1e3, "speedup_vs_dense": 9.0} for row in scaling]
+    rows = entries_of("llama7b_throughput", scaling=scaling + far)
+    found = rows[rows["platform"].str.contains("context 512")]
+    assert list(found["ours_value"]) == [1.3, 4.0, 1.8]  # each against the 2:4 of its own run
+    assert list(found["baseline"])[1:] == ["dense bf16, same decoder", "llamacpp-q4_0"]
+    assert not rows["platform"].str.contains("2048").any()
+
+
+def test_a_library_without_a_2of4_of_its_run_has_a_reason() -> None:
+    scaling = [
+        decoded("2:4", 4, "2:4-int4", 50.0, speedup_vs_dense=1.3),
+        decoded("dense", 4, "llamacpp-q4_0", 90.0, family="library"),
+    ]
+    row = entries_of("llama7b_throughput", "context 512", scaling=scaling).iloc[-1]
+    assert (row["verdict"], row["source"]) == (
+        "not measurable here", "no run alternates 2:4 INT4 with llamacpp-q4_0",
+    )  # fmt: skip
