@@ -104,5 +104,5 @@ def test_the_simulation_is_started_once_for_a_part(builds: Path, monkeypatch: py
     rng = np.random.default_rng(0)
     linear = random_linear(rng, 16, 64, Pattern(2, 4), 4, 32)
     sums = RtlBackend(builds, ARRAY)("layer", linear)
-    monkeypatch.delattr(rtl_backend, "weight_image")  # a call that made its image again would fail
+    monkeypatch.delattr(rtl_backend, "write_weight_image")  # a call that made its image again would fail
     assert sums(np.ones((1, 64), dtype=np.int8)).shape == (1, 16)
