@@ -2,38 +2,63 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import shutil
-import subprocess
+import shlex
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from factories.checkout import copy_checkout, run_in, snakemake
 
-ROOT = Path(__file__).resolve().parents[2]
-GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
+from nmforge.cli.verb_sources import verb_files
+from nmforge.core.registry import registry
+from nmforge.io.import_closure import PACKAGE, module_path
+
 TINY = ("--cores", "2", "--configfile", "tests/configs/tiny.yaml")
 
 
-def snakemake(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    return subprocess.run(command, cwd=tree, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+# Loaded by every verb: the parser, and what reads the config.
+GLUE = ("nmforge.cli", "nmforge.config", "nmforge.core", "nmforge.io")
+RECORDER = """
+import atexit, json, os, sys
+def _write():
+    if sys.argv and sys.argv[0].endswith("/bin/nmforge"):
+        loaded = sorted(name for name in sys.modules if name.split(".")[0] == "nmforge")
+        with open(os.environ["LOADED_MODULES"], "a") as file:
+            file.write(json.dumps([sys.argv[1:], loaded]) + "\\n")
+if "LOADED_MODULES" in os.environ:
+    atexit.register(_write)
+"""
 
 
-def copy_tree(target: Path) -> Path:
-    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*GENERATED))
-    return target
+def verb_of(arguments: list[str]) -> str:
+    """The verb among the arguments of a command line."""
+    rest = arguments[2:] if arguments[0] == "--config" else arguments
+    return " ".join(rest[: 1 + (rest[0] == "fpga")])
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tree = copy_tree(tmp_path_factory.mktemp("tiny") / "project")
-    done = snakemake(tree, *TINY)
-    assert done.returncode == 0, done.stderr[-6000:]
+    """A checkout with a finished toy run, in which every verb wrote down the modules it had loaded."""
+    tree = copy_checkout(tmp_path_factory.mktemp("tiny") / "project")
+    startup = tree / "site/sitecustomize.py"
+    startup.write_text(startup.read_text() + RECORDER)
+    done = snakemake(tree, *TINY, LOADED_MODULES=str(tree / "loaded.jsonl"))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return tree
+
+
+@pytest.fixture(scope="module")
+def loaded(finished: Path) -> dict[str, set[str]]:
+    """Modules that each verb of the run had loaded, by verb."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for line in (finished / "loaded.jsonl").read_text().splitlines():
+        arguments, modules = json.loads(line)
+        found[verb_of(arguments)] |= set(modules)
+    return found
 
 
 def table(tree: Path, name: str) -> pd.DataFrame:
@@ -98,7 +123,12 @@ def test_the_report_has_every_point_with_its_sample_and_every_figure(finished: P
         assert samples.loc[design, "tokens"] > 0
     for link in re.findall(r"!\[\w+\]\((.*)\)", page):
         assert (finished / "results" / link).exists()
-    assert page.count("](../paper_figures/") == 9
+    assert page.count("](../paper_figures/") == len(registry("figure").names())
+
+
+def test_every_column_of_every_table_is_explained(finished: Path) -> None:
+    for entry in registry("table"):
+        assert entry.undocumented(table(finished, entry.name).columns) == [], entry.name
 
 
 def test_every_layer_and_block_has_its_error(finished: Path) -> None:
@@ -116,8 +146,57 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
 
 
 def test_an_unknown_key_is_one_sentence(tmp_path: Path) -> None:
-    tree = copy_tree(tmp_path / "project")
+    tree = copy_checkout(tmp_path / "project")
     done = snakemake(tree, "--cores", "1", "-n", "--config", "seeds=3")
     assert done.returncode != 0
     assert "unknown key seeds; remove it or correct its spelling" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_closure_holds_every_module_that_a_verb_loads(finished: Path, loaded: dict[str, set[str]]) -> None:
+    assert {"compress", "evaluate", "bench", "fpga simulate", "claims", "report", "figures"} <= set(loaded)
+    code = (
+        "import sys, nmforge.cli; from pathlib import Path; from nmforge.config import load_config\n"
+        "load_config(Path('results/config.yaml')); print(*(name for name in sys.modules if name.startswith('nmforge')))"
+    )
+    by_every_verb = set(run_in(finished, sys.executable, "-c", code).stdout.split())
+    assert "nmforge.compression.pruning.wanda" in by_every_verb
+    for verb, modules in loaded.items():
+        files = {str(path.relative_to(PACKAGE)) for path in verb_files(verb) if PACKAGE in path.parents}
+        own = {name for name in modules - by_every_verb if not name.startswith(GLUE)}
+        assert {name for name in own if str(module_path(name).relative_to(PACKAGE)) not in files} == set(), verb
+
+
+# A file, and the rules that an edit of it runs again; rules that only follow from these are not named.
+EDITS = {
+    "src/nmforge/reporting/figures/storage.py": {"figure"},
+    "src/nmforge/artifact/storage.py": {"storage", "evaluate_dense"},  # accuracy rows hold bits per weight
+    "src/nmforge/fpga/rtl/pe/nmforge_pe.sv": {"simulate", "engine", "coherence", "rtl_text", "sample"},
+    "src/nmforge/recovery/distill.py": {"recover"},
+    "csrc/decoder/decoder.cpp": {"decode", "coherence", "rtl_text", "sample"},
+}
+
+
+@pytest.mark.parametrize("edited", EDITS)
+def test_snakemake_runs_the_rules_of_an_edited_file(finished: Path, edited: str) -> None:
+    path = finished / edited
+    before = path.read_text()
+    comment = "//" if path.suffix in (".sv", ".cpp") else "#"
+    path.write_text(f"{before}\n{comment} edited\n")
+    try:
+        done = snakemake(finished, "--dry-run", *TINY)
+    finally:
+        path.write_text(before)
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = done.stdout + done.stderr
+    (line,) = [line for line in text.splitlines() if line.startswith("Rules with provenance triggered jobs:")]
+    assert set(shlex.split(line.split(":", 1)[1])) == EDITS[edited]
+
+
+def test_planning_takes_no_heavy_library(finished: Path) -> None:
+    code = (
+        "import sys; from nmforge.cli.main import VERBS; from nmforge.cli.verb_sources import verb_hash\n"
+        "[verb_hash(verb.name) for verb in VERBS if verb.name != 'fpga']\n"
+        "print([name for name in ('torch', 'transformers', 'matplotlib', 'seaborn') if name in sys.modules])"
+    )
+    assert run_in(finished, sys.executable, "-c", code).stdout.strip() == "[]"

@@ -65,7 +65,7 @@ rule claims:
         "../../envs/figures.yaml"
     params:
         claims=CLAIMS,
-        code=verb_hash("claims", {"claim": CLAIMS}),
+        code=verb_hash("claims", {"claim": CLAIMS, "figure": []}),
     shell:
         "nmforge --config {CONFIG} claims --build > {log} 2>&1"
 
