@@ -1,6 +1,5 @@
-# Prune, quantize, pack: one artifact for each design point; then, where a point asks for it, training of an artifact.
-# One thread a compression: two jobs next to each other are faster than one job with two threads. A job that was stopped
-# resumes after its last finished block or saved step, which it keeps in a hidden folder next to the artifact.
+# Prune, quantize, pack: one artifact for each design point; then, where a point asks for it, training of an artifact. A
+# job that was stopped resumes after its last finished block or saved step, kept in a hidden folder next to the artifact.
 
 MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
 SELF_GENERATED = f"results/tokens/{MODEL}-self-{{sequences}}x{{seqlen}}.safetensors"
