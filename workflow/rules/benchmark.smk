@@ -31,7 +31,8 @@ rule bench:
         kernels=section("kernels"),
         code=verb_hash("bench"),
     shell:
-        "nmforge --config {CONFIG} bench --artifact {input.artifact} --out {output.kernels} --limits {output.limits} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml bench --artifact {input.artifact} --out {output.kernels}"
+        " --limits {output.limits} 2>&1 | tee {log}"
 
 
 rule decode:
@@ -61,4 +62,4 @@ rule decode:
         }[wildcards.point],
         code=verb_hash("decode"),
     shell:
-        "nmforge --config {CONFIG} decode {params.what} --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml decode {params.what} --out {output} 2>&1 | tee {log}"

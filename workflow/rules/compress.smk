@@ -2,13 +2,6 @@
 # job that was stopped resumes after its last finished block or saved step, kept in a hidden folder next to the artifact.
 
 MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
-SELF_GENERATED = f"results/tokens/{MODEL}-self-{{sequences}}x{{seqlen}}.safetensors"
-
-
-def self_generated(recovery):
-    """The text that a training asks the dense model for; none where it asks for none."""
-    wanted = SELF_GENERATED.format(sequences=recovery.self_generated, seqlen=recovery.seqlen)
-    return wanted if recovery.self_generated else []
 
 
 rule modelopt_masks:
@@ -32,7 +25,7 @@ rule modelopt_masks:
         calibration=section("calibration"),
         code=verb_hash("modelopt-masks"),
     shell:
-        "nmforge --config {CONFIG} modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
+        "nmforge --config results/config.yaml modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
         " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
 
 
@@ -62,7 +55,7 @@ rule compress:
         masks=lambda wildcards, input: f"--masks {input.masks}" * bool(input.masks),
         code=lambda wildcards: verb_hash("compress", SETTINGS.entries(wildcards.design)),
     shell:
-        "nmforge --config {CONFIG} compress --design {wildcards.design} --threads {threads} --checkpoint {input.checkpoint}"
+        "nmforge --config results/config.yaml compress --design {wildcards.design} --threads {threads} --checkpoint {input.checkpoint}"
         " --tokens {input.tokens} {params.masks} --out {output} 2>&1 | tee {log}"
 
 
@@ -86,7 +79,7 @@ rule self_generate:
     params:
         code=verb_hash("self-generate"),
     shell:
-        "nmforge --config {CONFIG} self-generate --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
+        "nmforge --config results/config.yaml self-generate --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
         " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
 
 
@@ -116,6 +109,6 @@ rule recover:
         self_generated=lambda wildcards, input: f"--self-generated {input.self_generated}" * bool(input.self_generated),
         code=lambda wildcards: verb_hash("recover", SETTINGS.entries(wildcards.design)),
     shell:
-        "nmforge --config {CONFIG} recover {input.artifact} --design {wildcards.design} --threads {threads}"
+        "nmforge --config results/config.yaml recover {input.artifact} --design {wildcards.design} --threads {threads}"
         " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_generated} --out {output}"
         " 2>&1 | tee {log}"

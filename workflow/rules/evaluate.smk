@@ -26,7 +26,7 @@ rule evaluate_dense:
         evaluation=section("evaluation"),
         code=verb_hash("evaluate"),
     shell:
-        "nmforge --config {CONFIG} evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
+        "nmforge --config results/config.yaml evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
         " --dense-hidden {output.hidden} --out {output.point} 2>&1 | tee {log}"
 
 
@@ -54,7 +54,7 @@ rule evaluate:
         evaluation=section("evaluation"),
         code=verb_hash("evaluate"),
     shell:
-        "nmforge --config {CONFIG} evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
+        "nmforge --config results/config.yaml evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
         " --dense-point {input.dense} --dense-hidden {input.hidden} --out {output} 2>&1 | tee {log}"
 
 
@@ -80,7 +80,7 @@ rule layers:
         evaluation=section("evaluation"),
         code=verb_hash("layers"),
     shell:
-        "nmforge --config {CONFIG} layers {input.artifact} --threads {threads} --dense {input.dense}"
+        "nmforge --config results/config.yaml layers {input.artifact} --threads {threads} --dense {input.dense}"
         " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
 
 
@@ -103,7 +103,7 @@ rule sample:
         samples=section("samples"),
         code=verb_hash("sample"),
     shell:
-        "nmforge --config {CONFIG} sample {input.artifact} --threads {threads} --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml sample {input.artifact} --threads {threads} --out {output} 2>&1 | tee {log}"
 
 
 rule storage:
@@ -122,4 +122,4 @@ rule storage:
     params:
         code=verb_hash("storage"),
     shell:
-        "nmforge --config {CONFIG} storage {input.artifact} --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml storage {input.artifact} --out {output} 2>&1 | tee {log}"

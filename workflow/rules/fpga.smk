@@ -29,7 +29,7 @@ rule simulate:
         fpga=section("fpga"),
         code=verb_hash("fpga simulate"),
     shell:
-        "nmforge --config {CONFIG} fpga simulate {input.artifact} --layer {params.fpga[layer]} --build build/fpga"
+        "nmforge --config results/config.yaml fpga simulate {input.artifact} --layer {params.fpga[layer]} --build build/fpga"
         " --out {output} 2>&1 | tee {log}"
 
 
@@ -53,4 +53,4 @@ rule engine:
         array=[SETTINGS.fpga.rows, SETTINGS.fpga.cols],  # of what is synthesized
         code=lambda wildcards: verb_hash(*ENGINE_POINTS[wildcards.point].code),
     shell:
-        "nmforge --config {CONFIG} fpga {params.verb} {params.options} --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml fpga {params.verb} {params.options} --out {output} 2>&1 | tee {log}"

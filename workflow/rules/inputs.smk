@@ -17,7 +17,7 @@ rule checkpoint:
         model=section("model"),
         code=verb_hash("checkpoint"),
     shell:
-        "nmforge --config {CONFIG} checkpoint --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml checkpoint --out {output} 2>&1 | tee {log}"
 
 
 rule tokens:
@@ -38,4 +38,4 @@ rule tokens:
         text=section("text"),
         code=verb_hash("tokens"),
     shell:
-        "nmforge --config {CONFIG} tokens --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml tokens --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"

@@ -4,16 +4,12 @@ FIGURES = SETTINGS.report.figures or registry("figure").names()
 CLAIMS = SETTINGS.report.claims or registry("claim").names()
 
 
-def tables(names):
-    """The Parquet files of some tables."""
-    return expand("results/tables/{table}.parquet", table=sorted(set(names)))
-
-
 rule table:
     input:
         lambda wildcards: POINTS[wildcards.table],
     output:
-        multiext("results/tables/{table}", ".parquet", ".csv"),
+        parquet="results/tables/{table}.parquet",
+        csv="results/tables/{table}.csv",
     log:
         "logs/tables/{table}.log",
     benchmark:
@@ -27,7 +23,7 @@ rule table:
     params:
         code=verb_hash("table"),
     shell:
-        "nmforge table {input} --out {output[0]} 2>&1 | tee {log}"
+        "nmforge table {input} --out {output.parquet} 2>&1 | tee {log}"
 
 
 rule scaling:
@@ -67,7 +63,7 @@ rule claims:
         claims=CLAIMS,
         code=verb_hash("claims", {"claim": CLAIMS, "figure": []}),
     shell:
-        "nmforge --config {CONFIG} claims --build > {log} 2>&1"
+        "nmforge --config results/config.yaml claims --build > {log} 2>&1"
 
 
 rule figure:
@@ -113,4 +109,4 @@ rule report:
     params:
         code=verb_hash("report"),
     shell:
-        "nmforge --config {CONFIG} report --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml report --out {output} 2>&1 | tee {log}"

@@ -29,7 +29,7 @@ rule coherence:
         fpga=section("fpga"),
         code=verb_hash("coherence"),
     shell:
-        "nmforge --config {CONFIG} coherence {input.artifact} --build build/fpga --out {output} 2>&1 | tee {log}"
+        "nmforge --config results/config.yaml coherence {input.artifact} --build build/fpga --out {output} 2>&1 | tee {log}"
 
 
 rule rtl_text:
@@ -50,7 +50,7 @@ rule rtl_text:
         text=lambda wildcards: TEXTS[int(wildcards.number)],
         code=verb_hash("rtl-text"),
     shell:
-        "nmforge --config {CONFIG} rtl-text {input.artifact} --prompt {params.text[prompt]:q}"
+        "nmforge --config results/config.yaml rtl-text {input.artifact} --prompt {params.text[prompt]:q}"
         " --tokens {params.text[tokens]} --threads {threads} --build build/fpga --out {output} 2>&1 | tee {log}"
 
 
@@ -73,5 +73,5 @@ rule netlist:
     params:
         code=verb_hash("fpga netlist"),
     shell:
-        "nmforge --config {CONFIG} fpga netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
+        "nmforge --config results/config.yaml fpga netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
         " --build build/fpga --out {output} 2>&1 | tee {log}"
