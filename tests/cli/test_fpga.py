@@ -33,6 +33,8 @@ from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, run_job, 
 from nmforge.fpga.sim.verilator import Watch, build_simulator, compile_simulator
 from nmforge.fpga.sources import DEVICE_TESTBENCH, ENGINE_TESTBENCH, run_verilator
 
+pytestmark = pytest.mark.rtl
+
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = "model.layers.0.mlp.up_proj"
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from cluster.one_node import completed_jobs, one_node_slurm, search_path, why_not
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW_SECONDS = 600  # a job that Slurm never starts must fail the test, not hang it
 GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")

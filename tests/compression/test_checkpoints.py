@@ -33,6 +33,8 @@ from nmforge.io.hashing import sha256_file
 from nmforge.models.load import load_tokenizer
 from nmforge.models.prepare import prepare_checkpoint
 
+pytestmark = pytest.mark.slow
+
 POINT = DesignPoint("point", Pattern(2, 4), "sparsegpt", "gptq", 4, 32, "dense")
 MEMORY = CalibrationConfig(tokens=256, seqlen=64)
 FILES = CalibrationConfig(tokens=256, seqlen=64, memory_gb=0)

@@ -14,6 +14,8 @@ from nmforge.core import reference
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.kernels.cpu.repack import tile_linear
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 CROSS = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_CXX_COMPILER={COMPILER}"]

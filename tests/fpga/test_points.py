@@ -16,6 +16,8 @@ from nmforge.fpga import points
 from nmforge.fpga.points import NetlistSettings, check_netlist
 from nmforge.fpga.sim.device import simulate_device
 
+pytestmark = pytest.mark.rtl
+
 
 def test_a_layer_through_the_netlists_of_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linear = random_linear(np.random.default_rng(2), 9, 128, Pattern(2, 4), 4, 64)

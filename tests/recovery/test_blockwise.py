@@ -26,6 +26,8 @@ from nmforge.recovery.blockwise import reconstruct_artifact, relative_error
 from nmforge.recovery.data import training_sequences
 from nmforge.runtime.torch_model import load_packed
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = RecoveryConfig(start="x", scope="block", steps=24, batch=2, seqlen=32, learning_rate=3e-3)
 
 

@@ -30,6 +30,8 @@ from nmforge.recovery.distill import Teacher, batches, divergence, learning_rate
 from nmforge.recovery.end_to_end import recover_artifact
 from nmforge.recovery.straight_through import LatentLinear, LatentNorm
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = RecoveryConfig(start="x", steps=12, batch=2, seqlen=32, learning_rate=3e-3, save_every=3)
 
 

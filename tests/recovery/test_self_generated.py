@@ -16,6 +16,8 @@ from nmforge.models.load import load_checkpoint
 from nmforge.recovery.end_to_end import recover_artifact
 from nmforge.recovery.self_generated import PROMPT, continue_sequences, read_self_generated, write_self_generated
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_token_is_drawn_from_what_the_model_says_of_the_whole_sequence(start: Path) -> None:
     model = load_checkpoint(start / "checkpoint")[0]

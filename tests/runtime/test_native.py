@@ -19,6 +19,8 @@ from nmforge.models.llama import BLOCK_LINEARS, LlamaShape
 from nmforge.runtime.generate import GenerationSettings, generate
 from nmforge.runtime.native import as_bf16, bf16_to_float32, float32_to_bf16, load_native
 
+pytestmark = pytest.mark.slow
+
 TOKENS = [72, 101, 108, 108, 111, 32, 119, 111, 114, 108, 100, 3, 250, 7, 9, 200, 31, 64, 90]
 
 

@@ -11,6 +11,8 @@ from factories.checkout import copy_checkout, snakemake
 
 from nmforge.io.records import read_points
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "compression/pruning/last.py": """
 from nmforge.compression.pruning.masks import by_score

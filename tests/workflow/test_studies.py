@@ -16,6 +16,8 @@ from nmforge.config import RandomLayerConfig
 from nmforge.core.formats import Pattern
 from nmforge.fpga.model.engine import Engine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
 COMMAND = re.compile(r"^#\s+snakemake (.*)$", re.MULTILINE)
@@ -53,5 +55,5 @@ def test_two_random_layers_of_one_name_are_an_error(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", str(tmp_path / "twice.yaml")]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
     assert done.returncode != 0
-    wanted = "names gemm-2of4-int4-8x64x2048-4x4x1 twice; put the memories of one layer into one entry"
+    wanted = "asks for random-gemm-2of4-int4-8x64x2048-4x4x1 twice; put both into one entry"
     assert wanted in done.stdout + done.stderr

@@ -17,6 +17,8 @@ from nmforge.cli.verb_sources import verb_files
 from nmforge.core.registry import registry
 from nmforge.io.import_closure import PACKAGE, module_path
 
+pytestmark = pytest.mark.slow
+
 TINY = ("--cores", "2", "--configfile", "tests/configs/tiny.yaml")
 
 

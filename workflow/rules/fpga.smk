@@ -2,16 +2,16 @@
 
 try:
     ENGINE_POINTS = planned_points(SETTINGS.fpga)
-    SIMULATED = simulated_designs(SETTINGS)
 except NmforgeError as error:
     raise WorkflowError(str(error))
+SIMULATED = simulated_points(SETTINGS.fpga)
 
 POINTS["fpga"] = expand("results/points/fpga/{point}.json", point=[*SIMULATED, *ENGINE_POINTS])
 
 
 rule simulate:
     input:
-        artifact=lambda wildcards: ARTIFACT.format(design=SIMULATED[wildcards.point]),
+        artifact=lambda wildcards: ARTIFACT.format(design=simulated_design(SETTINGS, SIMULATED[wildcards.point])),
     output:
         "results/points/fpga/{point}.json",
     log:

@@ -42,22 +42,24 @@ def planned_points(fpga: FpgaConfig) -> dict[str, PlannedPoint]:
     return found
 
 
-def simulated_designs(config: Config) -> dict[str, str]:
-    """The design point that is simulated for each of `fpga.patterns`, by the name of its point.
+def simulated_points(fpga: FpgaConfig) -> dict[str, str]:
+    """The pattern that is simulated, by the name of its point."""
+    return {f"rtl-{_spelled(pattern)}": pattern for pattern in fpga.patterns}
 
-    The engines drawn are INT4. Raises NmforgeError where no INT4 design point has a pattern.
+
+def simulated_design(config: Config, pattern: str) -> str:
+    """The design point whose layer is simulated for a pattern; the engines drawn are INT4.
+
+    Raises NmforgeError where no INT4 design point has the pattern.
     """
-    found = {}
-    for pattern in config.fpga.patterns:
-        keep, window = pattern.split(":")
-        wanted = "dense" if keep == window else pattern
-        fitting = [d.id for d in config.designs if d.pattern == wanted and d.bits == 4 and d.group_size]
-        if not fitting:
-            raise NmforgeError(
-                f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
-            )
-        found[f"rtl-{_spelled(pattern)}"] = fitting[-1]
-    return found
+    keep, window = pattern.split(":")
+    wanted = "dense" if keep == window else pattern
+    fitting = [d.id for d in config.designs if d.pattern == wanted and d.bits == 4 and d.group_size]
+    if not fitting:
+        raise NmforgeError(
+            f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
+        )
+    return fitting[-1]
 
 
 def _synthesized(fpga: FpgaConfig) -> Iterator[tuple[str, PlannedPoint]]:

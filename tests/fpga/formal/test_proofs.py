@@ -15,6 +15,8 @@ from nmforge.fpga.formal.proofs import prove_pe, prove_product, prove_step
 from nmforge.fpga.model.engine import Engine, Kind
 from nmforge.fpga.sources import rtl_sources
 
+pytestmark = pytest.mark.rtl
+
 
 def pe(window: int, bits: int = 4, lanes: int = 1, group: int = 64, kind: Kind = "gemm") -> Engine:
     """The engine of one PE."""

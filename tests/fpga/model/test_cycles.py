@@ -16,6 +16,8 @@ from nmforge.fpga.model.engine import Engine, Kind
 from nmforge.fpga.sim.device import simulate_device
 from nmforge.fpga.sim.engine import simulate
 
+pytestmark = pytest.mark.rtl
+
 BUILDS, SHAPES = 6, 18  # of each kind of engine, and on each build: 324 runs in all
 DEPTH = 8192  # rows of a device's banks, which hold the largest shapes
 PATTERNS = [Pattern(1, 1), Pattern(1, 2), Pattern(2, 4), Pattern(1, 4), Pattern(4, 8), Pattern(2, 8), Pattern(1, 8)]

@@ -20,6 +20,8 @@ from nmforge.fpga.pnr.netlist_cells import CONVERTERS
 from nmforge.fpga.pnr.netlist_sim import cell_models, netlist_verilog
 from nmforge.fpga.synth.yowasp import run_wasm
 
+pytestmark = pytest.mark.rtl
+
 YOSYS_MODELS = ["common_sim.vh", "ccu2c_sim.vh"]
 INPUTS = "input clk, input [8:0] i, input [3:0] wad, di"
 READ_YOSYS = f"-DNO_INCLUDES {' '.join(YOSYS_MODELS)}"

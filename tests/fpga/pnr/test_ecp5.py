@@ -21,6 +21,8 @@ from nmforge.fpga.pnr.ecp5 import Design, PlaceSettings, RoutedDesign, bitstream
 from nmforge.fpga.pnr.netlist_sim import netlist_simulator, write_netlist
 from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, Stalls, run_job
 
+pytestmark = pytest.mark.rtl
+
 ENGINE = Engine(4, 4, 2, 2, 32)
 
 

@@ -14,6 +14,8 @@ from nmforge.fpga.pnr.netlist_cells import Stage
 from nmforge.fpga.pnr.netlist_sim import cell_models, write_netlist
 from nmforge.fpga.sources import run_make, run_verilator
 
+pytestmark = pytest.mark.rtl
+
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:

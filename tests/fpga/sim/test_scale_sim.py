@@ -12,6 +12,8 @@ from nmforge.core.formats import DENSE, GemmShape, Pattern
 from nmforge.fpga.sim import scale_sim
 from nmforge.fpga.sim.scale_sim import FOLDER, scale_sim_cycles
 
+pytestmark = pytest.mark.rtl
+
 SHAPE = GemmShape(m=16, n=24, k=512)
 HEADER = "LayerID, Total Cycles (incl. prefetch), Total Cycles, Stall Cycles, Overall Util,"
 

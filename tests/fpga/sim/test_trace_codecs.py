@@ -11,6 +11,8 @@ import pytest
 
 from nmforge.fpga.sources import TRACE_CODECS, require
 
+pytestmark = pytest.mark.rtl
+
 MAIN = """
 #include "lz4.h"
 #include "zlib.h"

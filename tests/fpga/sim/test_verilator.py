@@ -12,6 +12,8 @@ from nmforge.fpga.sim import verilator
 from nmforge.fpga.sim.protocol import DEVICE_JOB, RECORDS, Status, protocol_header
 from nmforge.fpga.sources import require
 
+pytestmark = pytest.mark.rtl
+
 
 def test_verilator_works_in_a_folder_of_its_own_and_finds_sources_named_from_here(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

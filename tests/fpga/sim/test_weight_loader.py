@@ -21,6 +21,8 @@ from nmforge.fpga.sim.device import DeviceJob, DeviceStalls, Stop, simulate_jobs
 from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, Stalls, run_job
 from nmforge.fpga.sim.verilator import build_simulator
 
+pytestmark = pytest.mark.rtl
+
 ENGINES = {
     "gemm": Engine(4, 4, 2, 2, 32),
     "gemv": Engine(4, 4, 2, 1, 32, kind="gemv"),

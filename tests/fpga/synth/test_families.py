@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from nmforge.core.registry import registry
+
+pytestmark = pytest.mark.rtl
 
 ICE40 = """
 from nmforge.fpga.synth.families.registry import REGISTRY, FpgaFamily

@@ -8,6 +8,8 @@ import pytest
 
 from nmforge.fpga.synth.ram_output_registers import absorb_output_registers
 
+pytestmark = pytest.mark.rtl
+
 CLOCK, OTHER_CLOCK, RESET = 2, 3, 4
 
 

@@ -11,6 +11,8 @@ from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.synth.families.registry import REGISTRY
 from nmforge.fpga.synth.yosys import synthesize
 
+pytestmark = pytest.mark.rtl
+
 
 def test_synthesis_counts_grow_with_the_array_and_the_window(tmp_path: Path) -> None:
     small = synthesize(Engine(4, 4, 1, 1, 64), "ecp5", tmp_path)

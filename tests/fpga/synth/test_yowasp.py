@@ -10,6 +10,8 @@ import pytest
 from nmforge.core.errors import NmforgeError
 from nmforge.fpga.synth import yowasp
 
+pytestmark = pytest.mark.rtl
+
 
 def test_what_goes_wrong_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(

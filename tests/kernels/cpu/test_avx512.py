@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 HEADER = Path("/usr/include/simde/x86/avx512.h")
 PROGRAM = """

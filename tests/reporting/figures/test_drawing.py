@@ -18,6 +18,8 @@ from nmforge.reporting import style
 from nmforge.reporting.draw import draw, draw_figures
 from nmforge.reporting.figures.registry import REGISTRY
 
+pytestmark = pytest.mark.slow
+
 NAMES = REGISTRY.names()
 
 
