@@ -1,4 +1,4 @@
-"""The toy checkpoint, made once for each file of tests that asks for it; and Triton without a GPU."""
+"""What tests of several packages ask for: the toy checkpoint, a pruned artifact, a folder of simulators."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import pytest
 
 if shutil.which("nvidia-smi") is None:
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, by whichever test comes first
+
+
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of simulators for all processes of a run: a program is named by the hash of what made it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "simulators"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -39,11 +39,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYER = "model.layers.0.mlp.up_proj"
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hardware")
-
-
 def layer(n: int = 5, k: int = 192, pattern: str = "2:4", group: int = 64, bits: int = 4) -> CompressedLinear:
     return random_linear(np.random.default_rng(n), n, k, Pattern.parse(pattern), bits, group)
 
@@ -70,18 +65,18 @@ def simulator_of_listing(folder: Path, engine: Engine, program: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gemm", "gemv", "device"])
-def test_the_generated_top_computes_the_reference(builds: Path, kind: str) -> None:
+def test_the_generated_top_computes_the_reference(tmp_path: Path, builds: Path, kind: str) -> None:
     engine = Engine(4, 4, 8 if kind == "device" else 2, 2, 64, kind=kind)
-    folder = builds / kind
+    folder, program = tmp_path / "out", builds / f"listing-{kind}"
     write_build(engine, folder)
-    simulator_of_listing(folder, engine, folder / "program")
+    simulator_of_listing(folder, engine, program)
     linear, m = layer(), 1 if kind == "gemv" else 3
     xq = np.random.default_rng(0).integers(-127, 128, (m, linear.k), dtype=np.int8)
     if kind == "device":
-        found = simulate_device(linear, xq, engine, builds, program=folder / "program").acc
+        found = simulate_device(linear, xq, engine, builds, program=program).acc
     else:
         job = SimulationJob.for_engine(engine, kept_weights(linear, engine), m)
-        found = run_job(folder / "program", job, images_of(linear, xq, engine)).acc
+        found = run_job(program, job, images_of(linear, xq, engine)).acc
     assert (found == accumulate(linear, xq)).all()
 
 
@@ -186,7 +181,7 @@ def sums_in(wave: Path, rows: int, cycles: int) -> list[list[int]]:
     return beats
 
 
-def test_ordinary_and_traced_simulators_are_builds_of_their_own(builds: Path) -> None:
+def test_ordinary_and_traced_simulators_are_builds_of_their_own(tmp_path: Path, builds: Path) -> None:
     engine = Engine(4, 4, 2, 2, 64)
     plain, traced = build_simulator(engine, builds), build_simulator(engine, builds, Watch.WAVEFORM)
     assert plain != traced
@@ -194,7 +189,7 @@ def test_ordinary_and_traced_simulators_are_builds_of_their_own(builds: Path) ->
     linear = layer()
     xq = np.random.default_rng(1).integers(-127, 128, (3, linear.k), dtype=np.int8)
     watched = simulate(
-        linear, xq, engine, builds, SimulationSettings(watch=Watch.WAVEFORM, watched=builds / "same.fst")
+        linear, xq, engine, builds, SimulationSettings(watch=Watch.WAVEFORM, watched=tmp_path / "same.fst")
     )
     assert watched.cycles == simulate(linear, xq, engine, builds).cycles
 

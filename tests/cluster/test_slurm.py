@@ -58,8 +58,8 @@ def run_workflow(tree: Path, *arguments: str) -> str:
 
 
 def test_tiny_config_runs_as_slurm_jobs(slurm_log: Path, tree: Path) -> None:
-    # Jobs of seconds: look at their state sooner than the profile does.
-    quick = ["--slurm-init-seconds-before-status-checks", "3"]
+    # Jobs of seconds: look at their state, and for jobs to start, sooner than the profile does.
+    quick = ["--slurm-init-seconds-before-status-checks", "3", "--max-jobs-per-timespan", "1000/1s"]
     configs = ["--configfile", "tests/configs/tiny.yaml", "tests/cluster/few_designs.yaml"]
     output = run_workflow(tree, *quick, *configs)
     submitted = {int(job) for job in re.findall(r"submitted with SLURM jobid (\d+)", output)}

@@ -16,16 +16,16 @@ from nmforge.evaluation.coherence import activations, compare_layer
 pytestmark = pytest.mark.rtl
 
 
-def test_wide_windows_are_compared_on_the_widest_array_that_fits(tmp_path: Path) -> None:
+def test_wide_windows_are_compared_on_the_widest_array_that_fits(builds: Path) -> None:
     linear = random_linear(np.random.default_rng(0), 6, 128, Pattern(1, 16))
-    rows = compare_layer(linear, activations(3, 128, 0), CoherenceConfig(rtl_rows=4), FpgaConfig(rows=2), tmp_path)
+    rows = compare_layer(linear, activations(3, 128, 0), CoherenceConfig(rtl_rows=4), FpgaConfig(rows=2), builds)
     assert {row["backend"] for row in rows} == {"cpu", "rtl"}
     assert rows[-1]["note"].startswith("2x2 array, first 4 rows")
     assert [row["mismatches"] for row in rows] == [0] * len(rows)
     assert [row["compared"] for row in rows] == [18] * (len(rows) - 1) + [12]
 
 
-def test_a_backend_that_is_wrong_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_is_wrong_is_counted(builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linear = random_linear(np.random.default_rng(1), 6, 128, Pattern(8, 16))
 
     def off_by_one(layer: object, xq: np.ndarray) -> np.ndarray:
@@ -35,5 +35,5 @@ def test_a_backend_that_is_wrong_is_counted(tmp_path: Path, monkeypatch: pytest.
 
     accumulate = coherence.accumulate
     monkeypatch.setattr(coherence, "accumulate", off_by_one)
-    rows = compare_layer(linear, activations(3, 128, 0), CoherenceConfig(rtl_rows=4), FpgaConfig(rows=2), tmp_path)
+    rows = compare_layer(linear, activations(3, 128, 0), CoherenceConfig(rtl_rows=4), FpgaConfig(rows=2), builds)
     assert [row["mismatches"] for row in rows] == [1] * len(rows)

@@ -27,11 +27,6 @@ def artifact(checkpoint: Path) -> Path:
     return compressed_toy(checkpoint)
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rtl")
-
-
 @pytest.mark.rtl
 def test_the_logits_of_every_backend_are_the_same_bits(artifact: Path, builds: Path) -> None:
     prompt = read_tokenizer(artifact).encode(PROMPT).ids

@@ -32,11 +32,6 @@ def artifact(checkpoint: Path) -> Path:
     return compressed_toy(checkpoint)
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rtl")
-
-
 def test_what_the_simulator_counted(artifact: Path, builds: Path) -> None:
     found = generate(artifact, PROMPT, GenerationSettings(2, "rtl", build_dir=builds, array=ARRAY, compare=True))
     channels = sum(linear.n for linear in load_linears(artifact).values())

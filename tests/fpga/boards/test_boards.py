@@ -128,7 +128,7 @@ def test_one_new_file_is_a_board_that_a_config_can_name(tmp_path: Path) -> None:
 
 
 def test_one_new_file_is_a_row_of_the_table_and_a_name_of_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, builds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import nmforge.fpga.boards as home
     from nmforge.cli import main
@@ -139,7 +139,7 @@ def test_one_new_file_is_a_row_of_the_table_and_a_name_of_the_command_line(
     table = board_table(FPGA, ideal, registry("board"), LLAMA)
     assert list(dict.fromkeys(table["board"])) == [*BOARDS, "Mine"]
     sizes = ["--m", "1", "--n", "2", "--k", "64", "--rows", "2", "--cols", "1", "--group", "32", "--engine", "gemv"]
-    command = ["fpga", "random", *sizes, "--board", "Mine", "--build", str(tmp_path), "--out", str(tmp_path / "r.json")]
+    command = ["fpga", "random", *sizes, "--board", "Mine", "--build", str(builds), "--out", str(tmp_path / "r.json")]
     assert main(command) == 0
     free, limited = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert (free["board"], limited["board"]) == (None, "Mine")

@@ -150,12 +150,12 @@ def test_a_reader_that_knows_only_the_documentation_agrees(
             assert (found[field] == getattr(linear, field)).all(), field
 
 
-def test_an_engine_that_streams_the_file_computes_the_reference(tmp_path: Path) -> None:
+def test_an_engine_that_streams_the_file_computes_the_reference(tmp_path: Path, builds: Path) -> None:
     engine, rng = Engine(4, 4, 2, 2, 32), np.random.default_rng(6)
     layers = {name: random_linear(rng, 7, 96, Pattern.parse(p), 4, 32) for name, p in (("s", "2:4"), ("d", "1:1"))}
     contents = write_dram_image(artifact(tmp_path, layers), engine, tmp_path / "w.dram")
     data = (tmp_path / "w.dram").read_bytes()
-    program = build_simulator(engine, tmp_path)
+    program = build_simulator(engine, builds)
     xq = rng.integers(-127, 128, (3, 96), dtype=np.int8)
     for name, linear in layers.items():
         section = contents.layers[name]

@@ -23,11 +23,6 @@ DEPTH = 8192  # rows of a device's banks, which hold the largest shapes
 PATTERNS = [Pattern(1, 1), Pattern(1, 2), Pattern(2, 4), Pattern(1, 4), Pattern(4, 8), Pattern(2, 8), Pattern(1, 8)]
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cycles")
-
-
 def random_engine(rng: np.random.Generator, kind: Kind) -> Engine:
     """An array of 1x1 to 6x5, a device of 4, 8 or 16 rows, that runs dense layers without a stall."""
     while True:

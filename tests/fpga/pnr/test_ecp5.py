@@ -27,11 +27,6 @@ ENGINE = Engine(4, 4, 2, 2, 32)
 
 
 @pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("placed")
-
-
-@pytest.fixture(scope="module")
 def routed(builds: Path) -> RoutedDesign:
     return place(engine_design(ENGINE), PlaceSettings(), builds)
 

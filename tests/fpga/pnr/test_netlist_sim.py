@@ -17,11 +17,6 @@ from nmforge.fpga.sources import run_make, run_verilator
 pytestmark = pytest.mark.rtl
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("memories")
-
-
 MEMORIES = """
 module memories (
     input logic aclk, input logic rst, input logic we, input logic en, input logic [1:0] be,

@@ -43,17 +43,17 @@ def test_toggles_are_summed_by_part_and_clocks_left_out(tmp_path: Path) -> None:
         read_toggles(file)
 
 
-def test_an_array_that_multiplies_zeros_moves_less(tmp_path: Path) -> None:
+def test_an_array_that_multiplies_zeros_moves_less(tmp_path: Path, builds: Path) -> None:
     rng = np.random.default_rng(0)
     linear = random_linear(rng, 4, 256, Pattern(2, 4), 4, 32)
     busy = rng.integers(-127, 128, (4, 256), dtype=np.int8)
 
     def run(xq: np.ndarray, name: str) -> SimulationResult:
-        return simulate(linear, xq, ENGINE, tmp_path, SimulationSettings(watch=Watch.TOGGLES, watched=tmp_path / name))
+        return simulate(linear, xq, ENGINE, builds, SimulationSettings(watch=Watch.TOGGLES, watched=tmp_path / name))
 
     moving, still = run(busy, "busy"), run(np.zeros_like(busy), "still")
     assert (moving.acc == accumulate(linear, busy)).all()
-    assert moving.cycles == still.cycles == simulate(linear, busy, ENGINE, tmp_path).cycles
+    assert moving.cycles == still.cycles == simulate(linear, busy, ENGINE, builds).cycles
     toggles = {name: read_toggles(tmp_path / name) for name in ("busy", "still")}
     assert toggles["still"]["array"] < 0.8 * toggles["busy"]["array"]  # weights still pass by
     assert toggles["still"]["control"] < toggles["busy"]["control"]

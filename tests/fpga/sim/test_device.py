@@ -17,11 +17,6 @@ from nmforge.fpga.sim.verilator import build_simulator
 pytestmark = pytest.mark.rtl
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rtl")
-
-
 @pytest.mark.parametrize(
     ("window", "pattern"), [(1, "1:1"), (4, "2:4"), (4, "1:4"), (4, "1:1"), (8, "2:8"), (8, "2:4")]
 )

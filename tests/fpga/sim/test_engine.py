@@ -30,11 +30,6 @@ STALLS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rtl")
-
-
 @pytest.mark.parametrize("kind", ["gemm", "gemv"])
 @pytest.mark.parametrize(("window", "lanes", "bits", "pattern"), CASES)
 def test_every_sum_is_the_reference_and_every_cycle_is_foretold(

@@ -31,11 +31,6 @@ ENGINES = {
 WINDOWS = 32  # K = 128
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loader")
-
-
 def problem(engine: Engine, window: int, pair: tuple[int, int]) -> tuple[CompressedLinear, KeptWeights, Int8]:
     """Channels of three tiles, two tokens; in the weights kept channel 1 of the second tile carries `pair` as the
     offsets of `window`."""
