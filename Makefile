@@ -20,14 +20,14 @@ modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
 smk := Snakefile workflow/Snakefile $(wildcard workflow/rules/*.smk)
 
-# Files of tests are shared out among two processes: each keeps its fixtures.
+# Two processes run the tests; a file stays whole, so that its fixtures are made once.
 parallel := -n 2 --dist loadfile
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: $(ready) ## install, run the whole pipeline, print the ledger of claims
 	@$(in_venv) snakemake --cores $(CORES)
@@ -50,7 +50,7 @@ triton: .venv/.triton-installed ## install Triton, so that tests interpret the G
 
 test: lint ## style, types, import layers, workflow checks, then every test
 	@echo "nmforge: pytest" >&2
-	@$(in_venv) python -m pytest $(parallel) --cov=nmforge --cov-report=term:skip-covered
+	@$(in_venv) python -m pytest $(parallel) --cov=nmforge --cov-report=term:skip-covered --cov-fail-under=90
 
 test-fast: $(ready) ## the tests that take seconds: none that is slow, simulates RTL, needs a GPU or the network
 	@$(in_venv) python -m pytest $(parallel) -m "not slow and not rtl and not gpu and not network"
@@ -92,7 +92,7 @@ clean: ## remove what the pipeline made: results, figures, logs
 	@rm -rf .snakemake logs
 
 distclean: clean ## remove the virtual environment, builds and downloads as well
-	@rm -rf .venv .venv-libraries .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-libraries .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 
 $(packages): $(pins) envs/bootstrap.sh
 	@PYTHON=$(PYTHON) envs/bootstrap.sh packages

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from nmforge.core.design import DesignPoint
     from nmforge.core.errors import NmforgeError
     from nmforge.core.formats import Pattern, QuantScheme
-    from nmforge.runtime.generate import Generated
+    from nmforge.runtime.continuation import Generated
     from nmforge.runtime.model import Layer, Model, load
 
 __version__ = "0.1.0"
@@ -60,7 +60,7 @@ _HOMES = {
     "CalibrationConfig": "config",
     "CompressedLinear": "core.compressed_linear",
     "DesignPoint": "core.design",
-    "Generated": "runtime.generate",
+    "Generated": "runtime.continuation",
     "Layer": "runtime.model",
     "Model": "runtime.model",
     "NmforgeError": "core.errors",

@@ -12,7 +12,7 @@ from nmforge.core.design_rules import check_design
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
-from nmforge.io.settings import RegisteredName, Section, read_yaml, validated
+from nmforge.io.settings import PatternName, RegisteredName, Section, read_yaml, validated
 
 
 class ModelConfig(Section):
@@ -88,7 +88,7 @@ class DesignConfig(Section):
     """One design point of the table."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    pattern: str = "dense"
+    pattern: PatternName = "dense"
     pruner: Annotated[str, RegisteredName("pruner", extra=(NO_PRUNER,))] = NO_PRUNER
     quantizer: Annotated[str, RegisteredName("quantizer", extra=(NO_QUANTIZER,))] = NO_QUANTIZER
     bits: int = 16
@@ -133,7 +133,7 @@ class KernelsConfig(Section):
     model_shapes: bool = True
     threads: list[PositiveInt] = Field([2], min_length=1, description="Each point is measured with each number.")
     names: list[Annotated[str, RegisteredName("kernel")]] = Field(
-        [], description="Kernels to measure; empty: all that need no environment of their own."
+        [], description="Kernels to measure; empty: those measured by default, all of them with `libraries`."
     )
     libraries: bool = Field(
         False, description="Measure all kernels, those of the libraries that `make libraries` installs included."
@@ -168,7 +168,7 @@ class RandomLayerConfig(Section):
     """A random layer that is simulated whole, every sum compared."""
 
     engine: Literal["gemm", "gemv", "device"] = "gemm"
-    patterns: list[str] = Field(["1:1", "2:4", "1:4"], description="Each on the build for its windows.")
+    patterns: list[PatternName] = Field(["1:1", "2:4", "1:4"], description="Each on the build for its windows.")
     bits: int = Field(4, ge=2, le=8)
     m: int = Field(8, gt=0)
     n: int = Field(64, gt=0)
@@ -188,7 +188,7 @@ class RandomLayerConfig(Section):
 class ProofConfig(Section):
     """PEs that are proved to sum what a dense PE sums; one for each pattern."""
 
-    patterns: list[str]
+    patterns: list[PatternName]
     window: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
     bits: int = Field(4, ge=2, le=8)
     lanes: int = Field(1, gt=0)
@@ -200,7 +200,7 @@ class FpgaConfig(Section):
 
     rows: int = Field(4, gt=0)
     cols: int = Field(4, gt=0)
-    patterns: list[str] = Field(
+    patterns: list[PatternName] = Field(
         ["1:1", "2:4", "1:4", "4:8"], description="Patterns that are simulated, each on the build for its windows."
     )
     builds: list[PositiveInt] = Field(
@@ -289,7 +289,7 @@ class Config(Section):
         dense = sum(design.bits == 16 for design in self.designs)
         if dense != 1 or len(ids) == 1:
             raise ValueError(
-                f"designs has {dense} points of 16 bits among {len(ids)}; it needs one, and one compressed"
+                f"designs has {dense} points with bits 16 among {len(ids)}; keep one, and at least one other"
             )
         return self
 
@@ -328,7 +328,10 @@ def parse_config(document: Any, name: str) -> Config:
     """Validate a parsed config; raises NmforgeError with one sentence naming the key and the remedy."""
     config = validated(Config, document, name)
     for design in config.designs:
-        check_design(design.point())
+        try:
+            check_design(design.point())
+        except NmforgeError as error:
+            raise NmforgeError(f"{name}: {error}") from error
     return config
 
 

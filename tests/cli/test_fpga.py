@@ -20,13 +20,13 @@ from nmforge.core.compressed_linear import CompressedLinear, random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.reference import accumulate
-from nmforge.fpga import points
 from nmforge.fpga.export import TOP, engine_of_artifact, top_module, write_build
 from nmforge.fpga.images.dram_image import read_layers
 from nmforge.fpga.images.weight_image import kept_weights
 from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.model.rows import SEED
 from nmforge.fpga.pnr.ecp5 import PlaceSettings, engine_design
+from nmforge.fpga.points import routes
 from nmforge.fpga.report import format_report, report_rows
 from nmforge.fpga.sim.device import simulate_device
 from nmforge.fpga.sim.engine import SimulationJob, SimulationSettings, run_job, simulate
@@ -211,8 +211,8 @@ def test_bitstream_is_packed_from_what_place_left(
     def packed(routed: Routed, out: Path) -> int:
         return out.write_bytes(b"bits")
 
-    monkeypatch.setattr(points, "place", place)
-    monkeypatch.setattr(points, "bitstream", packed)
+    monkeypatch.setattr(routes, "place", place)
+    monkeypatch.setattr(routes, "bitstream", packed)
     sizes = ["--window", "4", "--rows", "8", "--cols", "2", "--lanes", "2", "--seed", "7", "--build", str(tmp_path)]
     settings = ["--config", str(ROOT / "tests/configs/tiny.yaml"), "fpga"]
     assert main([*settings, "place", *sizes, "--out", str(tmp_path / "p.json")]) == 0

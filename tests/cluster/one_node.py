@@ -55,7 +55,7 @@ PartitionName=ci Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def why_not() -> str | None:
+def missing_reason() -> str | None:
     """Why a one-node Slurm cannot start here; None where it can."""
     if os.name != "posix" or os.geteuid() != 0:
         return "a one-node Slurm needs root"

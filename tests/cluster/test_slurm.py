@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,19 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster.one_node import completed_jobs, one_node_slurm, search_path, why_not
+from cluster.one_node import completed_jobs, missing_reason, one_node_slurm, search_path
+from factories.checkout import copy_checkout
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW_SECONDS = 600  # a job that Slurm never starts must fail the test, not hang it
-GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
 
 
 @pytest.fixture(scope="module")
 def slurm_log() -> Iterator[Path]:
     """A running one-node Slurm; the value is slurmctld's log."""
-    reason = why_not()
+    reason = missing_reason()
     if reason:
         pytest.skip(reason)
     # pytest's own folders are closed to other users and deep: munge wants neither.
@@ -34,10 +32,7 @@ def slurm_log() -> Iterator[Path]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the project without anything it generates."""
-    target = tmp_path / "project"
-    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*GENERATED))
-    return target
+    return copy_checkout(tmp_path / "project")
 
 
 def run_workflow(tree: Path, *arguments: str) -> str:

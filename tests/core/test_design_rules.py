@@ -55,7 +55,7 @@ def point(pattern: Pattern, pruner: str, quantizer: str, transforms: tuple[str, 
         ),
         (
             point(DENSE, "none", "gptq", ("awq", "awq")),
-            "transforms repeats one of awq, awq; name each once",
+            "transforms names awq twice; name it once",
         ),
         *(
             (

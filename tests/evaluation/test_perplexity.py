@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from nmforge.config import EvaluationConfig
 from nmforge.evaluation import perplexity as evaluate
-from nmforge.evaluation.perplexity import VOCABULARY_BLOCK, Scores, negative_log_likelihood, score_window
+from nmforge.evaluation.perplexity import VOCABULARY_BLOCK, Scores, negative_log_likelihood, score_sequence
 from nmforge.linalg.bf16 import ROWS, round_bf16
 from nmforge.models.sources.toy import toy_model
 
@@ -36,7 +36,7 @@ def test_blockwise_likelihood_is_cross_entropy_in_float64(length: int) -> None:
 @pytest.mark.parametrize("stride", [64, 24])
 def test_a_stride_shorter_than_the_window_scores_its_last_tokens_only(model: Any, stride: int) -> None:
     scores = Scores()
-    score_window(model, TOKENS, None, EvaluationConfig(seqlen=64, stride=stride), scores)
+    score_sequence(model, TOKENS, None, EvaluationConfig(seqlen=64, stride=stride), scores)
     hidden = model.model(TOKENS[None]).last_hidden_state[0].bfloat16()  # what the head reads
     logits = hidden.double() @ model.lm_head.weight.double().T
     scored = min(stride, 63)
@@ -52,14 +52,14 @@ def test_divergence_and_agreement_on_one_position_in_eight(
 ) -> None:
     monkeypatch.setattr(evaluate, "COMPARED_BLOCK", block)
     settings = EvaluationConfig(seqlen=64, stride=64)
-    dense_hidden = score_window(model, TOKENS, None, settings, Scores())
+    dense_hidden = score_sequence(model, TOKENS, None, settings, Scores())
     same = Scores()
-    score_window(model, TOKENS, dense_hidden, settings, same)
+    score_sequence(model, TOKENS, dense_hidden, settings, same)
     assert (same.compared, same.agree) == (8, 8)
     assert same.kl == pytest.approx(0, abs=1e-6)
     other, scores = toy_model().eval(), Scores()
     other.model.layers[0].mlp.down_proj.weight.mul_(20)
-    hidden = score_window(other, TOKENS, dense_hidden, settings, scores)
+    hidden = score_sequence(other, TOKENS, dense_hidden, settings, scores)
     p = (dense_hidden[:63:8] @ model.lm_head.weight.T).double().log_softmax(-1)
     q = (hidden[:63:8] @ model.lm_head.weight.T).double().log_softmax(-1)
     assert scores.kl == pytest.approx(float(kl_div(q, p, log_target=True, reduction="sum")), rel=1e-3)

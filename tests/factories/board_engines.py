@@ -30,9 +30,6 @@ def engine(window: int, lut: int, **more: object) -> Row:
 FPGA = pd.DataFrame([engine(1, 2000), engine(1, 1600, bits=3), engine(4, 2500), engine(8, 3200)])
 
 
-FPGA = pd.DataFrame([engine(1, 2000), engine(1, 1600, bits=3), engine(4, 2500), engine(8, 3200)])
-
-
 def ideal(shape: GemmShape, pattern: Pattern, build: EngineBuild) -> int:
     """A closed form of our own: a kept weight per multiplier and cycle, no tail."""
     tiles = math.ceil(shape.n / build.rows) * math.ceil(shape.m / build.tokens)

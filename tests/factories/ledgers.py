@@ -13,13 +13,13 @@ KERNELS = [
     kernel_row("torch-fp32", "library", "dense", 32, 800.0),
     kernel_row("torch-bf16", "library", "dense", 16, 900.0),
     kernel_row("ort", "library", "dense", 4, 180.0),
-    kernel_row("ours-dense-int4", "ours", "dense", 4, 171.0),
-    kernel_row("ours-dense-int3", "ours", "dense", 3, 125.0),
-    kernel_row("ours-2:4-int4", "ours", "2:4", 4, 100.0, weight_bytes=4096 * 4096 * 3.2 / 8),
-    kernel_row("unfused", "paper", "dense", 4, 1000.0),
-    kernel_row("unfused", "paper", "2:4", 4, 1000.0),
-    kernel_row("unfused", "paper", "dense", 4, 2000.0, stage="end_to_end"),
-    kernel_row("unfused", "paper", "2:4", 4, 2100.0, stage="end_to_end"),
+    kernel_row("ours-dense-int4", "nmforge", "dense", 4, 171.0),
+    kernel_row("ours-dense-int3", "nmforge", "dense", 3, 125.0),
+    kernel_row("ours-2:4-int4", "nmforge", "2:4", 4, 100.0, weight_bytes=4096 * 4096 * 3.2 / 8),
+    kernel_row("unfused", "baseline", "dense", 4, 1000.0),
+    kernel_row("unfused", "baseline", "2:4", 4, 1000.0),
+    kernel_row("unfused", "baseline", "dense", 4, 2000.0, stage="end_to_end"),
+    kernel_row("unfused", "baseline", "2:4", 4, 2100.0, stage="end_to_end"),
 ]
 
 

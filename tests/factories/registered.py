@@ -17,4 +17,4 @@ def registered(registry: Registry[Any], entry: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        del registry._entries[entry.name]
+        del registry._entries[entry.name], registry._files[entry.name]

@@ -44,7 +44,7 @@ def storage_row(design: str, encoding: str, bits_per_weight: float, **more: obje
 def decode_row(candidate: str, us: float, **more: object) -> Row:
     """Table `decode`: our decoder at a context of 512 tokens."""
     base = {
-        "model": "toy", "candidate": candidate, "family": "ours", "device": CPU, "isa": "avx2", "threads": 2,
+        "model": "toy", "candidate": candidate, "family": "nmforge", "device": CPU, "isa": "avx2", "threads": 2,
         "context": 512, "median_us": us, "tokens_per_s": 1e6 / us, "bytes_per_token": 3e9, "run_id": "r", **WHERE,
     }  # fmt: skip
     return base | more
@@ -82,7 +82,7 @@ def coherence_row(design: str, backend: str, compared: int, mismatches: int = 0)
 def scaling_row(platform: str, pattern: str, bits: int, **more: object) -> Row:
     """Table `scaling`: our kernels on two threads, linear layers only."""
     base = {
-        "platform": platform, "device": CPU, "pattern": pattern, "bits": bits, "family": "ours", "threads": 2,
+        "platform": platform, "device": CPU, "pattern": pattern, "bits": bits, "family": "nmforge", "threads": 2,
         "context": 0, "source": "measured here", "scope": "linear layers only", "us_of_2of4": float("nan"),
     }  # fmt: skip
     return base | more

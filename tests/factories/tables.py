@@ -91,22 +91,22 @@ def kernels_table(*, cuda: bool = False) -> pd.DataFrame:
             kernel_row("torch fp32 dense", "library", "dense", 32, 3900 * t, **run),
             kernel_row("torch bf16 dense", "library", "dense", 16, 2100 * t, **run),
             kernel_row("onnxruntime matmulnbits", "library", "dense", 4, 640 * t, **run),
-            kernel_row("ours dense int4", "ours", "dense", 4, 600 * t, **run),
-            kernel_row("ours dense int3", "ours", "dense", 3, 560 * t, **run),
-            kernel_row("ours nm int4", "ours", "2:4", 4, 480 * t, **run),
-            kernel_row("ours nm int4", "ours", "2:4", 4, 950 * t, isa="portable", **run),
+            kernel_row("ours dense int4", "nmforge", "dense", 4, 600 * t, **run),
+            kernel_row("ours dense int3", "nmforge", "dense", 3, 560 * t, **run),
+            kernel_row("ours nm int4", "nmforge", "2:4", 4, 480 * t, **run),
+            kernel_row("ours nm int4", "nmforge", "2:4", 4, 950 * t, isa="portable", **run),
         ]
         if m == 1:
             rows.append(kernel_row("read 2:4 int4", "roofline", "2:4", 4, 450, stage="read", **run))
         for pattern in ("dense", "2:4"):
-            rows.append(kernel_row("paper unfused", "paper", pattern, 4, 3900 * t, **run))
-            rows.append(kernel_row("paper unfused", "paper", pattern, 4, 9900 * t, stage="end_to_end", **run))
+            rows.append(kernel_row("paper unfused", "baseline", pattern, 4, 3900 * t, **run))
+            rows.append(kernel_row("paper unfused", "baseline", pattern, 4, 9900 * t, stage="end_to_end", **run))
         if cuda:
             gpu = {**run, "device": "cuda: NVIDIA H100", "isa": "sm_90"}
             rows += [
                 kernel_row("torch fp16 dense", "library", "dense", 16, 20 * t, **gpu),
-                kernel_row("torch fp16 dense", "paper", "dense", 16, 20 * t, **gpu),
-                kernel_row("torch 2:4", "paper", "2:4", 16, 13 * t, **gpu),
+                kernel_row("torch fp16 dense", "baseline", "dense", 16, 20 * t, **gpu),
+                kernel_row("torch 2:4", "baseline", "2:4", 16, 13 * t, **gpu),
             ]
     return pd.DataFrame(rows)
 
@@ -127,8 +127,8 @@ def limits_table() -> pd.DataFrame:
 def scaling_table() -> pd.DataFrame:
     """Four formats of ours and two of libraries on a CPU, four patterns on an FPGA."""
     times = [
-        ("dense-bf16", "dense", 16, 812e3, "library"), ("dense-int4", "dense", 4, 231e3, "ours"),
-        ("dense-int3", "dense", 3, 216e3, "ours"), ("2of4-int4", "2:4", 4, 186e3, "ours"),
+        ("dense-bf16", "dense", 16, 812e3, "library"), ("dense-int4", "dense", 4, 231e3, "nmforge"),
+        ("dense-int3", "dense", 3, 216e3, "nmforge"), ("2of4-int4", "2:4", 4, 186e3, "nmforge"),
         ("dense-int4", "dense", 4, 247e3, "library"),
     ]  # fmt: skip
     cpu = [

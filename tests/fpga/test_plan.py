@@ -29,7 +29,7 @@ def test_every_kind_of_point_has_its_name_and_command() -> None:
     random = points["random-gemv-1of4-int4-1x64x2048-4x4x1"].options
     assert "--rates 2 2.5" in random and "--activity" in random and "--scale-sim" not in random
     assert points["formal-gemm-1of2-4-int4x1"].options.endswith("--window 4")
-    assert points["synthesis-gemm-4-int4-xcup"].code == ("fpga synthesize", {"fpga_family": ["xcup"]})
+    assert points["synthesis-gemm-4-int4-xcup"].code == ("fpga synthesize", {"fpga_family": ["xcup"], "board": []})
     assert simulated_points(fpga) == {"rtl-2of4": "2:4"}
 
 

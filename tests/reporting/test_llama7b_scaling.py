@@ -9,18 +9,19 @@ import pytest
 from factories.rows import CPU, Row, decode_row, kernel_row, rtl_row
 
 from nmforge.core.formats import GemmShape, Pattern
-from nmforge.core.llama7b import BLOCKS, SHAPES, WEIGHTS
+from nmforge.core.llama7b import BLOCKS, SHAPES
 from nmforge.fpga.model.engine import Engine
 from nmforge.reporting.llama7b_scaling import SCOPE, design_name, scaling_table
 from nmforge.reporting.tables.registry import REGISTRY
 
 NO_FPGA = pd.DataFrame()
+WEIGHTS = 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)  # of all linear layers
 
 
 def kernel(pattern: str, bits: int, times: tuple[float, ...], **more: object) -> list[Row]:
     """Rows of one kernel at the shapes of LLaMA-7B, in the order of SHAPES; ten bytes per microsecond."""
     return [
-        kernel_row(f"ours-{pattern}-int{bits}", "ours", pattern, bits, us, n=n, k=k, weight_bytes=10 * us) | more
+        kernel_row(f"ours-{pattern}-int{bits}", "nmforge", pattern, bits, us, n=n, k=k, weight_bytes=10 * us) | more
         for (n, k), us in zip(SHAPES, times, strict=False)
     ]
 
@@ -38,7 +39,6 @@ def one_weight_a_cycle(shape: GemmShape, engine: Engine, pattern: Pattern) -> in
 def test_the_shapes_are_llama_7b() -> None:
     assert sum(SHAPES.values()) == 7
     assert BLOCKS * sum(n * k * count for (n, k), count in SHAPES.items()) == WEIGHTS
-    assert WEIGHTS == 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
 
 
 def test_time_is_the_weighted_sum_over_224_layers() -> None:
@@ -63,20 +63,20 @@ def decoded(candidate: str, family: str, context: int, us: float) -> Row:
 
 def test_a_whole_llama_replaces_the_sum_of_its_layers() -> None:
     summed = pd.DataFrame(kernel("dense", 4, (10.0, 30.0, 20.0)))
-    other = {**decoded("dense-int4", "ours", 32, 1.0), "model": "smollm2-135m"}
+    other = {**decoded("dense-int4", "nmforge", 32, 1.0), "model": "smollm2-135m"}
     assert list(scaling_table(summed, NO_FPGA, pd.DataFrame([other]))["context"]) == [0]
     whole = [
         decoded(name, family, context, us * (1 + context / 1000))
         for name, family, us in (
-            ("dense-int4", "ours", 80e3),
-            ("2:4-int4", "ours", 60e3),
+            ("dense-int4", "nmforge", 80e3),
+            ("2:4-int4", "nmforge", 60e3),
             ("llamacpp-q4_0", "library", 1e5),
         )
         for context in (32, 512)
     ]
     table = scaling_table(summed, NO_FPGA, pd.DataFrame([*whole, other])).set_index(["kernel", "context"])
     assert len(table) == 6
-    later = {**decoded("dense-bf16", "ours", 512, 4e5), "run_id": "s"}, {**whole[3], "run_id": "s", "median_us": 1e5}
+    later = {**decoded("dense-bf16", "nmforge", 512, 4e5), "run_id": "s"}, {**whole[3], "run_id": "s", "median_us": 1e5}
     paired = scaling_table(summed, NO_FPGA, pd.DataFrame([*whole, *later])).set_index(["kernel", "context"])
     assert paired.loc[("2:4-int4", 512), "us_per_token"] == pytest.approx(60e3 * 1.512)
     assert paired.loc[("llamacpp-q4_0", 512), "us_of_2of4"] == pytest.approx(60e3 * 1.512)

@@ -13,7 +13,8 @@ from factories.toy_artifacts import BF16, compressed_toy
 
 from nmforge.core.errors import NmforgeError
 from nmforge.runtime.backends import cpu_backend
-from nmforge.runtime.generate import HOSTED, GenerationSettings, decode, generate, make_backend
+from nmforge.runtime.continuation import HOSTED, GenerationSettings, decode
+from nmforge.runtime.generate import generate, make_backend
 from nmforge.runtime.hosted import SharedQuantizer, hosted_logits, load_hosted
 from nmforge.runtime.sampling import greedy
 from nmforge.runtime.text import read_tokenizer

@@ -16,7 +16,8 @@ from nmforge.core.errors import NmforgeError
 from nmforge.io.safetensors_stream import DType
 from nmforge.kernels.cpu import available_isas
 from nmforge.models.llama import BLOCK_LINEARS, LlamaShape
-from nmforge.runtime.generate import GenerationSettings, generate
+from nmforge.runtime.continuation import GenerationSettings
+from nmforge.runtime.generate import generate
 from nmforge.runtime.native import as_bf16, bf16_to_float32, float32_to_bf16, load_native
 
 pytestmark = pytest.mark.slow

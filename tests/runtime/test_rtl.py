@@ -19,7 +19,8 @@ from nmforge.evaluation import coherence
 from nmforge.evaluation.coherence import check_text
 from nmforge.runtime import rtl as rtl_backend
 from nmforge.runtime.backends import reference_backend
-from nmforge.runtime.generate import GenerationSettings, generate
+from nmforge.runtime.continuation import GenerationSettings
+from nmforge.runtime.generate import generate
 from nmforge.runtime.rtl import RtlBackend, engine_of
 
 pytestmark = pytest.mark.rtl

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from factories.toy_artifacts import compressed_toy
 
-from nmforge.runtime.generate import GenerationSettings, generate
+from nmforge.runtime.continuation import GenerationSettings
+from nmforge.runtime.generate import generate
 from nmforge.runtime.sampling import greedy, sampler
 
 PROMPT = "Once upon"

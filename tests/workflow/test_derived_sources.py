@@ -6,11 +6,17 @@ holds what a verb really loads is tested on a finished run, in test_tiny.py.
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
+from factories.registered import registered
+
+from nmforge.cli import verb_sources
 from nmforge.cli.fpga import FPGA_VERBS
 from nmforge.cli.main import VERBS
 from nmforge.cli.verb_sources import verb_files, verb_hash
+from nmforge.core.registry import registry
 from nmforge.io import import_closure
 from nmforge.io.import_closure import PACKAGE
 
@@ -32,13 +38,52 @@ def test_rtl_and_cpp_are_in_the_closure_of_what_runs_them() -> None:
     assert "products.cpp" in compressed and "gemv.hpp" not in compressed and "nmforge_pe.sv" not in compressed
 
 
+def test_a_registry_that_only_the_verb_itself_asks_is_in_its_closure() -> None:
+    random = {path.name for path in verb_files("fpga random")}
+    assert {"U280.yaml", "boards.py"} <= random
+    one = {path.name for path in verb_files("fpga random", {"board": ["KV260"]})}
+    assert "KV260.yaml" in one and "U280.yaml" not in one
+
+
+def test_a_verb_does_not_depend_on_what_only_another_runs() -> None:
+    assert not {path for path in verb_files("tokens") if path.match("models/sources/toy.py")}
+    assert not {path for path in verb_files("figures") if path.name == "table_docs.py"}
+    assert not {path for path in verb_files("fpga place") if path.match("fpga/sim/*")}
+    assert not {path for path in verb_files("fpga simulate") if path.match("fpga/pnr/*")}
+    assert not {path for path in verb_files("sample") if path.suffix == ".sv"}
+    assert not {path for path in verb_files("compress") if path.name == "modelopt_masks.py"}
+
+
+def test_defaults_of_options_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = verb_hash("fpga netlist")
+    (netlist,) = (verb for verb in FPGA_VERBS if verb.name == "netlist")
+    monkeypatch.setitem(netlist.add_options.__globals__, "add_sizes", lambda parser, **sizes: None)
+    verb_sources._verb_code.cache_clear()
+    assert verb_hash("fpga netlist") != before
+    monkeypatch.undo()
+    verb_sources._verb_code.cache_clear()
+    assert verb_hash("fpga netlist") == before
+
+
+def test_an_entry_of_another_package_counts(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.py"
+    theirs.write_text("")
+    pruners = registry("pruner")
+    with registered(pruners, replace(pruners.get("wanda"), name="theirs")):
+        pruners._files["theirs"] = theirs
+        first = verb_hash("compress", {"pruner": ["theirs"]})
+        import_closure._digest.cache_clear()
+        theirs.write_text("changed = True")
+        assert verb_hash("compress", {"pruner": ["theirs"]}) != first
+
+
 def test_only_the_named_entries_of_a_registry_take_part() -> None:
     one = {path.name for path in verb_files("compress", {"pruner": ["wanda"], "quantizer": ["rtn"]})}
     assert {"wanda.py", "rtn.py"} <= one and not {"alps.py", "ria.py", "gptq.py"} & one
 
 
 @pytest.mark.parametrize("verb", VERB_NAMES)
-def test_the_hash_of_a_verb_changes_with_each_of_its_files_and_with_no_other(
+def test_the_hash_of_a_verb_covers_its_whole_closure_and_no_other_file(
     verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = {path for name in VERB_NAMES for path in verb_files(name)}

@@ -44,7 +44,7 @@ def pack(mask, pattern):
     return mask.astype("uint8")
 
 def unpack(packed, pattern, k):
-    return packed == 1
+    return packed.astype(bool)
 
 def row_bytes(k, pattern):
     return k

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from factories.checkout import ROOT, copy_checkout, snakemake
 
 from nmforge.config import RandomLayerConfig
 from nmforge.core.formats import Pattern
@@ -18,8 +16,6 @@ from nmforge.fpga.model.engine import Engine
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
-GENERATED = (".*", "build", "CMakeFiles", "__pycache__", "logs", "results", "paper_figures")
 COMMAND = re.compile(r"^#\s+snakemake (.*)$", re.MULTILINE)
 STUDIES = [study for study in sorted((ROOT / "workflow/studies").glob("*.yaml")) if COMMAND.search(study.read_text())]
 
@@ -30,10 +26,9 @@ def test_there_are_studies() -> None:
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.stem)
 def test_the_command_of_a_study_can_be_planned(study: Path, tmp_path: Path) -> None:
-    tree = shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns(*GENERATED))
+    tree = copy_checkout(tmp_path / "project")
     (arguments,) = COMMAND.findall(study.read_text())
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *shlex.split(arguments)]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    done = snakemake(tree, "--dry-run", *shlex.split(arguments))
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -49,11 +44,10 @@ def test_every_random_layer_fits_its_array(settings: Path) -> None:
 
 
 def test_two_random_layers_of_one_name_are_an_error(tmp_path: Path) -> None:
-    tree = shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns(*GENERATED))
+    tree = copy_checkout(tmp_path / "project")
     layers = [{"engine": "gemm", "patterns": ["2:4"], "rates": [rate]} for rate in (1, 2)]
     (tmp_path / "twice.yaml").write_text(yaml.safe_dump({"fpga": {"random_layers": layers}}))
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", str(tmp_path / "twice.yaml")]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    done = snakemake(tree, "--dry-run", "--configfile", str(tmp_path / "twice.yaml"))
     assert done.returncode != 0
     wanted = "asks for random-gemm-2of4-int4-8x64x2048-4x4x1 twice; put both into one entry"
     assert wanted in done.stdout + done.stderr

@@ -1,8 +1,10 @@
 # How good an artifact is: perplexity in both modes, the error of every layer, a text, bytes on disk. The dense point goes
 # first: the others are compared with its hidden states. Two jobs of one thread are faster than one job of two.
 
-for table, designs in {"accuracy": DESIGNS, "layers": COMPRESSED, "samples": DESIGNS, "storage": DESIGNS}.items():
-    POINTS[table] = expand("results/points/{table}/{design}.json", table=table, design=designs)
+POINTS |= {
+    table: expand("results/points/{table}/{design}.json", table=table, design=designs)
+    for table, designs in {"accuracy": DESIGNS, "layers": COMPRESSED, "samples": DESIGNS, "storage": DESIGNS}.items()
+}
 
 
 rule evaluate_dense:

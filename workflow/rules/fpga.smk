@@ -26,10 +26,10 @@ rule simulate:
         mem_mb=2000,
         runtime=20,
     params:
-        fpga=section("fpga"),
-        code=verb_hash("fpga simulate"),
+        tile={name: section("fpga")[name] for name in ("rows", "cols", "layer", "tile_rows", "tokens")},
+        code=verb_hash("fpga simulate", {"fpga_family": [], "board": []}),
     shell:
-        "nmforge --config results/config.yaml fpga simulate {input.artifact} --layer {params.fpga[layer]} --build build/fpga"
+        "nmforge --config results/config.yaml fpga simulate {input.artifact} --layer {params.tile[layer]:q} --build build/fpga"
         " --out {output} 2>&1 | tee {log}"
 
 

@@ -2,6 +2,8 @@
 
 
 rule checkpoint:
+    input:
+        local_files(SETTINGS.model.source, "checkpoint_source"),
     output:
         directory(CHECKPOINT),
     log:
@@ -23,6 +25,7 @@ rule checkpoint:
 rule tokens:
     input:
         checkpoint=CHECKPOINT,
+        text=local_files(SETTINGS.text.source, "corpus"),
     output:
         TOKENS,
     log:

@@ -23,7 +23,7 @@ rule table:
     params:
         code=verb_hash("table"),
     shell:
-        "nmforge table {input} --out {output.parquet} 2>&1 | tee {log}"
+        "nmforge table {input:q} --out {output.parquet} 2>&1 | tee {log}"
 
 
 rule scaling:

@@ -26,7 +26,7 @@ rule coherence:
         runtime=20,
     params:
         coherence=section("coherence"),
-        fpga=section("fpga"),
+        array=[SETTINGS.fpga.rows, SETTINGS.fpga.cols],
         code=verb_hash("coherence"),
     shell:
         "nmforge --config results/config.yaml coherence {input.artifact} --build build/fpga --out {output} 2>&1 | tee {log}"

@@ -19,7 +19,9 @@ def last_level_cache(root: Path = SYSFS) -> int:
     """Bytes of the largest cache the kernel lists for the first core; raises NmforgeError where it lists none."""
     sizes = [_bytes(path.read_text().strip()) for path in sorted(root.glob("index*/size"))]
     if not sizes:
-        raise NmforgeError(f"{root} lists no cache, so streamed timings are impossible; bench with caches = resident")
+        raise NmforgeError(
+            f"{root} lists no cache to stream weights past; run the benchmark on a machine that lists it"
+        )
     return max(sizes)
 
 

@@ -11,7 +11,7 @@ from nmforge.runtime.native import NativeModel
 
 
 class Candidate(Protocol):
-    """Something that decodes. `family` is `ours` or `library`; `isa` an instruction set or `library`."""
+    """Something that decodes. `family` is `nmforge` or `library`; `isa` an instruction set or `library`."""
 
     @property
     def family(self) -> str: ...
@@ -35,7 +35,7 @@ class Native:
 
     model: NativeModel
     threads: int
-    family: str = "ours"
+    family: str = "nmforge"
     context: int = field(default=0, init=False)
 
     @property

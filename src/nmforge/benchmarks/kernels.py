@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from nmforge.benchmarks.caches import CACHES, Cache, copies_needed, last_level_cache, streaming_unsupported_reason
 from nmforge.benchmarks.candidates.external.client import missing_reason
-from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, default_kernels, pattern_word
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, default_kernels
 from nmforge.benchmarks.problem import Float32, Prepared, Problem
 from nmforge.benchmarks.shapes import bench_group_size
 from nmforge.benchmarks.timer import Timing, time_alternating
@@ -93,7 +93,9 @@ def run_bench(settings: BenchSettings, out: Path) -> list[Row]:
             once = tuple(kernel for kernel in point.kernels if not kernel.on_gpu or threads == settings.threads[0])
             rows += measure(replace(point, kernels=once), layers[size], threads, settings.seconds, run_id)
     if not rows:
-        raise NmforgeError(f"none of the kernels can be measured here: {_first_reason(kernels)}")
+        raise NmforgeError(
+            f"none of the kernels can be measured here: {_first_reason(kernels)}; name others in kernels.names"
+        )
     records.write_point(out, "kernels", rows)
     return rows
 
@@ -187,12 +189,16 @@ def check(kernel: Kernel, problem: Problem, y: Float32) -> None:
     if kernel.exact:
         wrong = int((found != reference.forward_w4a8(block, problem.x)).sum())
         if wrong:
-            raise NmforgeError(f"kernel {kernel.name}: {wrong} of {found.size} outputs differ from the reference")
+            raise _wrong(kernel, f"{wrong} of {found.size} outputs differ from the reference")
         return
     exact = problem.x.astype(np.float64) @ reference.dequantize(block).astype(np.float64).T
     error = float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
     if not error < TOLERANCE:
-        raise NmforgeError(f"kernel {kernel.name}: relative error {error:.2g} against float64, above {TOLERANCE}")
+        raise _wrong(kernel, f"relative error {error:.2g} against float64, above {TOLERANCE}")
+
+
+def _wrong(kernel: Kernel, finding: str) -> NmforgeError:
+    return NmforgeError(f"kernel {kernel.name}: {finding}; leave it out of kernels.names")
 
 
 def row(ready: Ready, point: Point, threads: int, timing: Timing) -> Row:
@@ -201,7 +207,7 @@ def row(ready: Ready, point: Point, threads: int, timing: Timing) -> Row:
     return {
         "kernel": kernel.name,
         "family": kernel.role,
-        "pattern": pattern_word(kernel.pattern),
+        "pattern": kernel.pattern.label,
         "bits": kernel.bits,
         "group_size": ready.group_size,
         "stage": kernel.stage,

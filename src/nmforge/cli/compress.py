@@ -24,7 +24,7 @@ def compress_options(parser: Parser) -> None:
     add_threads(parser, "torch")
     add_paths(parser, **OUT)
     add_inputs(parser, "checkpoint", "tokens")
-    parser.add_argument("--masks", type=Path, help="masks of pruner modelopt, which modelopt-masks writes")
+    parser.add_argument("--masks", type=Path, help="file of masks, for a pruner that takes its masks from one")
 
 
 def compress(arguments: Arguments) -> None:
@@ -50,7 +50,7 @@ def modelopt_masks_options(parser: Parser) -> None:
 
 def modelopt_masks(arguments: Arguments) -> None:
     """let NVIDIA ModelOpt choose 2:4 masks on our calibration text"""
-    from nmforge.compression.run import write_modelopt_masks
+    from nmforge.compression.modelopt_masks import write_modelopt_masks
 
     calibration = read_config(arguments).calibration
     write_modelopt_masks(arguments.checkpoint, arguments.tokens, calibration, arguments.threads, arguments.out)

@@ -70,7 +70,7 @@ def simulate_options(parser: Parser) -> None:
 
 def simulate(arguments: Arguments) -> None:
     """simulate one engine cycle by cycle on a tile of an artifact's layer; with --trace leave a waveform"""
-    from nmforge.fpga.points import LayerTile, simulate_point
+    from nmforge.fpga.points.cycles import LayerTile, simulate_point
 
     fpga = read_config(arguments).fpga
     tile = LayerTile(arguments.layer, fpga.rows, fpga.cols, fpga.tile_rows, fpga.tokens, arguments.window)
@@ -153,7 +153,7 @@ def synthesize_options(parser: Parser) -> None:
 
 def synthesize(arguments: Arguments) -> None:
     """count the LUTs, flip-flops and DSPs of one core with Yosys"""
-    from nmforge.fpga.points import synthesize_point
+    from nmforge.fpga.points.resources import synthesize_point
 
     fpga = read_config(arguments).fpga
     core = Engine(arguments.window, arguments.bits, fpga.rows, fpga.cols, PREFERRED_GROUP, kind=arguments.engine)
@@ -167,7 +167,7 @@ def place_options(parser: Parser) -> None:
 
 def place(arguments: Arguments) -> None:
     """place and route one device on an ECP5"""
-    from nmforge.fpga.points import place_point
+    from nmforge.fpga.points.routes import place_point
 
     read_config(arguments)
     device = _engine(arguments, "device", arguments.window)
@@ -182,7 +182,7 @@ def bitstream_options(parser: Parser) -> None:
 def bitstream(arguments: Arguments) -> None:
     """pack the bitstream of one device, placed and routed first where it is not yet"""
     from nmforge.fpga.pnr.ecp5 import PART
-    from nmforge.fpga.points import pack_bitstream
+    from nmforge.fpga.points.routes import pack_bitstream
 
     read_config(arguments)
     device = _engine(arguments, "device", arguments.window)
@@ -200,7 +200,7 @@ def netlist_options(parser: Parser) -> None:
 
 def netlist(arguments: Arguments) -> None:
     """run a layer through the synthesized and the routed netlist of a device and compare every sum"""
-    from nmforge.fpga.points import NetlistSettings, check_netlist
+    from nmforge.fpga.points.netlists import NetlistSettings, check_netlist
 
     read_config(arguments)
     array = arguments.rows, arguments.cols

@@ -31,7 +31,7 @@ def generate_options(parser: Parser) -> None:
 
 def generate(arguments: Arguments) -> None:
     """continue a text with the model of one artifact"""
-    from nmforge.runtime.generate import GenerationSettings
+    from nmforge.runtime.continuation import GenerationSettings
     from nmforge.runtime.generate import generate as continue_text
 
     if arguments.backend != "native":  # which needs no torch

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import requires
 from pathlib import Path
 
 from nmforge.cli import benchmark, compress, evaluate, fpga, generate, inputs, recover, report, settings
@@ -24,6 +26,7 @@ VERBS: list[Verb] = [
     *report.VERBS,
     *settings.VERBS,
 ]
+PACKAGES = {"yaml": "pyyaml"}  # that are called otherwise than their modules
 TIMED = ("bench", "decode")  # verbs that measure torch as its users find it
 # How often a thread of torch looks for more work before it sleeps. By default it keeps a core for milliseconds, which
 # the threads of our own kernels wait for: compression takes a tenth longer.
@@ -48,7 +51,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NmforgeError as error:
         print(f"nmforge {arguments.verb}: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        extra = _extra_with(error.name or "")
+        if extra is None:
+            raise
+        remedy = f"install it with: pip install 'nmforge[{extra}]'"
+        print(f"nmforge {arguments.verb}: the package {error.name} is not installed; {remedy}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _extra_with(module: str) -> str | None:
+    """The first extra of nmforge that installs a module; None where none does."""
+    package = PACKAGES.get(module, module).replace("_", "-")
+    for requirement in requires("nmforge") or []:
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        if extra and re.split(r"[^\w.-]", requirement)[0].replace("_", "-").lower() == package.lower():
+            return extra[1]
+    return None
 
 
 if __name__ == "__main__":

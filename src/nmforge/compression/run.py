@@ -20,7 +20,6 @@ from nmforge.compression.checkpoints import finished_tensors, open_state, state_
 from nmforge.compression.layer_solver import DesignSolver
 from nmforge.compression.mask_file import MaskFile, read_mask_file
 from nmforge.compression.passthrough import lazy_passthrough
-from nmforge.compression.pruning.modelopt import write_masks
 from nmforge.compression.pruning.registry import REGISTRY as PRUNERS
 from nmforge.config import CalibrationConfig
 from nmforge.core.design import NO_PRUNER, DesignPoint
@@ -128,7 +127,7 @@ def _calibration_sequences(
     tokens: Path, point: DesignPoint, calibration: CalibrationConfig
 ) -> tuple[Tensor, dict[str, Any]]:
     """(int64[S, T], what the header says of them); no sequences for a point that needs none."""
-    if point.is_dense_bf16 or not is_calibrated(point):
+    if not is_calibrated(point):
         return torch.empty(0, calibration.seqlen, dtype=torch.int64), {"tokens": 0}
     stream, revision = read_tokens(tokens, "calibration")
     chosen = random_sequences(stream, calibration.tokens, calibration.seqlen, calibration.seed)
@@ -158,12 +157,3 @@ def _activation_store(
     widths = config.hidden_size + max(config.hidden_size, config.intermediate_size)
     in_memory = ACTIVATION_BYTES * count * length * widths * (1 + walk_dense) <= memory_gb * 1e9
     return ActivationStore(count, length, compute_device(), folder, in_memory, walk_dense)
-
-
-def write_modelopt_masks(
-    checkpoint: Path, tokens: Path, calibration: CalibrationConfig, threads: int, out: Path
-) -> None:
-    """Masks by ModelOpt's SparseGPT on the sequences that our own pruners are calibrated on."""
-    stream = read_tokens(tokens, "calibration")[0]
-    chosen = random_sequences(stream, calibration.tokens, calibration.seqlen, calibration.seed)
-    write_masks(checkpoint, torch.from_numpy(chosen).long(), threads, out)

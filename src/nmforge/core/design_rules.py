@@ -89,7 +89,9 @@ def entries_of(point: DesignPoint) -> DesignEntries:
 
 
 def is_calibrated(point: DesignPoint) -> bool:
-    """Whether the point needs calibration text; every transform does."""
+    """Whether the point needs calibration text; every transform does, the uncompressed point does not."""
+    if point.is_dense_bf16:
+        return False
     entries = entries_of(point)
     calibrated_pruner = entries.pruner is not None and entries.pruner.calibrated
     return calibrated_pruner or entries.quantizer.calibrated or bool(entries.transforms)
@@ -142,7 +144,8 @@ def _pruner_rules(point: DesignPoint, entries: DesignEntries) -> Iterator[str]:
 def _transform_rules(point: DesignPoint, entries: DesignEntries) -> Iterator[str]:
     pruner, quantizer = entries.pruner, entries.quantizer
     if len(set(point.transforms)) < len(point.transforms):
-        yield f"transforms repeats one of {', '.join(point.transforms)}; name each once"
+        twice = next(name for name in point.transforms if point.transforms.count(name) > 1)
+        yield f"transforms names {twice} twice; name it once"
     for transform in entries.transforms:
         remedy = f"or remove {transform.name} from transforms"
         if transform.needs_sparse and point.pattern.is_dense:

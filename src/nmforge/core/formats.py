@@ -43,6 +43,11 @@ class Pattern:
         """Number of masks a window can have, C(window, keep)."""
         return math.comb(self.window, self.keep)
 
+    @property
+    def label(self) -> str:
+        """What tables and names call it: `dense`, or keep:window."""
+        return "dense" if self.is_dense else str(self)
+
     @classmethod
     def parse(cls, text: str) -> Pattern:
         """Read `2:4`, or `dense` for 1:1; raises NmforgeError where the text is neither."""

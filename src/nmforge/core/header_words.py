@@ -1,7 +1,7 @@
 """How format version 1 of the artifact spells a design point and its training in the header.
 
-These are the words of the first release. They stay, so that compression writes the bytes that it wrote then, and every
-artifact of this version is read. A transform that came later is listed under `transforms`.
+Format version 1 fixes these words, so that every artifact of that version is read. A transform without a flag of its
+own is listed under `transforms`.
 """
 
 from __future__ import annotations

@@ -11,4 +11,3 @@ SHAPES: dict[tuple[int, int], int] = {
     (INTERMEDIATE, HIDDEN): 2,
     (HIDDEN, INTERMEDIATE): 1,
 }
-WEIGHTS = BLOCKS * sum(n * k * count for (n, k), count in SHAPES.items())  # 6,476,005,376

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Generic, Protocol, TypeVar
@@ -62,7 +62,7 @@ class Registry(Generic[E]):
         self.kind, self.home = kind, HOMES[kind]
         self._entries: dict[str, E] = {}
         self._files: dict[str, Path] = {}
-        self._loaded = False
+        self._loaded = self._loading = False  # a module that is imported here may ask for names
 
     def add(self, entry: E, file: Path | None = None) -> E:
         """Register an entry and return it; raises NmforgeError where another one has its name.
@@ -104,18 +104,34 @@ class Registry(Generic[E]):
 
     def _load(self) -> None:
         """Import what registers entries, once."""
-        if self._loaded:
+        if self._loaded or self._loading:
             return
+        self._loading = True
+        try:
+            self._discover()
+            for point in entry_points(group=f"nmforge.{self.kind}"):
+                _load_entry(point)
+        finally:
+            self._loading = False
         self._loaded = True
-        self._discover()
-        for point in entry_points(group=f"nmforge.{self.kind}"):
-            point.load()
 
     def _discover(self) -> None:
         """Import every module of the home package."""
         for module in iter_modules(import_module(self.home).__path__):
             if not module.name.startswith("_") and module.name != "registry":
                 import_module(f"{self.home}.{module.name}")
+
+
+def _load_entry(point: EntryPoint) -> None:
+    """Import what another package adds."""
+    try:
+        point.load()
+    except Exception as error:
+        owner = point.dist.name if point.dist else point.value
+        raise NmforgeError(
+            f"package {owner} adds {point.name} through entry point {point.group}, which cannot be loaded ({error}); "
+            "repair or uninstall that package"
+        ) from error
 
 
 def registry(kind: str) -> Registry[Any]:

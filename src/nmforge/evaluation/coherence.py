@@ -21,9 +21,10 @@ from nmforge.fpga.model.engine import Engine, engine_group
 from nmforge.fpga.sim.engine import SimulationSettings, Stalls, simulate
 from nmforge.io.records import write_point
 from nmforge.kernels.cpu.linear import CpuLinear, available_isas
-from nmforge.kernels.gpu import linear as ours_gpu
+from nmforge.kernels.gpu import linear as gpu_kernel
 from nmforge.kernels.gpu.device import DEVICE, device_name
-from nmforge.runtime.generate import Generated, GenerationSettings, generate
+from nmforge.runtime.continuation import Generated, GenerationSettings
+from nmforge.runtime.generate import generate
 
 STALLED = SimulationSettings(Stalls(code=25, offsets=10, mult=40, act=25, sink=25), seed=1)
 
@@ -51,7 +52,7 @@ def compare_layer(
     for isa in available_isas():
         found = CpuLinear(linear, isa).accumulate(xq, threads=1)
         rows.append({"backend": "cpu", "note": isa, **_compare(expected, found)})
-    if ours_gpu.unsupported_reason(linear.pattern, linear.bits, linear.group_size) is None:
+    if gpu_kernel.unsupported_reason(linear.pattern, linear.bits, linear.group_size) is None:
         rows.append({"backend": "gpu", "note": device_name(), **_compare(expected, gpu_sums(linear, xq))})
     part = linear.take_rows(slice(settings.rtl_rows))
     group = engine_group(part.group_size, part.pattern)
@@ -65,7 +66,7 @@ def compare_layer(
 def gpu_sums(linear: CompressedLinear, xq: Int8, device: str = DEVICE) -> Int32:
     """The GPU kernel's accumulators of int8[M, K]: int32[M, N]."""
     acc = torch.zeros(len(xq), linear.n, dtype=torch.int32, device=device)
-    found: Int32 = ours_gpu.GpuLinear(linear, device).accumulate(torch.from_numpy(xq).to(device), acc).cpu().numpy()
+    found: Int32 = gpu_kernel.GpuLinear(linear, device).accumulate(torch.from_numpy(xq).to(device), acc).cpu().numpy()
     return found
 
 
@@ -101,8 +102,8 @@ def check_text(artifact: Path, prompt: str, tokens: int, build_dir: Path, thread
     expected = generate(artifact, prompt, GenerationSettings(tokens, "cpu", threads))
     if found.token_ids != expected.token_ids:
         raise NmforgeError(
-            f"{artifact}: the RTL generates tokens {found.token_ids}, the C++ kernels with {expected.token_ids}; "
-            "integer accumulators agree, so the float code around them differs; compare norms, attention and sampling"
+            f"{artifact}: the RTL generates tokens {found.token_ids} and the C++ kernels {expected.token_ids}; integer "
+            "accumulators agree, so the float code around them differs; compare norms, attention and sampling"
         )
     assert found.simulated is not None
     note = f"every linear layer of {len(found.prompt_ids)} tokens of a prompt and {len(found.token_ids)} generated"

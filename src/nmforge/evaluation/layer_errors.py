@@ -35,7 +35,7 @@ from nmforge.io.records import write_point
 from nmforge.models.llama import BLOCK_LINEARS, SCALED_BY, WRITERS, block_name, linear_names
 from nmforge.runtime.torch_model import load_packed
 
-LENGTH = 1024  # tokens of a window that are used: the dense model's activations of one window are held at once
+LENGTH = 1024  # tokens of a sequence that are used: the dense model's activations of one sequence are held at once
 STREAM = "residual stream"
 
 Visit = Callable[[str, Tensor, Tensor], None]
@@ -54,7 +54,7 @@ class Sums:
     values: int = 0
 
     def add(self, x: Tensor, y: Tensor, dense_x: Tensor, dense_y: Tensor) -> None:
-        """Add one window of the compressed model's x and y and the dense model's."""
+        """Add one sequence of the compressed model's x and y and the dense model's."""
         self.input_difference += float((x - dense_x).square().sum())
         self.input_size += float(dense_x.square().sum())
         self.output_difference += float((y - dense_y).square().sum())
@@ -96,8 +96,8 @@ def watching(model: Any, names: list[str], visit: Visit) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def compare_models(compressed: Any, dense: Any, windows: Tensor) -> dict[str, Sums]:
-    """Two models of one shape, int64[W, T] -> sums for each of `watched_names`."""
+def compare_models(compressed: Any, dense: Any, sequences: Tensor) -> dict[str, Sums]:
+    """Two models of one shape, int64[S, T] -> sums for each of `watched_names`."""
     names = watched_names(len(dense.model.layers))
     sums = {name: Sums() for name in names}
     kept: dict[str, tuple[Tensor, Tensor]] = {}
@@ -108,11 +108,11 @@ def compare_models(compressed: Any, dense: Any, windows: Tensor) -> dict[str, Su
     def compare(name: str, x: Tensor, y: Tensor) -> None:
         sums[name].add(x, y, *kept.pop(name))
 
-    for window in windows:
+    for sequence in sequences:
         with watching(dense, names, keep):
-            dense.model(window[None], use_cache=False)
+            dense.model(sequence[None], use_cache=False)
         with watching(compressed, names, compare):
-            compressed.model(window[None], use_cache=False)
+            compressed.model(sequence[None], use_cache=False)
     return sums
 
 
@@ -129,7 +129,7 @@ def measure_layers(
         raise NmforgeError(f"{artifact} and {dense_artifact} are of different models; make both from one checkpoint")
     stream, revision = read_tokens(tokens, "evaluation")
     chosen = spread_sequences(stream, settings.layer_sequences, settings.seqlen, settings.stride)
-    windows = torch.from_numpy(chosen[:, :LENGTH]).long()
+    sequences = torch.from_numpy(chosen[:, :LENGTH]).long()
     compressed, dense = (
         load_packed(path, mode, torch.float32, torch.get_num_threads())
         for path, mode in ((artifact, "w4a16"), (dense_artifact, "bf16"))
@@ -138,9 +138,9 @@ def measure_layers(
         "design_id": design["design"]["id"], "mode": "w4a16", "model": model, "dataset_revision": revision,
         "pattern": pattern_label(design["design"]),
         **{key: design["design"][key] for key in ("bits", "pruner", "quantizer", "target")},
-        "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": windows.numel(),
+        "recovery_tokens": design.get("recovery", {}).get("tokens", 0), "tokens": sequences.numel(),
     }  # fmt: skip
-    sums = compare_models(compressed, dense, windows)
+    sums = compare_models(compressed, dense, sequences)
     rows = [common | _place(name) | comparable(design["design"], name, found.columns()) for name, found in sums.items()]
     write_point(out, "layers", rows)
 

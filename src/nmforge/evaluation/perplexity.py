@@ -51,10 +51,10 @@ class Scores:
         return math.exp(mean) if mean < 700 else math.inf
 
 
-def score_window(
+def score_sequence(
     model: Any, tokens: Tensor, dense_hidden: Tensor | None, settings: EvaluationConfig, scores: Scores
 ) -> Tensor:
-    """Add one window int64[T] to `scores`; returns the final hidden states [T, hidden], rounded to bf16 as the input
+    """Add one sequence int64[T] to `scores`; returns the final hidden states [T, hidden], rounded to bf16 as the input
     of every linear layer in bf16 is, the head's included."""
     hidden = round_bf16(model.model(tokens[None], use_cache=False).last_hidden_state[0])
     head: Tensor = model.lm_head.weight
@@ -96,16 +96,16 @@ def _compare(dense: Tensor, logits: Tensor, scores: Scores) -> None:
 
 @torch.inference_mode()
 def evaluate_mode(
-    artifact: Path, windows: Tensor, mode: str, settings: EvaluationConfig, dense_hidden: Tensor | None
+    artifact: Path, sequences: Tensor, mode: str, settings: EvaluationConfig, dense_hidden: Tensor | None
 ) -> tuple[Scores, Tensor]:
-    """Scores over int64[W, T] windows and the hidden states [W, T, hidden] in the evaluation's type."""
+    """Scores over int64[S, T] sequences and the hidden states [S, T, hidden] in the evaluation's type."""
     dtype = getattr(torch, settings.dtype)
     model = load_packed(artifact, mode, dtype, torch.get_num_threads())
     scores, hidden = Scores(), []
     label = f"evaluate {artifact.name.removesuffix('.nmf.safetensors')} {mode}"
-    for index, window in enumerate(tqdm(windows, desc=label, unit="window", disable=None)):
+    for index, sequence in enumerate(tqdm(sequences, desc=label, unit="sequence", disable=None)):
         dense = None if dense_hidden is None else dense_hidden[index]
-        hidden.append(score_window(model, window, dense, settings, scores))
+        hidden.append(score_sequence(model, sequence, dense, settings, scores))
     return scores, torch.stack(hidden)
 
 
@@ -113,7 +113,7 @@ def evaluate_mode(
 class DenseResults:
     """What evaluating the dense bf16 design point leaves for every other one.
 
-    point: its accuracy point. hidden: safetensors file of its final hidden states [W, T, hidden].
+    point: its accuracy point. hidden: safetensors file of its final hidden states [S, T, hidden].
     """
 
     point: Path | None
@@ -136,11 +136,11 @@ def evaluate_artifact(
         raise NmforgeError("--dense-point is missing; name the accuracy point of the design point left in bf16")
     stream, revision = read_tokens(tokens, "evaluation")
     chosen = spread_sequences(stream, settings.sequences, settings.seqlen, settings.stride)
-    windows = torch.from_numpy(chosen.astype(np.int64))
+    sequences = torch.from_numpy(chosen.astype(np.int64))
     reference, dense_ppl = _read_dense(dense) if compressed else (None, None)
     rows = []
     for mode in COMPRESSED_MODES if compressed else DENSE_MODES:
-        scores, hidden = evaluate_mode(artifact, windows, mode, settings, reference)
+        scores, hidden = evaluate_mode(artifact, sequences, mode, settings, reference)
         row = _row(header, artifact, mode, scores, dense_ppl, settings)
         rows.append(row | names | {"dataset_revision": revision})
         if not compressed:

@@ -7,12 +7,13 @@ from pathlib import Path
 from nmforge.artifact.header import read_header
 from nmforge.config import SampleConfig
 from nmforge.io.records import write_point
-from nmforge.runtime.generate import GenerationSettings, generate
+from nmforge.runtime.continuation import GenerationSettings
+from nmforge.runtime.native_text import generate_native
 
 
 def write_sample(artifact: Path, settings: SampleConfig, model: str, threads: int, out: Path) -> None:
     """Write the `samples` row of one artifact: its text, and whether the model ended it or the limit did."""
-    made = generate(artifact, settings.prompt, GenerationSettings(settings.tokens, threads=threads))
+    made = generate_native(artifact, settings.prompt, GenerationSettings(settings.tokens, threads=threads))
     header = read_header(artifact)
     row = {
         "design_id": header["design"]["id"],

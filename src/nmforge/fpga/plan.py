@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nmforge.core.errors import NmforgeError
+from nmforge.core.formats import Pattern
 
 if TYPE_CHECKING:
     from nmforge.config import Config, FpgaConfig, ProofConfig, RandomLayerConfig
@@ -20,16 +21,17 @@ BUILD = " --build build/fpga"
 
 @dataclass(frozen=True)
 class PlannedPoint:
-    """verb: of `nmforge fpga`. options: all that it takes but --out. target: FPGA family, if it names one."""
+    """verb: of `nmforge fpga`. options: all that it takes but --out. target: FPGA family, if it names one; boards."""
 
     verb: str
     options: str
     target: str | None = None
+    boards: tuple[str, ...] = ()
 
     @property
     def code(self) -> tuple[str, dict[str, list[str]]]:
-        """What the point depends on: its verb, and the FPGA family that takes part."""
-        return f"fpga {self.verb}", {"fpga_family": [self.target] if self.target else []}
+        """What the point depends on: its verb, and the FPGA family and the boards that take part."""
+        return f"fpga {self.verb}", {"fpga_family": [self.target] if self.target else [], "board": list(self.boards)}
 
 
 def planned_points(fpga: FpgaConfig) -> dict[str, PlannedPoint]:
@@ -52,9 +54,8 @@ def simulated_design(config: Config, pattern: str) -> str:
 
     Raises NmforgeError where no INT4 design point has the pattern.
     """
-    keep, window = pattern.split(":")
-    wanted = "dense" if keep == window else pattern
-    fitting = [d.id for d in config.designs if d.pattern == wanted and d.bits == 4 and d.group_size]
+    wanted = Pattern.parse(pattern)
+    fitting = [d.id for d in config.designs if Pattern.parse(d.pattern) == wanted and d.bits == 4 and d.group_size]
     if not fitting:
         raise NmforgeError(
             f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"
@@ -89,7 +90,7 @@ def _random(fpga: FpgaConfig) -> Iterator[tuple[str, PlannedPoint]]:
         for pattern in layer.patterns:
             sizes = f"{layer.m}x{layer.n}x{layer.k}-{layer.rows}x{layer.cols}x{layer.lanes}"
             name = f"random-{layer.engine}-{_spelled(pattern)}-int{layer.bits}-{sizes}"
-            yield name, PlannedPoint("random", _random_options(layer, pattern) + BUILD)
+            yield name, PlannedPoint("random", _random_options(layer, pattern) + BUILD, boards=tuple(layer.boards))
 
 
 def _random_options(layer: RandomLayerConfig, pattern: str) -> str:

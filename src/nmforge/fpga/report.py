@@ -10,16 +10,16 @@ import pandas as pd
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
+from nmforge.fpga.model.rows import build_name
 
 ARRAY = ["rows", "cols", "lanes"]
 TILE = ["m", "n", "k"]
-HEADINGS = {
+BUILD = {
     "engine": "engine", "array": "array", "pattern": "pattern", "windows": "window", "cycles": "cycles",
-    "efficiency": "efficiency", "ecp5_lut": "ECP5 LUT", "ecp5_ff": "FF", "xcup_lut": "US+ LUT", "xcup_ff": "FF",
-    "comb": "COMB", "routed_ff": "FF", "fmax_mhz": "Fmax MHz", "seeds": "seeds", "cycle_gain": "cycles",
-    "wall_clock_gain": "wall clock",
+    "efficiency": "efficiency",
 }  # fmt: skip
-BANNER = {"": 6, "synthesis": 4, "place and route": 4, "over dense": 2}  # columns under each heading
+ROUTED = {"comb": "COMB", "routed_ff": "FF", "fmax_mhz": "Fmax MHz", "seeds": "seeds"}
+GAINS = {"cycle_gain": "cycles", "wall_clock_gain": "wall clock"}
 NOTES = (
     "cycles: RTL simulation of one tile; synthesis: Yosys, of the engine alone; place and route: nextpnr on an\n"
     "ECP5-85k, of the device around the gemm array, median of its seeds; speed-up: over the dense build of the same\n"
@@ -29,10 +29,18 @@ BuildKey = tuple[str, str, int, int]  # engine, array, windows, bits
 Costs = dict[BuildKey, dict[str, Any]]
 
 
+def _groups(fpga: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Group -> column -> heading; synthesis has the columns of every family in the table."""
+    targets = sorted(set(fpga.loc[fpga["stage"] == "synthesis", "target"]))
+    synthesis = {f"{name}_{what}": f"{name} {what}".upper() for name in targets for what in ("lut", "ff")}
+    groups = {"": BUILD, "synthesis": synthesis, "place and route": ROUTED, "over dense": GAINS}
+    return {name: columns for name, columns in groups.items() if columns}
+
+
 def report_rows(fpga: pd.DataFrame) -> pd.DataFrame:
     """One row for each simulated pattern, then one for each build that was only synthesized or routed.
 
-    Columns are the keys of HEADINGS; what was not measured is missing. Gains compare with the dense build (windows of
+    Columns are those of `_groups`; what was not measured is missing. Gains compare with the dense build (windows of
     1) of the same array, for the same tile: `cycle_gain` by cycles, `wall_clock_gain` by cycles times post-route clock.
     """
     if fpga.empty:
@@ -42,16 +50,18 @@ def report_rows(fpga: pd.DataFrame) -> pd.DataFrame:
     rows = [_simulated(row, builds) for row in _medians(rtl)]
     used = {(row["engine"], row["array"], row["windows"], 4) for row in rows}
     rest = [row for key, row in builds.items() if key not in used]
-    order = list(HEADINGS)
-    return pd.DataFrame([*rows, *rest]).reindex(columns=order)
+    return pd.DataFrame([*rows, *rest]).reindex(columns=[key for columns in _groups(fpga).values() for key in columns])
 
 
 def format_report(fpga: pd.DataFrame) -> str:
     """The rows as aligned text with headings, notes and where they were measured."""
     rows = report_rows(fpga)
     cells = [[_text(key, value) for key, value in row.items()] for row in rows.to_dict("records")]
-    widths = [max(map(len, column)) for column in zip(HEADINGS.values(), *cells, strict=True)]
-    lines = [_banner(widths), _line(list(HEADINGS.values()), widths), "-" * (sum(widths) + 2 * len(widths) - 2)]
+    groups = _groups(fpga)
+    headings = [heading for columns in groups.values() for heading in columns.values()]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    banner = _banner({name: len(columns) for name, columns in groups.items()}, widths)
+    lines = [banner, _line(headings, widths), "-" * (sum(widths) + 2 * len(widths) - 2)]
     lines += [_line(row, widths) for row in cells]
     places = sorted({f"{host}, {str(date)[:10]}" for host, date in zip(fpga["host"], fpga["date"], strict=True)})
     return "\n".join([*lines, "", NOTES, f"Measured on {'; '.join(places)}."])
@@ -95,7 +105,7 @@ def _builds(fpga: pd.DataFrame) -> Costs:
 
 
 def _blank(engine: str, array: str, window: int, bits: int) -> dict[str, Any]:
-    pattern = ("dense" if window == 1 else f"N:{window}") + ("" if bits == 4 else f" INT{bits}")
+    pattern = build_name(window) + ("" if bits == 4 else f" INT{bits}")
     return {"engine": engine, "array": array, "windows": window, "pattern": pattern}
 
 
@@ -104,7 +114,7 @@ def _simulated(row: Mapping[Any, Any], builds: Costs) -> dict[str, Any]:
     engine, array, window = row["engine"], _array(row), int(row["window"])
     costs, dense = builds.get((engine, array, window, 4), {}), builds.get((engine, array, 1, 4), {})
     gain = row["dense_cycles"] / row["cycles"]
-    pattern = "dense" if Pattern.parse(str(row["pattern"])).is_dense else row["pattern"]
+    pattern = Pattern.parse(str(row["pattern"])).label
     return costs | {
         "engine": engine, "array": array, "windows": window, "pattern": pattern, "cycles": row["cycles"],
         "efficiency": row["efficiency"], "cycle_gain": gain,
@@ -131,10 +141,10 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(aligned).rstrip()
 
 
-def _banner(widths: Sequence[int]) -> str:
+def _banner(groups: Mapping[str, int], widths: Sequence[int]) -> str:
     """The heading above groups of columns."""
     parts, at = [], 0
-    for name, count in BANNER.items():
+    for name, count in groups.items():
         span = sum(widths[at : at + count]) + 2 * (count - 1)
         parts.append(name.center(span, " " if not name else "-")[:span])
         at += count

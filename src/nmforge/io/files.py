@@ -1,4 +1,4 @@
-"""Files that a reader sees whole or not at all, and a full disk told in one sentence."""
+"""Atomic file writes, and one sentence for a full disk."""
 
 from __future__ import annotations
 

@@ -49,8 +49,13 @@ def source_files(roots: Iterable[str], entries: Entries | None = None) -> list[P
 
 def source_hash(roots: Iterable[str], entries: Entries | None = None) -> str:
     """Hash of the names and contents of `source_files`, 12 hexadecimal digits."""
-    named = {str(path.relative_to(CHECKOUT)): _digest(path) for path in source_files(roots, entries)}
+    named = {_name(path): _digest(path) for path in source_files(roots, entries)}
     return hash_json(named)[:12]
+
+
+def _name(path: Path) -> str:
+    """The path below the checkout; the whole path of an entry of another package."""
+    return path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.as_posix()
 
 
 @cache
@@ -59,7 +64,10 @@ def _source_files(roots: tuple[str, ...], entries: tuple[tuple[str, tuple[str, .
     for module in modules:
         path = module_path(module)
         files |= {path, *_data(path.parent, path.name), *_workers(path), *_extension_files(path)}
-    return tuple(sorted(files))
+    others = {file for kind, names in entries for file in registry(kind).files() - registry(kind).files(names)}
+    return tuple(
+        sorted(files - {file for file in others if file.suffix != ".py"})
+    )  # Python counts where it is imported
 
 
 @cache

@@ -1,20 +1,21 @@
 """Reads settings that a user writes: YAML, checked by a pydantic model, each mistake one sentence.
 
-Two pieces that such models are made of are here too: a section that refuses unknown keys, and a field that holds the
-name of a registry's entry.
+Pieces that such models are made of are here too: a section that refuses unknown keys, a field that holds the name of a
+registry's entry, and one that holds a pattern.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from nmforge.core.errors import NmforgeError
+from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,6 +49,18 @@ class RegisteredName:
         return name
 
 
+def _is_pattern(text: str) -> str:
+    """The text; ValueError, which pydantic reports with the key, where it is no pattern."""
+    try:
+        Pattern.parse(text)
+    except NmforgeError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+PatternName = Annotated[str, AfterValidator(_is_pattern)]
+
+
 class Section(BaseModel):
     """A block of settings: unknown keys are errors."""
 
@@ -63,6 +76,9 @@ def validated(model: type[M], document: Any, name: str) -> M:
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         if first["type"] == "extra_forbidden":
             raise NmforgeError(f"{name}: unknown key {key}; remove it or correct its spelling") from error
+        if first["type"] == "value_error":  # a sentence of our own, with its remedy
+            place = f"{name}: {key}: " if first["loc"] else f"{name}: "
+            raise NmforgeError(place + first["msg"].removeprefix("Value error, ")) from error
         raise NmforgeError(f"{name}: {key}: {first['msg']}; correct this value") from error
 
 

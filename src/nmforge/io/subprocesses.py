@@ -1,4 +1,4 @@
-"""Runs a program of other people, and says in one sentence why it failed."""
+"""Runs an external program and explains a failure in one sentence."""
 
 from __future__ import annotations
 
@@ -18,10 +18,26 @@ def last_line(output: str) -> str:
     return lines[-1] if lines else "no message"
 
 
+def first_error(output: str) -> str:
+    """What a compiler says of its failure, where its first error causes all others."""
+    return first_errors(output).split(" | ")[0]
+
+
 def first_errors(output: str) -> str:
     """What a compiler says of its failure: the first lines that speak of an error, else the last line."""
     lines = [line.strip() for line in output.splitlines() if "rror" in line or "ERROR" in line]
     return " | ".join(lines[:SHOWN_ERRORS]) or last_line(output)
+
+
+def environment_python(folder: Path, what: str, remedy: str) -> Path:
+    """The interpreter of a separate virtual environment; raises NmforgeError where it is missing.
+
+    what: the program that is installed there. remedy: the command that installs it.
+    """
+    python = (folder / "bin" / "python").absolute()
+    if not python.exists():
+        raise NmforgeError(f"{what} is not installed in {folder}; install it with {remedy}")
+    return python
 
 
 def run_program(

@@ -18,9 +18,6 @@ from nmforge.kernels._native import bf16
 if TYPE_CHECKING:
     from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 COLUMNS = 192  # of a triangle that torch computes at once: only those on and above the diagonal are
 ROWS = 256  # fewer are left to torch: the kernel packs the other factor in each call
 

@@ -1,4 +1,4 @@
-"""The LLaMA family: every name and size of its modules. The only place that knows them; torch is not imported."""
+"""The LLaMA family: names and sizes of its modules, without torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ SCALED_BY: dict[str, str] = {
     DOWN: "mlp.up_proj",
 }
 BLOCK_LINEARS = tuple(name for group in LAYERS_BY_INPUT for name in group)
-LINEAR_KINDS = tuple(name.rpartition(".")[2] for name in BLOCK_LINEARS)
 BLOCK_NORMS = ("input_layernorm", "post_attention_layernorm")
 
 

@@ -55,7 +55,7 @@ TINY = 1e-30  # no token's square is less
 
 
 @dataclass(frozen=True)
-class Job:
+class ReconstructionJob:
     """What every block of a run needs."""
 
     model: Any
@@ -92,7 +92,7 @@ def reconstruct_artifact(
     in_memory = 2 * 4 * sequences.numel() * model.config.hidden_size <= memory_gb * 1e9
     store = ActivationStore(len(sequences), settings.seqlen, device, folder, in_memory, walk_dense=True)
     rest = load_rest(artifact)
-    job = Job(model, shards, artifact, rest, settings, encoding, store)
+    job = ReconstructionJob(model, shards, artifact, rest, settings, encoding, store)
     with torch.no_grad():
         walk_blocks(
             BlockWalk(model, shards, sequences, store, first, f"reconstruct {design_id}"),
@@ -127,7 +127,7 @@ def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) ->
     }
 
 
-def _reconstruct_block(job: Job, index: int, entering: Streams, leaving: Streams) -> BlockResult:
+def _reconstruct_block(job: ReconstructionJob, index: int, entering: Streams, leaving: Streams) -> BlockResult:
     """Train one block; the outputs of the dense block and of the trained one go to `leaving`."""
     assert entering.dense is not None
     assert leaving.dense is not None
@@ -158,7 +158,7 @@ def _forward(model: Any, index: int, source: ActivationCache, target: Activation
         target[place] = block_output(model, index, sequence)
 
 
-def _make_trainable(job: Job, index: int) -> tuple[dict[str, LatentLinear], dict[str, LatentNorm]]:
+def _make_trainable(job: ReconstructionJob, index: int) -> tuple[dict[str, LatentLinear], dict[str, LatentNorm]]:
     """Put the start's layers and norms into a block of the model, trainable; both by their names in the block."""
     block, path = job.model.model.layers[index], block_name(index)
     layers = {name: LatentLinear(load_linear(job.artifact, f"{path}.{name}")) for name in BLOCK_LINEARS}
@@ -179,7 +179,9 @@ def _use_weights(block: Any, layers: Mapping[str, CompressedLinear], device: tor
         block.set_submodule(name.split(".", 3)[-1], Bf16Linear.from_weight(weight))
 
 
-def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: ActivationCache, wanted: ActivationCache) -> None:
+def _train(
+    job: ReconstructionJob, index: int, latents: list[nn.Parameter], inputs: ActivationCache, wanted: ActivationCache
+) -> None:
     """Train the latents of one block to give `wanted` for `inputs`."""
     settings, dtype = job.settings, compute_dtype()
     optimizer = torch.optim.AdamW(latents, lr=settings.learning_rate, betas=BETAS, weight_decay=0.0, fused=True)
@@ -195,7 +197,7 @@ def _train(job: Job, index: int, latents: list[nn.Parameter], inputs: Activation
         optimizer.zero_grad(set_to_none=True)
 
 
-def _error(job: Job, index: int, inputs: ActivationCache, wanted: ActivationCache) -> float:
+def _error(job: ReconstructionJob, index: int, inputs: ActivationCache, wanted: ActivationCache) -> float:
     """The loss of a block on the first sequences."""
     places, dtype = range(min(len(inputs), REPORTED_SEQUENCES)), compute_dtype()
     outputs = ((block_output(job.model, index, inputs[place].to(dtype)).float(), wanted[place]) for place in places)

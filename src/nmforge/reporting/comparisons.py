@@ -75,7 +75,7 @@ def _unfused_pair(rows: pd.DataFrame, stage: str) -> Pair | None:
     """2:4 against dense at the largest M: INT4 where a run has both, otherwise 16 bits."""
     largest = rows if rows.empty else at(rows, m=rows["m"].max())
     for bits in (4, 16):
-        found = pair(largest, Query("paper", "2:4", (bits,), stage), Query("paper", "dense", (bits,), stage))
+        found = pair(largest, Query("baseline", "2:4", (bits,), stage), Query("baseline", "dense", (bits,), stage))
         if found is not None:
             return found
     return None

@@ -22,7 +22,8 @@ PAIRED = ("run_id", "device", "threads", "m", "n", "k", "cache")
 class Query:
     """A kind of kernel: who wrote it, its pattern and weight bits, and which part of the work is timed.
 
-    family: `ours`, LIBRARY, `paper` (its unfused path) or `roofline`. stage: `matmul`, `end_to_end` or `read`.
+    family: `nmforge`, LIBRARY, `baseline` (the paper's unfused path) or `roofline`.
+    stage: `matmul`, `end_to_end` or `read`.
     """
 
     family: str
@@ -45,9 +46,9 @@ class Pair:
 
 
 LIBRARY = "library"  # how column `family` marks code of others
-OURS_2OF4 = Query("ours", "2:4", (4,))
-OURS_INT4 = Query("ours", "dense", (4,))
-OURS_INT3 = Query("ours", "dense", (3,))
+OURS_2OF4 = Query("nmforge", "2:4", (4,))
+OURS_INT4 = Query("nmforge", "dense", (4,))
+OURS_INT3 = Query("nmforge", "dense", (3,))
 LIBRARY_FLOAT = Query(LIBRARY, "dense", (16, 32))  # the fastest library in fp32, bf16 or fp16 is the baseline
 LIBRARY_INT4 = Query(LIBRARY, "dense", (4,))
 READ_2OF4 = Query("roofline", "2:4", (4,), "read")  # reads the bytes of the 2:4 weights and multiplies nothing

@@ -17,7 +17,8 @@ from nmforge.core.compressed_linear import CompressedLinear, Float32
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.kernels.cpu.linear import CpuLinear
-from nmforge.runtime.generate import Generated, GenerationSettings, generate
+from nmforge.runtime.continuation import Generated, GenerationSettings
+from nmforge.runtime.generate import generate
 from nmforge.runtime.native import NativeModel, load_native
 
 

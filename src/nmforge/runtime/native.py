@@ -97,7 +97,7 @@ class NativeModel:
         try:
             logits: Float32 = self._native.forward(np.asarray(tokens, dtype=np.int32), threads)[0]
         except ValueError as error:
-            raise NmforgeError(f"the native decoder stopped: {error}; check it with nmforge inspect") from None
+            raise NmforgeError(f"the native decoder stopped: {error}; check the file with nmforge inspect") from None
         return logits
 
     def fill(self, count: int, seed: int = 0) -> None:

@@ -21,14 +21,12 @@ from nmforge.kernels.cpu.linear import CpuLinear
 from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.llama import HEAD, linear_names
 
-MODES = ("bf16", "w4a16", "w4a8")
-
 
 class IntegerLinear(nn.Module):
     """Mode W4A8 on the C++ kernel: the integers are the ones the accelerator computes."""
 
     def __init__(self, linear: CompressedLinear, threads: int) -> None:
-        """Re-lay `linear` for the kernel, which uses `threads` threads."""
+        """Repack `linear` for the kernel, which uses `threads` threads."""
         super().__init__()
         self.kernel = CpuLinear(linear)
         self.threads = threads
@@ -41,7 +39,7 @@ class IntegerLinear(nn.Module):
 
 
 def load_packed(path: Path, mode: str, dtype: torch.dtype, threads: int) -> Any:
-    """Model of an artifact in one of MODES; everything but the linear layers computes in `dtype`."""
+    """Model of an artifact in mode `bf16`, `w4a16` or `w4a8`; everything but the linear layers computes in `dtype`."""
     header = read_header(path)
     verify(path)
     dense = not header["layers"]

@@ -73,7 +73,7 @@ def test_products(name: str, copies: int) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_reason_without_a_gpu() -> None:
     gpu = [kernel for kernel in REGISTRY if kernel.on_gpu]
-    assert len(gpu) == 10
+    assert gpu
     assert {reason(kernel) for kernel in gpu} == {"torch finds no CUDA device on this machine"}
 
 
@@ -124,13 +124,13 @@ def test_the_roofline_reads_what_the_product_reads() -> None:
 
 def test_roles_and_stages() -> None:
     assert {(kernel.role, kernel.stage) for kernel in REGISTRY} == {
-        ("ours", "matmul"),
+        ("nmforge", "matmul"),
         ("library", "matmul"),
-        ("paper", "matmul"),
-        ("paper", "end_to_end"),
+        ("baseline", "matmul"),
+        ("baseline", "end_to_end"),
         ("roofline", "read"),
     }
-    assert all(kernel.exact == (kernel.role == "ours") for kernel in REGISTRY)
+    assert all(kernel.exact == (kernel.role == "nmforge") for kernel in REGISTRY)
 
 
 def test_a_wrong_exact_product_is_an_error() -> None:
@@ -179,4 +179,4 @@ def test_a_kernel_is_one_new_file(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
     found = {(row["kernel"], row["family"], row["m"], row["n"], row["k"]) for row in rows}
-    assert found == {("numpy-fp32", "library", 2, 48, 128), ("ours-dense-int4", "ours", 2, 48, 128)}
+    assert found == {("numpy-fp32", "library", 2, 48, 128), ("ours-dense-int4", "nmforge", 2, 48, 128)}

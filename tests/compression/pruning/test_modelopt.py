@@ -12,11 +12,12 @@ from safetensors.torch import load_file, save_file
 from nmforge.artifact.format import load_linears
 from nmforge.artifact.header import read_header
 from nmforge.compression.mask_file import read_mask_file
+from nmforge.compression.modelopt_masks import write_modelopt_masks
 from nmforge.compression.pruning import modelopt
 from nmforge.compression.pruning.masks import keep_largest
 from nmforge.compression.pruning.modelopt import FOLDER, PATTERN, write_masks
 from nmforge.compression.pruning.registry import REGISTRY
-from nmforge.compression.run import compress_checkpoint, write_modelopt_masks
+from nmforge.compression.run import compress_checkpoint
 from nmforge.config import CalibrationConfig
 from nmforge.core.design import DesignPoint
 from nmforge.core.design_rules import check_design

@@ -8,8 +8,8 @@ from factories.rows import kernel_row
 
 def test_sparser_kernels_are_compared_with_2of4_of_their_run() -> None:
     quarter = [
-        kernel_row("ours-1:4", "ours", "1:4", 4, 50.0),
-        kernel_row("ours-2:8", "ours", "2:8", 4, 80.0, run_id="other"),
+        kernel_row("ours-1:4", "nmforge", "1:4", 4, 50.0),
+        kernel_row("ours-2:8", "nmforge", "2:8", 4, 80.0, run_id="other"),
     ]
     rows = entries_of("sparser_patterns", kernels=[*KERNELS, *quarter])
     assert list(rows["ours"]) == ["2.00x", "-"]
@@ -19,10 +19,10 @@ def test_sparser_kernels_are_compared_with_2of4_of_their_run() -> None:
 def test_threads_are_compared_at_the_largest_m_in_cache_of_one_run() -> None:
     resident = {"cache": "resident", "m": 128}
     times = [
-        kernel_row("ours-2:4-int4", "ours", "2:4", 4, 900.0, threads=1, **resident),
-        kernel_row("ours-2:4-int4", "ours", "2:4", 4, 500.0, threads=2, **resident),
-        kernel_row("ours-2:4-int4", "ours", "2:4", 4, 10.0, threads=2, run_id="other", **resident),
-        kernel_row("ours-2:4-int4", "ours", "2:4", 4, 1.0, threads=1, cache="resident", m=16),
+        kernel_row("ours-2:4-int4", "nmforge", "2:4", 4, 900.0, threads=1, **resident),
+        kernel_row("ours-2:4-int4", "nmforge", "2:4", 4, 500.0, threads=2, **resident),
+        kernel_row("ours-2:4-int4", "nmforge", "2:4", 4, 10.0, threads=2, run_id="other", **resident),
+        kernel_row("ours-2:4-int4", "nmforge", "2:4", 4, 1.0, threads=1, cache="resident", m=16),
     ]
     row = entries_of("threads", kernels=[*KERNELS, *times]).iloc[0]
     assert (row["ours"], row["claimed"], row["verdict"]) == ("1.80x", "1.8x", "reproduced")

@@ -33,8 +33,8 @@ def test_without_cuda_rows_the_gpu_is_not_measurable() -> None:
 def test_cuda_rows_are_compared_with_cuda_rows() -> None:
     gpu = {"device": "cuda: NVIDIA H100", "m": 128}
     more = [
-        kernel_row("fp16", "paper", "dense", 16, 20.0, **gpu),
-        kernel_row("sparse", "paper", "2:4", 16, 10.0, **gpu),
+        kernel_row("fp16", "baseline", "dense", 16, 20.0, **gpu),
+        kernel_row("sparse", "baseline", "2:4", 16, 10.0, **gpu),
     ]
     row = entries_of("matmul", "GPU", kernels=KERNELS + more).iloc[0]
     assert row["ours_value"] == 2.0 and row["verdict"] == "exceeded" and "recorded on NVIDIA H100, " in row["source"]
@@ -43,7 +43,7 @@ def test_cuda_rows_are_compared_with_cuda_rows() -> None:
 def test_a_gpu_of_this_machine_replaces_a_recorded_one() -> None:
     def gpu(name: str, date: str, ours: float) -> list[Row]:
         where = {"device": f"cuda: {name}", "run_id": name, "date": date}
-        both = kernel_row("gpu-a", "ours", "dense", 4, 20.0, **where), kernel_row("gpu-b", "ours", "2:4", 4, ours)
+        both = kernel_row("gpu-a", "nmforge", "dense", 4, 20.0, **where), kernel_row("gpu-b", "nmforge", "2:4", 4, ours)
         return [both[0], both[1] | where]
 
     recorded, own = gpu("old", "2026-01-01", 10.0), gpu("new", "2026-02-02", 5.0)
@@ -61,8 +61,8 @@ def test_of_three_runs_the_median_ratio_counts() -> None:
     runs = []
     for run, us in enumerate((100.0, 300.0, 200.0)):
         runs += [
-            kernel_row("a", "ours", "dense", 4, us, run_id=str(run)),
-            kernel_row("b", "ours", "2:4", 4, 100.0, run_id=str(run)),
+            kernel_row("a", "nmforge", "dense", 4, us, run_id=str(run)),
+            kernel_row("b", "nmforge", "2:4", 4, 100.0, run_id=str(run)),
         ]
     assert entries_of("matmul", "CPU, ours", kernels=runs).iloc[0]["ours_value"] == 2.0
 

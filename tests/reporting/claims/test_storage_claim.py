@@ -25,6 +25,6 @@ def test_storage_of_the_model_as_the_paper_and_packed() -> None:
 
 
 def test_storage_is_counted_as_a_cpu_kernel_reads_it() -> None:
-    gpu = kernel_row("gpu-ours-2of4-int4", "ours", "2:4", 4, 1.0, device="cuda: NVIDIA H100", weight_bytes=1.0)
+    gpu = kernel_row("gpu-ours-2of4-int4", "nmforge", "2:4", 4, 1.0, device="cuda: NVIDIA H100", weight_bytes=1.0)
     found, before = (entries_of("storage", "4096x4096", kernels=rows).iloc[0] for rows in ([*KERNELS, gpu], KERNELS))
     assert found["ours_value"] == before["ours_value"] > 1

@@ -14,7 +14,7 @@ def test_points_are_where_their_times_put_them() -> None:
     assert ours["intensity"] == pytest.approx(16 * 4096 * 4096 / ours["weight_bytes"])
     limits = rows[rows["kind"] == "limit"].set_index("name")["rate"]
     assert dict(limits) == {"memory": pytest.approx(4096 * 4096 / 2 / 450e-6), "int8_peak": 1000e9}  # of two threads
-    assert "paper" not in set(rows["family"])
+    assert "baseline" not in set(rows["family"])
 
 
 def test_the_limit_is_the_slope_of_memory_up_to_the_peak() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, pattern_word
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel
 from nmforge.benchmarks.problem import Prepared, Problem, in_sequence
 from nmforge.core.formats import DENSE, GemmShape, Pattern, QuantScheme
 from nmforge.kernels import cpu
@@ -34,12 +34,12 @@ def _call(layer: CpuLinear, problem: Problem) -> Callable[[], object]:
 
 
 for _pattern, _bits in FORMATS:
-    _word = pattern_word(_pattern)
+    _word = _pattern.label
     REGISTRY.add(
         Kernel(
             f"ours-{_word}-int{_bits}",
             f"our C++ W4A8 kernel, {_word} INT{_bits}",
-            "ours",
+            "nmforge",
             _pattern,
             _bits,
             w4a8,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, pattern_word
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel
 from nmforge.benchmarks.cuda_timer import prepared
 from nmforge.benchmarks.problem import Prepared, Problem
 from nmforge.core.formats import DENSE, GemmShape, Pattern, QuantScheme
 from nmforge.core.lazy import torch
+from nmforge.kernels.gpu.repack import FORMATS
 
-FORMATS = ((DENSE, 4), (DENSE, 3), (Pattern(2, 4), 4), (Pattern(1, 4), 4))
-AT_LLAMA7B = FORMATS[:3]
+AT_LLAMA7B = ((DENSE, 4), (DENSE, 3), (Pattern(2, 4), 4))
 
 
 def w4a8(problem: Problem) -> Prepared:
@@ -33,12 +33,12 @@ def unsupported_reason(pattern: Pattern, scheme: QuantScheme, shape: GemmShape) 
 
 
 for _pattern, _bits in FORMATS:
-    _word = pattern_word(_pattern)
+    _word = _pattern.label
     REGISTRY.add(
         Kernel(
             f"gpu-ours-{_word}-int{_bits}",
             f"our Triton W4A8 kernel, {_word} INT{_bits}",
-            "ours",
+            "nmforge",
             _pattern,
             _bits,
             w4a8,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nmforge.benchmarks.candidates import torch_cpu, torch_cuda
-from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel, pattern_word
+from nmforge.benchmarks.candidates.registry import REGISTRY, Kernel
 from nmforge.benchmarks.cuda_timer import prepared
 from nmforge.benchmarks.problem import Prepared, Problem, in_sequence
 from nmforge.core.compressed_linear import CompressedLinear
@@ -60,13 +60,13 @@ def dequantizable(linear: CompressedLinear) -> tuple[torch.Tensor, torch.Tensor]
 
 
 for _pattern in (DENSE, Pattern(2, 4)):
-    _word, _reason = pattern_word(_pattern), torch_cuda.unsupported_reason
+    _word, _reason = _pattern.label, torch_cuda.unsupported_reason
     for _kernel in (
-        Kernel(f"paper-matmul-only-{_word}", f"the paper's matmul, {_word}", "paper", _pattern, 4, matmul),
+        Kernel(f"paper-matmul-only-{_word}", f"the paper's matmul, {_word}", "baseline", _pattern, 4, matmul),
         Kernel(
             f"paper-end-to-end-{_word}",
             f"the paper's dequantization and matmul, {_word}",
-            "paper",
+            "baseline",
             _pattern,
             4,
             end_to_end,
@@ -75,7 +75,7 @@ for _pattern in (DENSE, Pattern(2, 4)):
         Kernel(
             f"gpu-paper-matmul-only-{_word}",
             f"the paper's matmul on a GPU, {_word}",
-            "paper",
+            "baseline",
             _pattern,
             4,
             torch_cuda.matmul_only,
@@ -86,7 +86,7 @@ for _pattern in (DENSE, Pattern(2, 4)):
         Kernel(
             f"gpu-paper-end-to-end-{_word}",
             f"the paper's dequantization and matmul on a GPU, {_word}",
-            "paper",
+            "baseline",
             _pattern,
             4,
             end_to_end_gpu,

@@ -1,10 +1,10 @@
 """The registry of kernels: what each is called, which layers it takes, how it is prepared.
 
-A kernel is one file of this folder, or several that share their code; DESIGN words for its `role`:
+A kernel is one file of this folder, or several that share their code. `role` is one of:
 
-    ours       a kernel of nmforge
+    nmforge    a kernel of this project
     library    code of others that runs next to ours
-    paper      the paper's path: dequantize to a dense matrix, then multiply
+    baseline   the paper's path: dequantize to a dense matrix, then multiply
     roofline   multiplies nothing; shows what the machine allows
 """
 
@@ -21,7 +21,7 @@ from nmforge.io import provenance
 from nmforge.kernels.cpu import choose_isa
 from nmforge.kernels.gpu.device import device_name
 
-Role = Literal["ours", "library", "paper", "roofline"]
+Role = Literal["nmforge", "library", "baseline", "roofline"]
 Stage = Literal["matmul", "end_to_end", "read"]
 UnsupportedReason = Callable[[Pattern, QuantScheme, GemmShape], str | None]
 
@@ -68,9 +68,9 @@ class Kernel:
     @property
     def isa(self) -> str:
         """Instruction set of our kernels, `triton` on a GPU; `library` where a library chooses for itself."""
-        if self.on_gpu and self.role == "ours":
+        if self.on_gpu and self.role == "nmforge":
             return "triton"
-        return choose_isa() if self.role in ("ours", "roofline") else "library"
+        return choose_isa() if self.role in ("nmforge", "roofline") else "library"
 
     @property
     def device(self) -> str:
@@ -79,11 +79,6 @@ class Kernel:
 
 
 REGISTRY: Registry[Kernel] = Registry("kernel")
-
-
-def pattern_word(pattern: Pattern) -> str:
-    """The pattern as kernel names and tables write it: `dense`, `2:4`."""
-    return "dense" if pattern.is_dense else str(pattern)
 
 
 def default_kernels() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.core.lazy import torch
 from nmforge.io.files import write_atomically
-from nmforge.io.subprocesses import run_program
+from nmforge.io.subprocesses import environment_python, run_program
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FOLDER = Path(".venv-modelopt")  # below the project's root, where every verb runs
 WORKER = Path(__file__).with_name("_modelopt_worker.py")
 PATTERN = Pattern(2, 4)  # the only one it searches
+AGAIN = "make the masks of this checkpoint again with nmforge modelopt-masks"
 
 
 def prune(group: LayerGroup) -> Pruned:
@@ -44,12 +45,18 @@ def stacked_masks(masks: Mapping[str, Tensor], names: Sequence[str], weight: Ten
     """
     for name in names:
         if masks[name].shape[1] != weight.shape[1]:
-            raise NmforgeError(f"the mask of {name} has {masks[name].shape[1]} inputs, the layer {weight.shape[1]}")
+            raise NmforgeError(
+                f"the mask of {name} has {masks[name].shape[1]} inputs, the layer {weight.shape[1]}; {AGAIN}"
+            )
         if (masks[name].unflatten(1, (-1, PATTERN.window)).sum(2) > PATTERN.keep).any():
-            raise NmforgeError(f"the mask of {name} keeps more than {PATTERN.keep} of {PATTERN.window} weights")
+            raise NmforgeError(
+                f"the mask of {name} keeps more than {PATTERN.keep} of {PATTERN.window} weights; {AGAIN}"
+            )
     chosen = torch.cat([masks[name] for name in names]).to(weight.device)
     if len(chosen) != len(weight):
-        raise NmforgeError(f"the masks of {', '.join(names)} have {len(chosen)} rows, the layers {len(weight)}")
+        raise NmforgeError(
+            f"the masks of {', '.join(names)} have {len(chosen)} rows, the layers {len(weight)}; {AGAIN}"
+        )
     return keep_largest(weight.abs().masked_fill(chosen, torch.inf), PATTERN)
 
 
@@ -58,9 +65,7 @@ def write_masks(checkpoint: Path, sequences: Tensor, threads: int, out: Path, fo
 
     sequences: int64[S, T] calibration tokens. Raises NmforgeError where ModelOpt is not installed in `folder` or fails.
     """
-    python = (folder / "bin" / "python").absolute()
-    if not python.exists():
-        raise NmforgeError(f"ModelOpt is not installed in {folder}; install it with make modelopt")
+    python = environment_python(folder, "ModelOpt", "make modelopt")
     with tempfile.TemporaryDirectory(prefix="modelopt-") as name:
         asked, found = Path(name) / "sequences.safetensors", Path(name) / "masks.safetensors"
         save_file({"sequences": sequences.contiguous().numpy()}, asked)

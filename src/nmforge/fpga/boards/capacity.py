@@ -53,11 +53,6 @@ class Format:
     bits: int
 
     @property
-    def pattern_name(self) -> str:
-        """`dense` or keep:window."""
-        return "dense" if self.pattern.is_dense else str(self.pattern)
-
-    @property
     def image_bits(self) -> float:
         """Bits per dense weight: code and offset of every kept weight, and 8 bits of multiplier a group.
 
@@ -71,7 +66,7 @@ class Format:
         return workload.weights * self.image_bits / 8
 
     def __str__(self) -> str:
-        return f"{self.pattern_name} INT{self.bits}"
+        return f"{self.pattern.label} INT{self.bits}"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class BoardRegistry(Registry[Board]):
         """Read every file of the catalogue."""
         for folder in import_module(self.home).__path__:
             for path in sorted(Path(folder, "catalogue").glob("*.yaml")):
-                self.add(read_board(path))
+                self.add(read_board(path), path)
 
 
 REGISTRY = BoardRegistry()

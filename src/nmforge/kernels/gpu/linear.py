@@ -108,7 +108,7 @@ def unsupported_reason(pattern: Pattern, bits: int, group_size: int) -> str | No
     if importlib.util.find_spec("triton") is None:
         return "the kernels are written in Triton, which is not installed"
     if (pattern, bits) not in FORMATS:
-        known = ", ".join(f"{'dense' if p.is_dense else p} INT{b}" for p, b in FORMATS)
+        known = ", ".join(f"{p.label} INT{b}" for p, b in FORMATS)
         return f"the GPU kernel holds {known}, not {pattern} INT{bits}"
     if group_size < SMALLEST_GROUP or group_size & (group_size - 1):
         return f"the GPU kernel takes groups of a power of two from {SMALLEST_GROUP} on, not {group_size}"

@@ -3,7 +3,7 @@
 A program takes `ROWS` rows of weights and some of the groups, unpacks a group to int8 in registers, multiplies it on
 the tensor cores into INT32, scales the sum by the group's multiplier and adds it to its accumulator. Where the groups
 of a tile are shared out among programs, their sums meet in atomic additions: integers add up to the same in any order.
-Rounding happens in two positions, as in `reference`: where activations become integers, and where sums become floats.
+Rounding happens in two places, as in `core.reference`: where activations become integers, and where sums become floats.
 """
 
 from __future__ import annotations

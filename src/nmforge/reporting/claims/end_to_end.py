@@ -11,7 +11,7 @@ from nmforge.reporting.query import OURS_2OF4, Query, Tables
 from nmforge.reporting.verdicts import Entry
 
 CLAIM = f"{END_TO_END}x lower end-to-end latency"
-UNFUSED = Query("paper", "dense", (4,), "end_to_end")
+UNFUSED = Query("baseline", "dense", (4,), "end_to_end")
 # Our kernels need no separate dequantization: their matmul is their end-to-end time.
 FUSED = Comparison(END_TO_END, OURS_2OF4, UNFUSED, "ours 2:4 INT4, fused", "dense INT4, dequantize + matmul")
 

@@ -40,7 +40,7 @@ def _sparse_rows(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
     rows = rows if rows.empty else rows[rows["speedup_vs_dense"].notna()]
     if platform == "FPGA" or rows.empty:
         return rows
-    family = "ours" if (rows["family"] == "ours").any() else "paper"
+    family = "nmforge" if (rows["family"] == "nmforge").any() else "baseline"
     return headline_context(most_threads(rows[rows["family"] == family]))
 
 
@@ -63,8 +63,8 @@ def _whole_model(row: pd.Series, scaling: pd.DataFrame, source: str) -> Iterator
     """A model that was decoded as a whole, against dense bf16 on the same kernels and against the libraries."""
     same = at(scaling, platform=row["platform"], device=row["device"], threads=row["threads"], context=row["context"])
     library = same["family"] == LIBRARY
-    for _, baseline in same[library | ((same["bits"] == 16) & (same["family"] == "ours"))].iterrows():
-        against = "dense bf16, same decoder" if baseline["family"] == "ours" else str(baseline["kernel"])
+    for _, baseline in same[library | ((same["bits"] == 16) & (same["family"] == "nmforge"))].iterrows():
+        against = "dense bf16, same decoder" if baseline["family"] == "nmforge" else str(baseline["kernel"])
         paired = float(baseline["us_of_2of4"])
         if paired != paired:
             yield missing(CLAIM, LLAMA7B, _where(row), f"no run alternates 2:4 INT4 with {against}")

@@ -19,7 +19,7 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     for platform in measured_platforms(tables):
         kernels = square_kernels(tables, platform, cache="streamed", m=1)
         for pattern in PATTERNS[platform]:
-            found = pair(kernels, Query("ours", pattern, (4,)), OURS_2OF4)
+            found = pair(kernels, Query("nmforge", pattern, (4,)), OURS_2OF4)
             name = f"{platform}, ours {pattern} INT4"
             if found is None:
                 reason = f"no run holds both ours {pattern} INT4 and ours 2:4 INT4"

@@ -39,7 +39,7 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
 def _square(kernels: pd.DataFrame, here: str | None) -> Entry:
     """The bytes that our 2:4 INT4 CPU kernel reads for a matrix of 4096x4096."""
     where = "4096x4096, 2:4 INT4 as our CPU kernel reads it"
-    rows = with_pattern(at(gpu_or_cpu(kernels, "CPU"), n=4096, k=4096, family="ours"), "2:4", 4)
+    rows = with_pattern(at(gpu_or_cpu(kernels, "CPU"), n=4096, k=4096, family="nmforge"), "2:4", 4)
     rows = rows if rows.empty else rows[rows["weight_bytes"].notna()]
     if rows.empty:
         return missing(CLAIM, STORAGE, where, "no 2:4 INT4 kernel rows at 4096x4096")

@@ -7,6 +7,7 @@ from math import isclose
 from typing import TYPE_CHECKING
 
 from nmforge.core.lazy import pd
+from nmforge.fpga.model.memory import DDR4_LATENCY, DDR4_REFRESH_CYCLES, DDR4_REFRESH_INTERVAL
 from nmforge.reporting.figures.registry import REGISTRY, Drawing
 from nmforge.reporting.query import Tables
 from nmforge.reporting.style import (
@@ -108,7 +109,8 @@ def _foot(rows: pd.DataFrame) -> str:
     return (
         f"RTL simulation of a random {int(first['n'])}x{int(first['k'])} layer, {int(first['m'])} tokens, on the "
         f"{int(first['rows'])}x{int(first['cols'])} {first['engine']} array, every sum equal to the reference. "
-        "The memory starts a burst after 60 cycles and refreshes for 53 of every 1,170. "
+        f"The memory starts a burst after {DDR4_LATENCY} cycles and refreshes for {DDR4_REFRESH_CYCLES} of every "
+        f"{DDR4_REFRESH_INTERVAL:,}. "
         f"Lines: what its bandwidth allows. {measured(rows)}."
     )
 

@@ -70,7 +70,7 @@ def _with_values(rows: pd.DataFrame, platform: str) -> pd.DataFrame:
     """The rows that are drawn, with `value` and what it is."""
     if platform == "FPGA":
         return rows.assign(value=rows["speedup_vs_dense"], quantity="speed-up over dense INT4")
-    rows = headline_context(most_threads(rows[rows["family"].isin(["ours", LIBRARY])]))
+    rows = headline_context(most_threads(rows[rows["family"].isin(["nmforge", LIBRARY])]))
     whole = rows["scope"].eq(WHOLE_MODEL).any()
     value = rows["us_of_2of4"] / rows["us_per_token"] if whole else rows["tokens_per_s"]
     return rows.assign(value=value, quantity=RELATIVE if whole else "tokens/s").dropna(subset="value")
@@ -129,7 +129,7 @@ def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     """What is counted, where each platform was measured, and what was not measured."""
     sources = "; ".join(f"{name} {' and '.join(sorted(set(at(rows, platform=name)['source'])))}" for name in platforms)
     absent = "".join(f" {name}: not measured here." for name in PLATFORMS if name not in platforms)
-    whole = at(rows, quantity=RELATIVE, pattern="2:4", family="ours")
+    whole = at(rows, quantity=RELATIVE, pattern="2:4", family="nmforge")
     scope = "LLaMA-7B linear layers only, M = 1, weights streamed; attention, norms and head left out. "
     if len(whole):
         first = whole.iloc[0]

@@ -40,7 +40,7 @@ def data(tables: Tables) -> pd.DataFrame:
     """
     kernels, limits = at(on_platform(tables["kernels"], "CPU"), n=4096, k=4096, cache="streamed"), tables["limits"]
     points = most_threads(at(kernels, stage="matmul"))
-    points = points[points["family"] != "paper"] if len(points) else points
+    points = points[points["family"] != "baseline"] if len(points) else points
     peak = at(most_threads(limits), quantity="int8_peak")
     read = most_threads(at(kernels, stage="read", m=1))
     if points.empty or peak.empty or read.empty:
@@ -78,7 +78,7 @@ def plot(rows: pd.DataFrame) -> Figure:
     _limits(axes, rows, points)
     markers = dict(zip(sorted({int(m) for m in points["m"]}), cycle(MARKERS), strict=False))
     for row in points.to_dict("records"):
-        face = colour(row["series"]) if row["family"] == "ours" else "white"
+        face = colour(row["series"]) if row["family"] == "nmforge" else "white"
         axes.plot(
             row["intensity"], row["rate"] / 1e9, marker=markers[row["m"]], markersize=4.5, linestyle="",
             markerfacecolor=face, markeredgecolor=colour(row["series"]), markeredgewidth=1.0, zorder=5,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
 CLAIMS = (END_TO_END, MATMUL)  # 2:4 over dense on a GPU
-FAMILIES = {LIBRARY: 0, "ours": 1, "paper": 2}
+FAMILIES = {LIBRARY: 0, "nmforge": 1, "baseline": 2}
 PLATFORMS = ("CPU", "GPU")
 
 
@@ -93,9 +93,9 @@ def _against_baseline(run: pd.DataFrame) -> pd.DataFrame:
 
 def _label(row: pd.Series) -> str:
     """Name of a bar: who, which format, and which part of the work where the path is unfused."""
-    if row["family"] == "ours":
+    if row["family"] == "nmforge":
         return f"ours, {row['series']}"
-    if row["family"] == "paper":
+    if row["family"] == "baseline":
         part = "matmul" if row["stage"] == "matmul" else "end to end"
         return f"unfused {row['series']}, {part}"
     return f"{library_name(row['kernel'])}, {row['series']}"

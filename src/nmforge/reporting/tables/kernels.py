@@ -7,7 +7,7 @@ from nmforge.reporting.tables.registry import REGISTRY, Column, Table
 
 COLUMNS = {
     "kernel": Column("name of the kernel"),
-    "family": Column("`ours`, `library`, `paper` (its unfused path) or `roofline` (a plain read of the bytes)"),
+    "family": Column("`nmforge`, `library`, `baseline` (the paper's path) or `roofline` (a plain read of the bytes)"),
     **shared.FORMAT,
     **shared.GROUP_SIZE,
     "stage": Column("what is timed: `matmul`, `end_to_end` (with dequantization) or `read`"),

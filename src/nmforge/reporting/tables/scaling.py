@@ -16,7 +16,7 @@ COLUMNS = {
     "source": Column("measured here, recorded elsewhere, or modelled"),
     **shared.DEVICE,
     "kernel": Column("kernel, or candidate of table `decode`"),
-    "family": Column("`ours`, `library` or `paper`"),
+    "family": Column("`nmforge`, `library` or `baseline`"),
     **shared.FORMAT,
     **shared.CODE,
     "stage": Column("what is timed: `matmul`, `end_to_end` or `decode`"),

@@ -82,7 +82,9 @@ class LibraryProcess:
             raise self._lost(f"ended during `{op}`")
         reply = from_line(line)
         if "error" in reply:
-            raise NmforgeError(f"library process, {op} {fields.get('kernel', '')}: {reply['error']}")
+            raise NmforgeError(
+                f"library process, {op} {fields.get('kernel', '')}: {reply['error']}; leave it out of kernels.names"
+            )
         return reply
 
     def prepare(self, kernel: str, problem: Problem) -> Prepared:

@@ -75,7 +75,7 @@ class Ggml:
         return self.ggml_init(InitParams(size + 1024, None, True))
 
     def buffer_types(self, backend: Any) -> list[Any]:
-        """Buffer types of the CPU in the order in which llama.cpp tries them on a weight: those that re-lay it for a
+        """Buffer types of the CPU in the order in which llama.cpp tries them on a weight: those that repack it for a
         faster product (AMX, KleidiAI, CPU_REPACK) as far as this build has them, then plain memory."""
         device = self.ggml_backend_get_device(backend)
         registry = self.ggml_backend_dev_backend_reg(device)

@@ -27,4 +27,4 @@ def count(cells: Counts) -> Counts:
 
 
 SYNTHESIS = "synth_xilinx -family xcup -nodsp -noiopad"
-XCUP = REGISTRY.add(FpgaFamily("xcup", "AMD UltraScale+, LUTs of 6 inputs", SYNTHESIS, count))
+REGISTRY.add(FpgaFamily("xcup", "AMD UltraScale+, LUTs of 6 inputs", SYNTHESIS, count))

@@ -12,8 +12,8 @@ from nmforge.artifact.format import write_artifact
 from nmforge.core.compressed_linear import random_linear
 from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
-from nmforge.fpga import points
-from nmforge.fpga.points import NetlistSettings, check_netlist
+from nmforge.fpga.points import netlists
+from nmforge.fpga.points.netlists import NetlistSettings, check_netlist
 from nmforge.fpga.sim.device import simulate_device
 
 pytestmark = pytest.mark.rtl
@@ -36,6 +36,6 @@ def test_a_layer_through_the_netlists_of_a_device(
         result.acc[2, 8] += 1
         return result
 
-    monkeypatch.setattr(points, "simulate_device", off_by_one)
+    monkeypatch.setattr(netlists, "simulate_device", off_by_one)
     with pytest.raises(NmforgeError, match="layer up: 1 of 27 sums of the netlist after synthesis differ"):
         check_netlist(artifact, settings, builds, tmp_path / "other.json")
