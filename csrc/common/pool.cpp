@@ -178,12 +178,12 @@ void parallel_for(int threads, int count, int chunk, const Body& body) {
   pool().run(threads, count, chunk, body);
 }
 
-void parallel_region(int threads, const std::function<void(Team&)>& body) {
+void parallel_region(int threads, const std::function<void(ParallelRegion&)>& body) {
   threads = std::max(threads, 1);
-  Team team(threads);
+  ParallelRegion region(threads);
   const auto member = [&](int, int, int) {
-    body(team);
-    team.share(0, 1, [](int, int) {});  // nobody leaves before everybody came
+    body(region);
+    region.share(0, 1, [](int, int) {});  // no thread leaves before all have arrived
   };
   if (threads == 1) {
     member(0, 1, 0);
@@ -192,7 +192,7 @@ void parallel_region(int threads, const std::function<void(Team&)>& body) {
   }
 }
 
-void Team::barrier() {
+void ParallelRegion::barrier() {
   const unsigned round = round_;
   if (++arrived_ == threads_) {
     arrived_ = 0, next_ = 0;

@@ -7,13 +7,13 @@
 namespace nmforge {
 
 // Runs body(begin, end, worker) over 0..count in chunks on `threads` threads, the caller among them (worker 0).
-// Returns when all chunks are done. Calls from several threads take turns. `body` must not throw.
+// Returns when all chunks are done. Calls from several threads are serialized. `body` must not throw.
 void parallel_for(int threads, int count, int chunk, const std::function<void(int, int, int)>& body);
 
 // Threads inside one parallel region.
-class Team {
+class ParallelRegion {
  public:
-  explicit Team(int threads) : threads_(threads) {}
+  explicit ParallelRegion(int threads) : threads_(threads) {}
   int threads() const { return threads_; }
 
   // A phase: every member calls it, body(begin, end) runs over 0..count in chunks, and all leave together.
@@ -33,7 +33,7 @@ class Team {
   std::atomic<unsigned> round_{0};
 };
 
-// Runs body(team) once on each of `threads` threads, the caller among them; ends with all of them.
-void parallel_region(int threads, const std::function<void(Team&)>& body);
+// Runs body(region) once on each of `threads` threads, the caller among them; ends with all of them.
+void parallel_region(int threads, const std::function<void(ParallelRegion&)>& body);
 
 }  // namespace nmforge

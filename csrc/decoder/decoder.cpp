@@ -38,11 +38,12 @@ void multiply_units(const Isa& isa, const Product& product, const Input& input, 
 }
 
 // Several products of one input in one phase.
-void multiply(Team& team, const Isa& isa, std::initializer_list<Product> products, const Input& input, int count) {
+void multiply(ParallelRegion& region, const Isa& isa, std::initializer_list<Product> products, const Input& input,
+              int count) {
   int total = 0;
   for (const Product& p : products) total += units(*p.weight);
-  const int chunk = std::max(kGemmTiles, total / (4 * team.threads()) / kGemmTiles * kGemmTiles);
-  team.share(total, chunk, [&](int begin, int end) {
+  const int chunk = std::max(kGemmTiles, total / (4 * region.threads()) / kGemmTiles * kGemmTiles);
+  region.share(total, chunk, [&](int begin, int end) {
     int first = 0;
     for (const Product& p : products) {
       const int from = std::max(begin - first, 0), to = std::min(end - first, units(*p.weight));
@@ -61,13 +62,13 @@ struct Decoder::Buffers {
 
   Buffers(const ModelShape& s, int count) {
     const std::size_t m = count;
-    const std::size_t wide = std::max({s.hidden, s.intermediate, s.heads * s.head_size});
+    const std::size_t widest = std::max({s.hidden, s.intermediate, s.heads * s.head_size});
     x.resize(m * s.hidden), normed.resize(m * s.hidden), y.resize(m * s.hidden);
     q.resize(m * s.heads * s.head_size), mixed.resize(m * s.heads * s.head_size);
     k.resize(m * s.kv_heads * s.head_size), v.resize(m * s.kv_heads * s.head_size);
     gate.resize(m * s.intermediate), up.resize(m * s.intermediate);
-    input.bytes.reserve(m * activation_stride(static_cast<int>(wide))), input.step.resize(m);
-    input.floats.resize(m * wide);
+    input.bytes.reserve(m * activation_stride(static_cast<int>(widest))), input.step.resize(m);
+    input.floats.resize(m * widest);
   }
 
   // Prepares one row of float32[k] as the weight needs it: quantized to INT8, or rounded to bf16.
@@ -114,26 +115,26 @@ void Decoder::fill(int count, std::uint32_t seed) {
 
 bool Decoder::forward(const std::int32_t* tokens, int count, int threads, float* logits) {
   Buffers buffers(shape_, count);
-  parallel_region(threads, [&](Team& team) { run(team, buffers, tokens, count, logits); });
+  parallel_region(threads, [&](ParallelRegion& region) { run(region, buffers, tokens, count, logits); });
   if (buffers.finite) length_ += count;
   return buffers.finite;
 }
 
-void Decoder::run(Team& team, Buffers& b, const std::int32_t* tokens, int count, float* logits) {
+void Decoder::run(ParallelRegion& region, Buffers& b, const std::int32_t* tokens, int count, float* logits) {
   const std::size_t hidden = shape_.hidden;
   const FloatOps& floats = *isa_.floats;
-  team.share(count, 1, [&](int t, int) {
+  region.share(count, 1, [&](int t, int) {
     float* x = b.x.data() + t * hidden;
     floats.from_bf16(tensors_.embedding + tokens[t] * hidden, shape_.hidden, x);
     floats.rms_norm(x, blocks_[0].attention_norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
     b.quantize_input(isa_, blocks_[0].q, b.normed.data() + t * hidden, t);
   });
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    attention(team, b, static_cast<int>(i), count);
-    mlp(team, b, blocks_[i], count);
+    attention(region, b, static_cast<int>(i), count);
+    mlp(region, b, blocks_[i], count);
     const bool last = i + 1 == blocks_.size();
     const float* norm = last ? tensors_.final_norm : blocks_[i + 1].attention_norm;
-    team.share(count, 1, [&](int t, int) {
+    region.share(count, 1, [&](int t, int) {
       float* x = b.x.data() + t * hidden;
       floats.add(x, b.y.data() + t * hidden, shape_.hidden);
       floats.rms_norm(x, norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
@@ -141,18 +142,18 @@ void Decoder::run(Team& team, Buffers& b, const std::int32_t* tokens, int count,
     });
   }
   const float* final = b.normed.data() + (count - 1) * hidden;
-  team.share(shape_.vocabulary, 256, [&](int begin, int end) {
+  region.share(shape_.vocabulary, 256, [&](int begin, int end) {
     floats.rows_bf16({tensors_.head, shape_.vocabulary, shape_.hidden, final, 1, logits}, begin, end);
   });
 }
 
-void Decoder::attention(Team& team, Buffers& b, int index, int count) {
+void Decoder::attention(ParallelRegion& region, Buffers& b, int index, int count) {
   const Block& block = blocks_[index];
   const FloatOps& floats = *isa_.floats;
   const int size = shape_.head_size, group = shape_.heads / shape_.kv_heads;
   const auto angles = [size](int position) { return static_cast<std::size_t>(position) * (size / 2); };
-  multiply(team, isa_, {{&block.q, b.q.data()}, {&block.k, b.k.data()}, {&block.v, b.v.data()}}, b.input, count);
-  team.share(count * shape_.kv_heads, 1, [&](int i, int) {
+  multiply(region, isa_, {{&block.q, b.q.data()}, {&block.k, b.k.data()}, {&block.v, b.v.data()}}, b.input, count);
+  region.share(count * shape_.kv_heads, 1, [&](int i, int) {
     const int t = i / shape_.kv_heads, head = i % shape_.kv_heads, position = length_ + t;
     float* key = b.k.data() + static_cast<std::size_t>(i) * size;
     floats.rotate(key, tensors_.cosines + angles(position), tensors_.sines + angles(position), size);
@@ -160,7 +161,7 @@ void Decoder::attention(Team& team, Buffers& b, int index, int count) {
     floats.to_bf16(b.v.data() + static_cast<std::size_t>(i) * size, size,
                    values(index, head) + static_cast<std::size_t>(position) * size);
   });
-  team.share(count * shape_.heads, 1, [&](int i, int) {
+  region.share(count * shape_.heads, 1, [&](int i, int) {
     const int t = i / shape_.heads, head = i % shape_.heads, position = length_ + t;
     thread_local std::vector<float> scores;
     if (scores.size() < static_cast<std::size_t>(shape_.room)) scores.resize(shape_.room);
@@ -171,25 +172,25 @@ void Decoder::attention(Team& team, Buffers& b, int index, int count) {
                   scores.data(), b.mixed.data() + static_cast<std::size_t>(i) * size);
   });
   const std::size_t mixed = static_cast<std::size_t>(shape_.heads) * size;
-  team.share(count, 1, [&](int t, int) { b.quantize_input(isa_, block.o, b.mixed.data() + t * mixed, t); });
-  multiply(team, isa_, {{&block.o, b.y.data()}}, b.input, count);
+  region.share(count, 1, [&](int t, int) { b.quantize_input(isa_, block.o, b.mixed.data() + t * mixed, t); });
+  multiply(region, isa_, {{&block.o, b.y.data()}}, b.input, count);
 }
 
-void Decoder::mlp(Team& team, Buffers& b, const Block& block, int count) {
-  const std::size_t hidden = shape_.hidden, wide = shape_.intermediate;
+void Decoder::mlp(ParallelRegion& region, Buffers& b, const Block& block, int count) {
+  const std::size_t hidden = shape_.hidden, intermediate = shape_.intermediate;
   const FloatOps& floats = *isa_.floats;
-  team.share(count, 1, [&](int t, int) {
+  region.share(count, 1, [&](int t, int) {
     float* x = b.x.data() + t * hidden;
     floats.add(x, b.y.data() + t * hidden, shape_.hidden);
     floats.rms_norm(x, block.mlp_norm, shape_.hidden, shape_.eps, b.normed.data() + t * hidden);
     b.quantize_input(isa_, block.gate, b.normed.data() + t * hidden, t);
   });
-  multiply(team, isa_, {{&block.gate, b.gate.data()}, {&block.up, b.up.data()}}, b.input, count);
-  team.share(count, 1, [&](int t, int) {
-    floats.silu_times(b.gate.data() + t * wide, b.up.data() + t * wide, shape_.intermediate);
-    b.quantize_input(isa_, block.down, b.gate.data() + t * wide, t);
+  multiply(region, isa_, {{&block.gate, b.gate.data()}, {&block.up, b.up.data()}}, b.input, count);
+  region.share(count, 1, [&](int t, int) {
+    floats.silu_times(b.gate.data() + t * intermediate, b.up.data() + t * intermediate, shape_.intermediate);
+    b.quantize_input(isa_, block.down, b.gate.data() + t * intermediate, t);
   });
-  multiply(team, isa_, {{&block.down, b.y.data()}}, b.input, count);
+  multiply(region, isa_, {{&block.down, b.y.data()}}, b.input, count);
 }
 
 }  // namespace nmforge

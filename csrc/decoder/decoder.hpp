@@ -59,9 +59,9 @@ class Decoder {
 
  private:
   struct Buffers;
-  void run(Team& team, Buffers& buffers, const std::int32_t* tokens, int count, float* logits);
-  void attention(Team& team, Buffers& buffers, int block, int count);
-  void mlp(Team& team, Buffers& buffers, const Block& block, int count);
+  void run(ParallelRegion& region, Buffers& buffers, const std::int32_t* tokens, int count, float* logits);
+  void attention(ParallelRegion& region, Buffers& buffers, int block, int count);
+  void mlp(ParallelRegion& region, Buffers& buffers, const Block& block, int count);
   std::uint16_t* keys(int block, int kv_head);
   std::uint16_t* values(int block, int kv_head);
 

@@ -1,6 +1,6 @@
 // The W4A8 product, once, for every instruction set.
 //
-// `Simd` supplies registers of Simd::kBytes bytes and some thirty operations; all else is shared, so that paths can
+// `Simd` supplies registers of Simd::kBytes bytes and sixteen operations; all else is shared, so that paths can
 // only differ in those operations. Sums are exact integers, hence every path returns the same bits. Each kept code
 // selects its activation, so pruned weights cost no multiplication at any M.
 //

@@ -71,7 +71,7 @@ struct Portable {
   static Partial zero() { return Partial{}; }
   static Partial dot(Partial sum, const Bytes& x, const Bytes& codes) {
     for (int r = 0; r < 16; ++r) {
-      int four = 0;  // a sum of its own: g++ 13 dies on one that goes on in sum.at[r]
+      int four = 0;  // a separate sum: g++ 13 crashes where it accumulates in sum.at[r]
       for (int j = 4 * r; j < 4 * r + 4; ++j) four += x.at[j] * static_cast<std::int8_t>(codes.at[j]);
       sum.at[r] += four;
     }

@@ -8,7 +8,7 @@
 
 namespace nmforge {
 
-// Every byte of p[0 .. bytes) read once, in lines of 64, the rest left out; the sum keeps the compiler honest.
+// Every byte of p[0 .. bytes) read once, in lines of 64, the rest left out; the sum makes the compiler keep the loads.
 template <class Simd>
 std::uint32_t read_bytes(const std::uint8_t* p, std::size_t bytes) {
   using Words __attribute__((vector_size(kStepBytes))) = std::uint32_t;

@@ -1,6 +1,6 @@
 // Fields of the bit planes, unpacked into registers, once for every instruction set.
 //
-// `Simd` is what a file `isa_*.cpp` supplies: registers of Simd::kBytes bytes and some thirty operations on them.
+// `Simd` is what a file `isa_*.cpp` supplies: registers of Simd::kBytes bytes and sixteen operations on them.
 #pragma once
 
 #include <type_traits>

@@ -63,13 +63,13 @@ TEST_CASE("a phase of a region sees all of the phase before it") {
   for (const int threads : {1, 2, 5}) {
     std::vector<int> now(kCount, 0), next(kCount, 0);
     std::atomic<int> members{0};
-    parallel_region(threads, [&](Team& team) {
+    parallel_region(threads, [&](ParallelRegion& region) {
       ++members;
       for (int phase = 0; phase < kPhases; ++phase) {
-        team.share(kCount, 3, [&](int begin, int end) {
+        region.share(kCount, 3, [&](int begin, int end) {
           for (int i = begin; i < end; ++i) next[i] = now[(i + 1) % kCount] + 1;  // a neighbour's value
         });
-        team.share(kCount, 7, [&](int begin, int end) {
+        region.share(kCount, 7, [&](int begin, int end) {
           for (int i = begin; i < end; ++i) now[i] = next[i];
         });
       }

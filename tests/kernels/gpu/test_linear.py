@@ -53,6 +53,7 @@ def activations(rng: np.random.Generator, m: int, k: int) -> np.ndarray:
 
 @each_format
 @pytest.mark.parametrize(("m", "k", "group_size"), [(1, 128, 128), (5, 192, 64), (17, 96, 32)])
+@pytest.mark.gpu
 @pytest.mark.usefixtures("triton")
 def test_the_references_numbers(pattern: Pattern, bits: int, m: int, k: int, group_size: int) -> None:
     rng = np.random.default_rng(m)
@@ -69,6 +70,7 @@ def test_the_references_numbers(pattern: Pattern, bits: int, m: int, k: int, gro
 
 
 @pytest.mark.parametrize("shares", [1, 2, 3, 8])
+@pytest.mark.gpu
 @pytest.mark.usefixtures("triton")
 def test_groups_shared_out_add_up(monkeypatch: pytest.MonkeyPatch, shares: int) -> None:
     rng = np.random.default_rng(3)
@@ -79,6 +81,7 @@ def test_groups_shared_out_add_up(monkeypatch: pytest.MonkeyPatch, shares: int) 
     np.testing.assert_array_equal(y.cpu().numpy(), reference.forward_w4a8(linear, x))
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("triton")
 def test_coherence_takes_the_gpus_sums() -> None:
     rng = np.random.default_rng(6)

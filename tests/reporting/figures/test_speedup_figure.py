@@ -15,9 +15,9 @@ def test_speedup_is_taken_against_the_faster_torch_row_of_the_same_run() -> None
 
 def test_a_run_without_a_baseline_has_no_bars() -> None:
     kernels = kernels_table()
-    ours = kernels[(kernels["family"] == "ours") | (kernels["m"] == 1)]
+    ours = kernels[(kernels["family"] == "nmforge") | (kernels["m"] == 1)]
     assert set(plotted("speedup", kernels=ours)["m"]) == {1}
-    assert plotted("speedup", kernels=kernels[kernels["family"] == "ours"]).empty
+    assert plotted("speedup", kernels=kernels[kernels["family"] == "nmforge"]).empty
 
 
 def test_a_gpu_that_was_not_measured_is_named_and_has_no_panel() -> None:
