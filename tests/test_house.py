@@ -12,6 +12,7 @@ from factories.checkout import ROOT
 
 SRC, CSRC = ROOT / "src/nmforge", ROOT / "csrc"
 PYTHON = sorted(SRC.rglob("*.py"))
+TEXTS = (".py", ".pyi", ".cpp", ".hpp", ".md", ".smk", ".yaml", ".in", ".sh")
 CPP = sorted([*CSRC.rglob("*.cpp"), *CSRC.rglob("*.hpp")])
 
 # Words that meant something else to a reader of the field, and what replaced them (docs/glossary.md).
@@ -37,6 +38,10 @@ GONE = {
     "is no temperature": "must be >= 0",
     "so what is around them is not": "so the float code around them differs",
 }
+
+
+# The same for prose, tests, configs and scripts: words of which the field has a common one, and commands that are gone.
+GONE_ANYWHERE = ("rivals?", "peers?", "beside", "nmforge hardware", "write-text", "--of")
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -79,6 +84,18 @@ def test_the_import_contracts_have_at_most_14_lines() -> None:
     layers = [line for contract in contracts for line in contract.get("layers", [])]
     assert len(layers) <= 14
     assert all(contract["exhaustive"] for contract in contracts if contract["type"] == "layers")
+
+
+def test_no_text_of_the_project_uses_a_word_that_is_gone() -> None:
+    folders = [ROOT / name for name in ("src", "csrc", "docs", "tests", "workflow/rules", "workflow/studies", "envs")]
+    texts = [
+        path for folder in folders for path in folder.rglob("*") if path.suffix in TEXTS and path != Path(__file__)
+    ]
+    texts += [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "config.yaml", "pyproject.toml")]
+    assert len(texts) > 500
+    gone = re.compile(rf"(?<![\w-])({'|'.join(GONE_ANYWHERE)})(?![\w-])", re.IGNORECASE)
+    found = {str(path.relative_to(ROOT)): gone.findall(path.read_text()) for path in texts}
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 def test_words_that_are_gone_stay_gone() -> None:

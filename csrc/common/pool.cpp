@@ -47,7 +47,7 @@ bool wait_for(const Ready& ready, std::chrono::microseconds timeout) {
 // Keeps a woken worker off its caller's core. The scheduler may wake it there, next to an idle core, and leave it there
 // for as long as calls are short: both halves of a product then run one after the other. While an object of this class
 // lives, a worker that last ran on the caller's core may run on all of its cores but that one; the destructor restores
-// its own set. docs/kernels.md has what it costs where both cores are busy.
+// its own set. docs/kernels.md has what it gains and costs.
 class ScopedAffinity {
  public:
   ScopedAffinity(std::thread& worker, int worker_cpu, int caller_cpu) : worker_(worker.native_handle()) {

@@ -1,4 +1,4 @@
-"""Block-wise reconstruction: blocks end closer to the dense ones, and a stopped run goes on behind its last block."""
+"""Block-wise reconstruction: blocks end closer to the dense ones, and a stopped run resumes after its last block."""
 
 from __future__ import annotations
 

@@ -52,6 +52,8 @@ def test_a_verb_does_not_depend_on_what_only_another_runs() -> None:
     assert not {path for path in verb_files("fpga simulate") if path.match("fpga/pnr/*")}
     assert not {path for path in verb_files("sample") if path.suffix == ".sv"}
     assert not {path for path in verb_files("compress") if path.name == "modelopt_masks.py"}
+    for verb in ("layers", "self-generate", "storage"):
+        assert not {path for path in verb_files(verb) if path.name == "wanda.py"}, verb
 
 
 def test_defaults_of_options_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,6 @@ class BlockSolver(Protocol):
         """Make block `index` from the activations that enter it, and put its outputs into `leaving`."""
 
 
-def compute_device() -> torch.device:
-    """Where blocks are computed: the GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @torch.inference_mode()
 def compress_blocks(walk: BlockWalk, solve: LayerSolver, encoding: str) -> None:
     """Compress the blocks of a walk and leave them in its folder; errors of earlier blocks propagate."""

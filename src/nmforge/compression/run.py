@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmforge.artifact.format import write_streamed
 from nmforge.compression.activation_store import ActivationStore
-from nmforge.compression.blockwise import BlockWalk, compress_blocks, compute_device
+from nmforge.compression.blockwise import BlockWalk, compress_blocks
 from nmforge.compression.checkpoints import finished_tensors, open_state, state_folder
 from nmforge.compression.layer_solver import DesignSolver
 from nmforge.compression.mask_file import MaskFile, read_mask_file
@@ -30,6 +30,7 @@ from nmforge.data.tokens import random_sequences, read_tokens
 from nmforge.io import provenance
 from nmforge.io.files import remove_unfinished
 from nmforge.io.hashing import sha256_bytes
+from nmforge.linalg.device import compute_device
 from nmforge.models.checkpoint import load_skeleton, open_shards, verify_shards
 from nmforge.models.llama import input_groups, linear_names
 

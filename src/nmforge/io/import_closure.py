@@ -4,7 +4,8 @@ The workflow gives every rule the hash of these files as a parameter, so that Sn
 them changed, and only then. Nothing is listed by hand:
 
 Python     modules that are imported from a root on, at its top or inside a function, but not for type checkers alone
-registry   where a module asks a registry, the files of its entries (of all, or of the ones that the caller names)
+registry   where a module asks a registry, the files of its entries (of all, or of the ones that the caller names); a
+           module asks it that uses its REGISTRY for anything but adding to it
 data       files that are no Python next to a module, or in folders there that are no packages: RTL, YAML, testbenches
 workers    a Python file that a module names with `with_name`, since it runs in an environment of its own
 C++        for `from nmforge.kernels._native import w4a8`: csrc/bindings/w4a8.cpp, every folder of csrc that its
@@ -13,6 +14,7 @@ C++        for `from nmforge.kernels._native import w4a8`: csrc/bindings/w4a8.cp
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -29,6 +31,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
 CSRC, BUILD_FILE = CHECKOUT / "csrc", CHECKOUT / "CMakeLists.txt"
 SETTINGS = "nmforge.config"  # what it reads reaches a rule as parameters; its code does not
+REGISTRIES = {f"{home}.registry": kind for kind, home in HOMES.items()}
 ASKS = re.compile(r'\bregistry\("(\w+)"\)')
 WORKER = re.compile(r'with_name\("(\w+\.py)"\)')
 EXTENSION = re.compile(r"from nmforge\.kernels\._native import ([\w, ]+)")
@@ -39,7 +42,7 @@ Entries = Mapping[str, Collection[str]]
 
 
 def source_files(roots: Iterable[str], entries: Entries | None = None) -> list[Path]:
-    """Files that the modules `roots` depend on, sorted.
+    """Files that the modules `roots` depend on, sorted; a root that is a registry's module stands for its entries.
 
     entries: by kind, the names of the registry entries that take part; a kind that is absent takes part whole.
     """
@@ -80,11 +83,12 @@ def _graph() -> ImportGraph:
 def _closure(roots: Iterable[str], entries: Entries) -> tuple[set[str], set[Path]]:
     """Modules of the package that are reached, and files of entries that are no modules."""
     left, seen, files = set(roots) - {SETTINGS}, set[str](), set[Path]()
+    by_root = {module: frozenset({REGISTRIES[module]}) for module in left & set(REGISTRIES)}
     while left:
         module = left.pop()
         seen.add(module)
         imported = set() if module == "nmforge" else _imports(module)
-        for kind in _asked(module):
+        for kind in _asked(module) | by_root.get(module, frozenset()):
             names = entries.get(kind)
             for file in registry(kind).files(names):
                 inside = file.suffix == ".py" and PACKAGE in file.parents
@@ -101,10 +105,32 @@ def _imports(module: str) -> set[str]:
     return set(_graph().find_modules_directly_imported_by(module)) | around
 
 
-def _asked(module: str) -> set[str]:
-    """Kinds whose registry a module holds or asks."""
-    homes = {f"{home}.registry": kind for kind, home in HOMES.items()}
-    return ({homes[module]} if module in homes else set()) | set(ASKS.findall(_text(module_path(module))))
+@cache
+def _asked(module: str) -> frozenset[str]:
+    """Kinds whose registry a module asks for entries."""
+    text = _text(module_path(module))
+    kinds = set(ASKS.findall(text))
+    if "import REGISTRY" in text or "REGISTRY as" in text or ", REGISTRY" in text:
+        tree = ast.parse(text)
+        kinds |= {kind for name, kind in _imported_registries(tree).items() if _uses(tree, name)}
+    return frozenset(kinds)
+
+
+def _imported_registries(tree: ast.Module) -> dict[str, str]:
+    """What a module calls the registries that it imports -> their kinds."""
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in REGISTRIES]
+    return {
+        alias.asname or alias.name: REGISTRIES[str(node.module)]
+        for node in froms
+        for alias in node.names
+        if alias.name == "REGISTRY"
+    }
+
+
+def _uses(tree: ast.Module, name: str) -> bool:
+    """Whether a module does more with a registry than adding to it."""
+    added = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "add"}
+    return any(isinstance(node, ast.Name) and node.id == name and id(node) not in added for node in ast.walk(tree))
 
 
 @cache

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from nmforge.artifact.format import RawTensor, load_linear, load_rest, verify, write_streamed
 from nmforge.artifact.header import read_header
 from nmforge.compression.activation_store import ActivationStore
-from nmforge.compression.blockwise import BlockResult, BlockWalk, compute_device, fill_block, pack_block, walk_blocks
+from nmforge.compression.blockwise import BlockResult, BlockWalk, fill_block, pack_block, walk_blocks
 from nmforge.compression.calibration.activation_cache import ActivationCache
 from nmforge.compression.calibration.statistics import Streams
 from nmforge.compression.checkpoints import finished_tensors, open_state, state_folder
@@ -42,6 +42,7 @@ from nmforge.io import provenance
 from nmforge.io.files import remove_unfinished
 from nmforge.io.hashing import hash_json, sha256_bytes
 from nmforge.linalg.bf16_linear import Bf16Linear
+from nmforge.linalg.device import compute_device
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
 from nmforge.models.forward import block_output
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name

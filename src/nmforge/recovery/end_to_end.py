@@ -19,11 +19,12 @@ from nmforge.compression.passthrough import passthrough_tensors
 from nmforge.config import RecoveryConfig
 from nmforge.core.errors import NmforgeError
 from nmforge.io.hashing import hash_json
+from nmforge.linalg.device import compute_device
 from nmforge.models.llama import norm_names
 from nmforge.models.load import load_checkpoint
 from nmforge.recovery import checkpoints as progress
 from nmforge.recovery.data import recovered_header, training_sequences
-from nmforge.recovery.device import attention_name, compute_dtype, training_device
+from nmforge.recovery.device import attention_name, compute_dtype
 from nmforge.recovery.distill import BETAS, Teacher, batches, learning_rate, train_step
 from nmforge.recovery.straight_through import LatentLinear, LatentNorm
 
@@ -57,14 +58,14 @@ def load_student(checkpoint: Path, artifact: Path, dtype: torch.dtype) -> Studen
     norms = {name: LatentNorm(weight, model.config.rms_norm_eps) for name, weight in weights.items()}
     for name, part in (layers | norms).items():
         model.set_submodule(name, part)
-    return Student(model.to(training_device()), layers, norms)
+    return Student(model.to(compute_device()), layers, norms)
 
 
 def load_dense(checkpoint: Path, dtype: torch.dtype) -> Any:
     """The checkpoint's model, frozen, where training runs."""
     model = load_checkpoint(checkpoint, dtype)[0].requires_grad_(requires_grad=False)
     model.set_attn_implementation(attention_name())
-    return model.to(training_device())
+    return model.to(compute_device())
 
 
 def recover_artifact(
@@ -84,8 +85,8 @@ def recover_artifact(
     sequences, revision = training_sequences(checkpoint, tokens, settings, self_generated)
     start, state = read_header(artifact), out.with_name(f".{out.name}.training")
     header = recovered_header(start, design_id, settings, sequences, revision, dtype)
-    run = json.dumps([hash_json(start), header["recovery"], training_device().type], sort_keys=True)
-    losses = _train(student, Teacher(dense, sequences.to(training_device())), settings, state, run)
+    run = json.dumps([hash_json(start), header["recovery"], compute_device().type], sort_keys=True)
+    losses = _train(student, Teacher(dense, sequences.to(compute_device())), settings, state, run)
     _write(student, dense.cpu(), checkpoint, header, start["index_encoding"], out)
     state.unlink(missing_ok=True)
     return losses

@@ -21,9 +21,10 @@ from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import Tokens, read_tokens
 from nmforge.io.files import write_atomically
 from nmforge.io.hashing import hash_json
+from nmforge.linalg.device import compute_device
 from nmforge.models.checkpoint import read_identity
 from nmforge.models.load import load_checkpoint
-from nmforge.recovery.device import compute_dtype, training_device
+from nmforge.recovery.device import compute_dtype
 
 PROMPT = 32  # tokens of calibration text that a sequence opens with
 BATCH_SEQUENCES = {"cpu": 64, "cuda": 4096}  # sequences that are written at once
@@ -37,7 +38,7 @@ def write_self_generated(checkpoint: Path, tokens: Path, sequences: int, seqlen:
     """
     stream, revision = read_tokens(tokens, "calibration")
     prompts = torch.from_numpy(_prompts(stream, sequences, seqlen, seed)).long()
-    device = training_device()
+    device = compute_device()
     model = load_checkpoint(checkpoint, compute_dtype())[0].to(device)
     written = []
     bar = tqdm(total=sequences, desc="self-generated", unit="sequence", disable=None)

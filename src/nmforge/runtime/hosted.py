@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from transformers import DynamicCache
 
 from nmforge.artifact.format import load_linear, verify
 from nmforge.artifact.header import Header, read_header
 from nmforge.core import reference
 from nmforge.core.compressed_linear import Float32, Int8
 from nmforge.core.errors import NmforgeError
+from nmforge.runtime.artifact_model import check_complete, load_model
 from nmforge.runtime.backends import Backend, Sums
 from nmforge.runtime.native import Logits
 
@@ -63,29 +63,13 @@ def load_hosted(artifact: Path, backend: Backend) -> Any:
     header = read_header(artifact)
     _check_compressed(artifact, header)
     verify(artifact)
-    settings = dict(header["model"]["config"])
-    config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-    with torch.device("meta"):  # no memory for weights that come from the file or never exist
-        model = AutoModelForCausalLM.from_config(config).eval()
-    model.model.rotary_emb = type(model.model.rotary_emb)(config)  # computed, not stored
+    model = load_model(artifact, header, torch.float32)
     quantizer = SharedQuantizer()
     for name in header["layers"]:
         linear = load_linear(artifact, name)  # one at a time: unpacked, it takes three times its kernel's memory
         model.set_submodule(name, SummedLinear(backend(name, linear), linear.row_scale, quantizer))
-    _load_rest(model, artifact)
+    check_complete(model, artifact)
     return model
-
-
-def _load_rest(model: Any, artifact: Path) -> None:
-    """Give the model every tensor that is no linear layer's, in float32."""
-    wanted = model.state_dict().keys()
-    with safe_open(artifact, framework="pt") as handle:
-        rest = {name: handle.get_tensor(name).float() for name in handle.keys() if name in wanted}  # noqa: SIM118
-    model.load_state_dict(rest, strict=False, assign=True)
-    model.tie_weights()
-    for name, parameter in model.named_parameters():
-        if parameter.is_meta:
-            raise NmforgeError(f"artifact {artifact} lacks tensor {name}; compress it again")
 
 
 def hosted_logits(model: Any) -> Logits:
