@@ -24,10 +24,10 @@ def point(pattern: Pattern, pruner: str, quantizer: str, transforms: tuple[str, 
     [
         (
             point(TWO, "best", "rtn"),
-            "design p: pruner 'best' is unknown; use one of alps, alps-swaps, magnitude, modelopt, ria, sparsegpt",
+            "design p: pruner 'best' is unknown; use one of ",
         ),
-        (point(DENSE, "none", "none"), "design p: quantizer 'none' is unknown; use one of gptq, rtn, tensor-absmax"),
-        (point(DENSE, "none", "rtn", ("x",)), "design p: transform 'x' is unknown; use one of awq, permute"),
+        (point(DENSE, "none", "none"), "design p: quantizer 'none' is unknown; use one of "),
+        (point(DENSE, "none", "rtn", ("x",)), "design p: transform 'x' is unknown; use one of "),
         (
             point(TWO, "none", "rtn"),
             "pattern 2:4 and pruner none disagree; a dense pattern goes with pruner none, any other with a pruner",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,17 @@ def test_a_name_is_given_once(shop: tuple[Registry[Entry], Write]) -> None:
     write("b", "'one', 'there'")
     with pytest.raises(NmforgeError, match="two entries are called some_kind 'one'; rename one of them"):
         found.names()
+
+
+def test_an_entry_point_that_cannot_be_loaded_names_its_package(
+    shop: tuple[Registry[Entry], Write], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, write = shop
+    write("a", "'one'")
+    broken = EntryPoint("theirs", "no_such_module_of_theirs", "nmforge.some_kind")
+    monkeypatch.setattr(registries, "entry_points", lambda group: [broken] if group == broken.group else [])
+    for _ in range(2):  # a second question gets the same answer, not half of the entries
+        with pytest.raises(NmforgeError, match=r"adds theirs through entry point nmforge\.some_kind, which cannot be"):
+            found.names()
+    monkeypatch.setattr(registries, "entry_points", lambda group: [])
+    assert found.names() == ["one"]

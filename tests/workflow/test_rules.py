@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from factories.checkout import ROOT
 
-from nmforge.cli.main import build_parser
+from nmforge.cli.fpga import FPGA_VERBS
+from nmforge.cli.main import VERBS
 
 RULES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 TARGETS = {"figures"}  # a name for files that other rules make
+VERB_NAMES = {verb.name for verb in VERBS} | {f"fpga {verb.name}" for verb in FPGA_VERBS}
 VERB = re.compile(r"nmforge (?:--config \S+ )?(fpga )?([a-z][a-z0-9-]*|\{params\.verb\})")
 
 
@@ -41,8 +43,7 @@ def test_a_rule_depends_on_the_verb_that_it_runs(name: str) -> None:
         assert "ENGINE_POINTS[wildcards.point].code" in text
     else:
         assert f'verb_hash("{verb}"' in text
-        build_parser()  # knows the verb, or the next line ends the test
-        assert verb.split()[0] in build_parser().format_help()
+        assert verb in VERB_NAMES
 
 
 def test_rules_stay_thin() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
-from importlib.metadata import requires
 from pathlib import Path
 
 from nmforge.cli import benchmark, compress, evaluate, fpga, generate, inputs, recover, report, settings
@@ -15,18 +13,19 @@ from nmforge.cli.options import DEFAULT_CONFIG, Verb, add_verbs
 from nmforge.core.errors import NmforgeError
 
 SUMMARY = "One verb for each stage of the pipeline; the workflow runs the same verbs."
-VERBS: list[Verb] = [
-    *inputs.VERBS,
-    *compress.VERBS,
-    *recover.VERBS,
-    *evaluate.VERBS,
-    *benchmark.VERBS,
-    *generate.VERBS,
-    *fpga.VERBS,
-    *report.VERBS,
-    *settings.VERBS,
-]
-PACKAGES = {"yaml": "pyyaml"}  # that are called otherwise than their modules
+# The modules that hold the verbs, and the extra of the package that installs what they import.
+EXTRAS = {
+    inputs: "compress",
+    compress: "compress",
+    recover: "compress",
+    evaluate: "all",
+    benchmark: "bench",
+    generate: "compress",
+    fpga: "fpga",
+    report: "report",
+    settings: "workflow",
+}
+VERBS: list[Verb] = [verb for module in EXTRAS for verb in module.VERBS]
 TIMED = ("bench", "decode")  # verbs that measure torch as its users find it
 # How often a thread of torch looks for more work before it sleeps. By default it keeps a core for milliseconds, which
 # the threads of our own kernels wait for: compression takes a tenth longer.
@@ -52,23 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nmforge {arguments.verb}: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        extra = _extra_with(error.name or "")
-        if extra is None:
+        if error.name is None or error.name.split(".")[0] == "nmforge":
             raise
-        remedy = f"install it with: pip install 'nmforge[{extra}]'"
+        remedy = f"install it with: pip install 'nmforge[{_extra(arguments.command)}]'"
         print(f"nmforge {arguments.verb}: the package {error.name} is not installed; {remedy}", file=sys.stderr)
         return 2
     return 0
 
 
-def _extra_with(module: str) -> str | None:
-    """The first extra of nmforge that installs a module; None where none does."""
-    package = PACKAGES.get(module, module).replace("_", "-")
-    for requirement in requires("nmforge") or []:
-        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
-        if extra and re.split(r"[^\w.-]", requirement)[0].replace("_", "-").lower() == package.lower():
-            return extra[1]
-    return None
+def _extra(command: str) -> str:
+    """The extra that installs what a command imports."""
+    return next(extra for module, extra in EXTRAS.items() if command in [verb.name for verb in module.VERBS])
 
 
 if __name__ == "__main__":
