@@ -90,6 +90,7 @@ def _closure(roots: Iterable[str], entries: Entries) -> tuple[set[str], set[Path
         imported = set() if module == "nmforge" else _imports(module)
         for kind in _asked(module) | by_root.get(module, frozenset()):
             names = entries.get(kind)
+            imported.add(f"{HOMES[kind]}.registry")
             for file in registry(kind).files(names):
                 inside = file.suffix == ".py" and PACKAGE in file.parents
                 imported |= {_module(file)} if inside else set()
