@@ -36,9 +36,9 @@ class TextConfig(Section):
 class CalibrationConfig(Section):
     """Text that pruners and quantizers see."""
 
-    tokens: int = Field(16384, gt=0)
-    seqlen: int = Field(2048, gt=1)
-    seed: int = Field(0, ge=0)
+    tokens: int = Field(16384, gt=0, description="Tokens in all, rounded up to whole sequences.")
+    seqlen: int = Field(2048, gt=1, description="Tokens of a sequence.")
+    seed: int = Field(0, ge=0, description="Seed of the places in the text where sequences start.")
     memory_gb: float = Field(1.0, ge=0, description="Activations that take more go to files next to the artifact.")
 
 
@@ -46,8 +46,8 @@ class EvaluationConfig(Section):
     """How perplexity is measured."""
 
     sequences: int = Field(12, gt=0, description="Sequences evaluated, spread evenly over the text, if it has as many.")
-    seqlen: int = Field(2048, gt=1)
-    stride: int = Field(2048, gt=0)
+    seqlen: int = Field(2048, gt=1, description="Tokens of a sequence.")
+    stride: int = Field(2048, gt=0, description="Tokens between the starts of two sequences; a token is scored once.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of everything but linear layers.")
     compare_every: int = Field(8, gt=0, description="KL and top-1 agreement use one position in this many.")
     layer_sequences: int = Field(2, gt=0, description="Sequences on which the error of every layer is measured.")
@@ -63,7 +63,7 @@ class RecoveryConfig(Section):
     )
     steps: int = Field(gt=0, description="With scope block, those of each block.")
     batch: int = Field(8, gt=0, description="Sequences in a step.")
-    seqlen: int = Field(256, gt=1)
+    seqlen: int = Field(256, gt=1, description="Tokens of a sequence.")
     learning_rate: float = Field(2e-3, gt=0, description="Highest rate of the schedule.")
     hard_label_weight: float = Field(
         0.0,
@@ -72,7 +72,7 @@ class RecoveryConfig(Section):
         description="Weight of the text's own next token in the target; the dense model's prediction has the rest.",
     )
     self_generated: int = Field(0, ge=0, description="Sequences that the dense model generates, added to the text.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="Seed of the order of sequences.")
     save_every: int = Field(
         50, gt=0, description="Steps between saved states; with scope block every finished block is kept instead."
     )
@@ -87,11 +87,15 @@ class RecoveryConfig(Section):
 class DesignConfig(Section):
     """One design point of the table."""
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    pattern: PatternName = "dense"
-    pruner: Annotated[str, RegisteredName("pruner", extra=(NO_PRUNER,))] = NO_PRUNER
-    quantizer: Annotated[str, RegisteredName("quantizer", extra=(NO_QUANTIZER,))] = NO_QUANTIZER
-    bits: int = 16
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", description="Name in tables, figures and files.")
+    pattern: PatternName = Field("dense", description="N:M sparsity as keep:window, or dense.")
+    pruner: Annotated[str, RegisteredName("pruner", extra=(NO_PRUNER,))] = Field(
+        NO_PRUNER, description="How weights are chosen; none for a dense pattern."
+    )
+    quantizer: Annotated[str, RegisteredName("quantizer", extra=(NO_QUANTIZER,))] = Field(
+        NO_QUANTIZER, description="How weights become codes and scales; none with bits 16."
+    )
+    bits: int = Field(16, description="Bits of a weight code, 2 to 8; 16 for the point that stays in bf16.")
     group_size: int = Field(64, ge=0, description="0 = one group per row.")
     target: Literal["layer", "dense"] = Field(
         "layer",
@@ -130,7 +134,7 @@ class KernelsConfig(Section):
 
     m: list[int] = Field([1, 16, 128], description="Tokens that are multiplied at once.")
     shapes: list[tuple[int, int]] = Field([(4096, 4096)], description="(N, K) besides the model's own shapes.")
-    model_shapes: bool = True
+    model_shapes: bool = Field(True, description="Also measure the shapes of the model's own layers.")
     threads: list[PositiveInt] = Field([2], min_length=1, description="Each point is measured with each number.")
     names: list[Annotated[str, RegisteredName("kernel")]] = Field(
         [], description="Kernels to measure; empty: those measured by default, all of them with `libraries`."
@@ -156,26 +160,26 @@ class DecodeConfig(Section):
 class RouteConfig(Section):
     """Devices that are placed and routed: one array size, several builds and seeds."""
 
-    rows: int = Field(4, gt=0)
-    cols: int = Field(4, gt=0)
+    rows: int = Field(4, gt=0, description="Rows of the array: output channels at once.")
+    cols: int = Field(4, gt=0, description="Columns of the array: tokens at once.")
     lanes: int = Field(1, gt=0, description="Multipliers a PE.")
     builds: list[PositiveInt] = Field([1, 4], description="Windows of the builds.")
-    bits: int = Field(4, ge=2, le=8)
+    bits: int = Field(4, ge=2, le=8, description="Bits of a weight code.")
     seeds: int = Field(1, gt=0, description="Seeds of the placer; the clock quoted is their median.")
 
 
 class RandomLayerConfig(Section):
     """A random layer that is simulated whole, every sum compared."""
 
-    engine: Literal["gemm", "gemv", "device"] = "gemm"
+    engine: Literal["gemm", "gemv", "device"] = Field("gemm", description="What is simulated: a core, or a device.")
     patterns: list[PatternName] = Field(["1:1", "2:4", "1:4"], description="Each on the build for its windows.")
-    bits: int = Field(4, ge=2, le=8)
-    m: int = Field(8, gt=0)
-    n: int = Field(64, gt=0)
-    k: int = Field(2048, gt=0)
-    rows: int = Field(4, gt=0)
-    cols: int = Field(4, gt=0)
-    lanes: int = Field(1, gt=0)
+    bits: int = Field(4, ge=2, le=8, description="Bits of a weight code.")
+    m: int = Field(8, gt=0, description="Tokens.")
+    n: int = Field(64, gt=0, description="Output channels.")
+    k: int = Field(2048, gt=0, description="Input channels.")
+    rows: int = Field(4, gt=0, description="Rows of the array.")
+    cols: int = Field(4, gt=0, description="Columns of the array.")
+    lanes: int = Field(1, gt=0, description="Multipliers a PE.")
     rates: list[float] = Field([], description="Also with memories of these bytes a cycle; not with device.")
     boards: list[Annotated[str, RegisteredName("board")]] = Field(
         [], description="Also with a memory channel of these boards; not with device."
@@ -188,18 +192,20 @@ class RandomLayerConfig(Section):
 class ProofConfig(Section):
     """PEs that are proved to sum what a dense PE sums; one for each pattern."""
 
-    patterns: list[PatternName]
+    patterns: list[PatternName] = Field(description="Patterns; each is a proof of its own.")
     window: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
-    bits: int = Field(4, ge=2, le=8)
-    lanes: int = Field(1, gt=0)
-    engine: Literal["gemm", "gemv"] = "gemm"
+    bits: int = Field(4, ge=2, le=8, description="Bits of a weight code.")
+    lanes: int = Field(1, gt=0, description="Multipliers of the PE.")
+    engine: Literal["gemm", "gemv"] = Field("gemm", description="Core that the PE is of.")
 
 
 class FpgaConfig(Section):
     """The simulated, synthesized and routed accelerator."""
 
-    rows: int = Field(4, gt=0)
-    cols: int = Field(4, gt=0)
+    rows: int = Field(
+        4, gt=0, description="Rows of the array that is simulated and synthesized: output channels at once."
+    )
+    cols: int = Field(4, gt=0, description="Columns of that array: tokens at once.")
     patterns: list[PatternName] = Field(
         ["1:1", "2:4", "1:4", "4:8"], description="Patterns that are simulated, each on the build for its windows."
     )
@@ -217,16 +223,16 @@ class FpgaConfig(Section):
     )
     layer: str = Field("model.layers.0.mlp.down_proj", description="Layer the simulated tiles are cut from.")
     tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
-    tokens: int = Field(8, gt=0)
-    targets: list[Annotated[str, RegisteredName("fpga_family")]] = Field(
-        ["ecp5", "xcup"], description="FPGA families that the builds are synthesized for."
-    )
+    tokens: int = Field(8, gt=0, description="Tokens that are simulated.")
+    targets: list[Annotated[str, RegisteredName("fpga_family")]] = Field(["ecp5", "xcup"], description="For synthesis.")
 
 
 class SampleConfig(Section):
     """The text that every design point continues."""
 
-    prompt: str = Field("The city lies on both banks of the river and was founded", min_length=1)
+    prompt: str = Field(
+        "The city lies on both banks of the river and was founded", min_length=1, description="Text to continue."
+    )
     tokens: int = Field(48, gt=0, description="Most tokens that are generated.")
 
 
@@ -234,7 +240,7 @@ class RtlTextConfig(Section):
     """A text whose every linear layer, of every token, is computed in RTL simulation and compared."""
 
     design: str | None = Field(None, description="Id of a compressed design point; without it, the last one.")
-    prompt: str = Field(min_length=1)
+    prompt: str = Field(min_length=1, description="Text to continue.")
     tokens: int = Field(8, gt=0, description="Tokens to generate.")
 
 
@@ -242,7 +248,7 @@ class CoherenceConfig(Section):
     """What is compared bit for bit: some layers of every design point, and whole texts of some."""
 
     layers: int = Field(2, gt=0, description="Layers per design point, spread over depth.")
-    tokens: int = Field(8, gt=0)
+    tokens: int = Field(8, gt=0, description="Tokens that each layer is given.")
     rtl_rows: int = Field(16, gt=0, description="Rows of each layer that the RTL simulation computes.")
     texts: list[RtlTextConfig] = Field([], description="A minute or two for eight tokens of a small model.")
 
@@ -261,8 +267,10 @@ class Config(Section):
     text: TextConfig
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    index_encoding: Annotated[str, RegisteredName("index_encoding")] = "enumerative"
-    designs: Annotated[list[DesignConfig], Field(min_length=1)]
+    index_encoding: Annotated[str, RegisteredName("index_encoding")] = Field(
+        "enumerative", description="Format of masks."
+    )
+    designs: list[DesignConfig] = Field(min_length=1)
     kernels: KernelsConfig = KernelsConfig()
     decode: DecodeConfig = DecodeConfig()
     fpga: FpgaConfig = FpgaConfig()

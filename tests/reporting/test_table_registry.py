@@ -11,6 +11,7 @@ from factories.ledgers import KERNELS
 from factories.rows import coherence_row, decode_row
 from factories.tables import BUILDERS
 
+from nmforge.cli.main import main
 from nmforge.core.errors import NmforgeError
 from nmforge.reporting.ledger import ledger
 from nmforge.reporting.llama7b_scaling import llama_on_boards, scaling_table
@@ -53,6 +54,11 @@ def test_every_explanation_is_one_line() -> None:
     for table in REGISTRY:
         texts = [table.summary, *(column.meaning for column in table.columns.values())]
         assert all(text and "\n" not in text and not text.endswith(".") for text in texts), table.name
+
+
+def test_the_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables"]) == 0
+    assert capsys.readouterr().out == (RECORDS.parents[1] / "docs/tables.md").read_text()
 
 
 def test_the_description_has_a_line_for_each_column() -> None:

@@ -51,3 +51,22 @@ def test_two_random_layers_of_one_name_are_an_error(tmp_path: Path) -> None:
     assert done.returncode != 0
     wanted = "asks for random-gemm-2of4-int4-8x64x2048-4x4x1 twice; put both into one entry"
     assert wanted in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("evaluation={sequences: 24, dtype: bfloat16}", "sequences: 24\n"),  # Snakemake hands over the text 24
+        ("kernels={model_shapes: false, threads: [1, 2]}", "model_shapes: false\n"),
+        ("calibration={memory_gb: 0.5}", "memory_gb: 0.5\n"),
+    ],
+)
+def test_single_keys_of_a_block_are_set_on_the_command_line(given: str, told: str, tmp_path: Path) -> None:
+    tree = copy_checkout(tmp_path / "project")
+    probe = (
+        tree / "workflow/rules/inputs.smk"
+    ).read_text() + "\n\nprint(yaml.safe_dump(SETTINGS.model_dump(mode='json')))\n"
+    (tree / "workflow/rules/inputs.smk").write_text(probe)
+    done = snakemake(tree, "--dry-run", "--config", given)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert told in done.stdout

@@ -42,7 +42,7 @@ def tables(arguments: Arguments) -> None:
     """explain the tables and their columns, as Markdown"""
     from nmforge.reporting.table_docs import describe_tables
 
-    print(describe_tables(arguments.names))
+    print(describe_tables(arguments.names), end="")
 
 
 def scaling_options(parser: Parser) -> None:

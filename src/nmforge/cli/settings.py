@@ -8,14 +8,19 @@ from nmforge.cli.options import Arguments, Parser, Verb
 from nmforge.core.registry import HOMES, registry
 
 
-def no_options(_parser: Parser) -> None:
-    """A verb that takes nothing."""
+def schema_options(parser: Parser) -> None:
+    """In which form."""
+    parser.add_argument("--markdown", action="store_true", help="as a page for readers, docs/config.md")
 
 
-def schema(_arguments: Arguments) -> None:
-    """print the JSON Schema of config.yaml"""
+def schema(arguments: Arguments) -> None:
+    """print the keys of config.yaml, as JSON Schema or for readers"""
     from nmforge.config import Config
+    from nmforge.reporting.config_docs import describe_config
 
+    if arguments.markdown:
+        print(describe_config(Config.model_json_schema()), end="")
+        return
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     print(json.dumps(dialect | Config.model_json_schema(), indent=1))
 
@@ -33,4 +38,4 @@ def list_(arguments: Arguments) -> None:
             print(f"  {entry.name:<28} {entry.summary}")
 
 
-VERBS = [Verb(schema, no_options), Verb(list_, list_options)]
+VERBS = [Verb(schema, schema_options), Verb(list_, list_options)]

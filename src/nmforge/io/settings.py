@@ -36,8 +36,8 @@ class RegisteredName:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The names an editor offers."""
-        return {"type": "string", "enum": [*self.extra, *registry(self.kind).names()]}
+        """The names an editor offers, and the kind of entry that they name."""
+        return {"type": "string", "enum": [*self.extra, *registry(self.kind).names()], "x-registry": self.kind}
 
     def check(self, name: str) -> str:
         """The name; ValueError, which pydantic reports with the key, where no entry has it."""

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from nmforge.reporting.markdown import markdown_table
 from nmforge.reporting.tables.registry import REGISTRY, Table
 
+HEAD = """# Tables
+
+Every number of a run is a row of a table, in `results/tables` as Parquet and CSV. A cell that a row does not need is
+empty. Figures and the ledger read these tables only. This page is made by `nmforge tables`.
+"""
+
 
 def describe_tables(names: Sequence[str] = ()) -> str:
-    """A section for each of the tables of these names, all where there are none.
+    """A section for each of the tables of these names; a page with all of them where there are none.
 
     Raises NmforgeError for a name that no table has.
     """
-    tables = [REGISTRY.get(name) for name in names] or list(REGISTRY)
-    return "\n".join(_section(table) for table in tables)
+    if names:
+        return "\n".join(_section(REGISTRY.get(name)) for name in names)
+    return "\n".join([HEAD, *map(_section, REGISTRY)])
 
 
 def _section(table: Table) -> str:
