@@ -26,6 +26,11 @@ def point(pattern: Pattern, pruner: str, quantizer: str, transforms: tuple[str, 
             point(TWO, "best", "rtn"),
             "design p: pruner 'best' is unknown; use one of ",
         ),
+        (replace(point(DENSE, "none", "rtn"), bits=12), "design p: bits = 12 is out of range; use 2..8, or 16"),
+        (
+            replace(point(TWO, "wanda", "rtn"), bits=16),
+            "design p: bits 16 leaves every weight in bf16; set bits 2..8, or remove pattern, pruner and quantizer",
+        ),
         (point(DENSE, "none", "none"), "design p: quantizer 'none' is unknown; use one of "),
         (point(DENSE, "none", "rtn", ("x",)), "design p: transform 'x' is unknown; use one of "),
         (

@@ -19,6 +19,7 @@ from nmforge.runtime.generate import (
     generate,
 )
 from nmforge.runtime.native import load_native
+from nmforge.runtime.native_text import generate_native
 
 PROMPT = "Once upon"
 
@@ -71,7 +72,7 @@ def test_generation_stops_at_an_end_token(artifact: Path, tmp_path: Path) -> Non
 def test_a_loaded_decoder_starts_anew(artifact: Path) -> None:
     native, once = load_native(artifact), generate(artifact, PROMPT)
     for _ in range(2):
-        assert generate(artifact, PROMPT, native=native).token_ids == once.token_ids
+        assert generate_native(artifact, PROMPT, decoder=lambda needed: native).token_ids == once.token_ids
         assert native.length == len(once.prompt_ids) + once.decode_steps  # nothing of an earlier call
 
 

@@ -11,7 +11,7 @@ from nmforge.config import CalibrationConfig
 from nmforge.core.design import DesignPoint
 from nmforge.core.design_rules import is_calibrated
 from nmforge.core.errors import NmforgeError
-from nmforge.data.corpus import load_corpus
+from nmforge.data.corpus import read_text_file
 from nmforge.data.tokens import write_tokens
 from nmforge.models.load import load_tokenizer
 
@@ -55,6 +55,5 @@ def compress(
         tokens = source
         if text is not None and source.suffix != ".safetensors":
             tokens = Path(folder) / "tokens.safetensors"
-            corpus = load_corpus(str(source), None, Path(folder))
-            write_tokens(corpus, load_tokenizer(Path(checkpoint)), tokens)
+            write_tokens(read_text_file(source), load_tokenizer(Path(checkpoint)), tokens)
         return compress_checkpoint(Path(checkpoint), tokens, design, calibration, index_encoding, Path(out))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nmforge.core.design import NO_PRUNER, DesignPoint
+from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint
 from nmforge.core.errors import NmforgeError
 from nmforge.core.registry import Entry, registry
 
@@ -100,7 +100,16 @@ def is_calibrated(point: DesignPoint) -> bool:
 def check_design(point: DesignPoint) -> None:
     """Raise NmforgeError on an unknown or impossible combination of pruner, quantizer and transforms."""
     if point.is_dense_bf16:
+        if not point.pattern.is_dense or point.pruner != NO_PRUNER or point.quantizer != NO_QUANTIZER:
+            raise NmforgeError(
+                f"design {point.id}: bits 16 leaves every weight in bf16; set bits 2..8, or remove pattern, pruner and "
+                "quantizer"
+            )
         return
+    try:
+        point.scheme  # noqa: B018  # raises
+    except NmforgeError as error:
+        raise NmforgeError(f"design {point.id}: {error}") from error
     entries = entries_of(point)
     for rule in (_pattern_rules, _pruner_rules, _transform_rules):
         for sentence in rule(point, entries):

@@ -15,14 +15,14 @@ def load_corpus(source: str, revision: str | None, cache: Path) -> Documents:
     if source in REGISTRY:
         return REGISTRY.get(source).load(revision, cache)
     if Path(source).is_file():
-        return _local_file(Path(source))
+        return read_text_file(Path(source))
     raise NmforgeError(
         f"text.source {source!r} is neither a file nor one of {', '.join(REGISTRY.names())}; correct it in the config"
     )
 
 
-def _local_file(path: Path) -> Documents:
-    """A UTF-8 file; paragraphs between blank lines are the documents."""
+def read_text_file(path: Path) -> Documents:
+    """A UTF-8 file; paragraphs between blank lines are the documents, even ones for calibration."""
     text = path.read_text(encoding="utf-8")
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     return alternate(paragraphs, f"sha256:{sha256_bytes(text.encode())[:16]}")

@@ -26,8 +26,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import RawTensor, load_linear, load_rest, verify, write_streamed
-from nmforge.artifact.header import read_header
+from nmforge.artifact.format import RawTensor, load_linear, load_rest, write_streamed
 from nmforge.compression.activation_store import ActivationStore
 from nmforge.compression.blockwise import BlockResult, BlockWalk, fill_block, pack_block, walk_blocks
 from nmforge.compression.calibration.activation_cache import ActivationCache
@@ -36,19 +35,19 @@ from nmforge.compression.checkpoints import finished_tensors, open_state, state_
 from nmforge.compression.passthrough import bf16_tensor
 from nmforge.config import RecoveryConfig
 from nmforge.core.compressed_linear import CompressedLinear
-from nmforge.core.errors import NmforgeError
 from nmforge.core.reference import dequantize
 from nmforge.io import provenance
 from nmforge.io.files import remove_unfinished
 from nmforge.io.hashing import hash_json, sha256_bytes
 from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.linalg.device import compute_device
-from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards, verify_shards
+from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards
 from nmforge.models.forward import block_output
 from nmforge.models.llama import BLOCK_LINEARS, BLOCK_NORMS, block_name
 from nmforge.recovery.data import recovered_header, training_sequences
 from nmforge.recovery.device import attention_name, compute_dtype
 from nmforge.recovery.distill import BETAS, batches, learning_rate
+from nmforge.recovery.start import read_start
 from nmforge.recovery.straight_through import LatentLinear, LatentNorm
 
 REPORTED_SEQUENCES = 32  # sequences whose error is logged, before and after
@@ -81,9 +80,7 @@ def reconstruct_artifact(
     """
     torch.set_flush_denormal(True)
     remove_unfinished(out)
-    verify(artifact)
-    start, identity, shards = read_header(artifact), verify_shards(checkpoint), open_shards(checkpoint)
-    _check_start(start, identity, artifact, checkpoint)
+    start, shards = read_start(artifact, checkpoint), open_shards(checkpoint)
     model = load_skeleton(checkpoint)
     model.set_attn_implementation(attention_name())
     sequences, revision = training_sequences(checkpoint, tokens, settings, most=settings.steps * settings.batch)
@@ -104,16 +101,6 @@ def reconstruct_artifact(
     write_streamed(out, header, layers, {**others, **tensors}, encoding)
     shutil.rmtree(folder)
     return first
-
-
-def _check_start(start: dict[str, Any], identity: dict[str, Any], artifact: Path, checkpoint: Path) -> None:
-    """Raise NmforgeError unless the artifact has compressed layers and was made from the checkpoint."""
-    if not start["layers"]:
-        raise NmforgeError(
-            f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
-        )
-    if start["model"]["sha256"] != identity["sha256"]:
-        raise NmforgeError(f"artifact {artifact} is not of checkpoint {checkpoint}; name the one it was made from")
 
 
 def _run(start: dict[str, Any], header: dict[str, Any], device: torch.device) -> dict[str, Any]:

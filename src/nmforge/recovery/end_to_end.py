@@ -13,11 +13,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmforge.artifact.format import load_linears, verify, write_artifact
-from nmforge.artifact.header import read_header
+from nmforge.artifact.format import load_linears, write_artifact
 from nmforge.compression.passthrough import passthrough_tensors
 from nmforge.config import RecoveryConfig
-from nmforge.core.errors import NmforgeError
 from nmforge.io.hashing import hash_json
 from nmforge.linalg.device import compute_device
 from nmforge.models.llama import norm_names
@@ -26,6 +24,7 @@ from nmforge.recovery import checkpoints as progress
 from nmforge.recovery.data import recovered_header, training_sequences
 from nmforge.recovery.device import attention_name, compute_dtype
 from nmforge.recovery.distill import BETAS, Teacher, batches, learning_rate, train_step
+from nmforge.recovery.start import read_start
 from nmforge.recovery.straight_through import LatentLinear, LatentNorm
 
 REPORTED_STEPS = 20  # steps between lines of the log, each with the mean KL of these steps, or of those since a resume
@@ -49,10 +48,6 @@ def load_student(checkpoint: Path, artifact: Path, dtype: torch.dtype) -> Studen
     """The checkpoint's model in `dtype`, with the compressed layers and norms of the artifact made trainable."""
     model = load_dense(checkpoint, dtype)
     layers = {name: LatentLinear(linear) for name, linear in load_linears(artifact).items()}
-    if not layers:
-        raise NmforgeError(
-            f"artifact {artifact} has no compressed layer to train; start from a compressed design point"
-        )
     with safe_open(artifact, framework="pt") as handle:
         weights = {name: handle.get_tensor(f"{name}.weight") for name in norm_names(len(model.model.layers))}
     norms = {name: LatentNorm(weight, model.config.rms_norm_eps) for name, weight in weights.items()}
@@ -76,14 +71,14 @@ def recover_artifact(
 
     self_generated: what `write_self_generated` wrote, if the settings ask for it. The state is saved next to `out`
     every `save_every` steps, so a run that was stopped continues; on a CPU the artifact does not depend on where.
-    Raises NmforgeError for a text too short or a state of another run.
+    Raises NmforgeError for a start that is damaged, not compressed or of another checkpoint, a text too short, or a
+    state of another run.
     """
     torch.set_flush_denormal(True)
-    verify(artifact)
-    dtype = compute_dtype()
+    start, dtype = read_start(artifact, checkpoint), compute_dtype()
     student, dense = load_student(checkpoint, artifact, dtype), load_dense(checkpoint, dtype)
     sequences, revision = training_sequences(checkpoint, tokens, settings, self_generated)
-    start, state = read_header(artifact), out.with_name(f".{out.name}.training")
+    state = out.with_name(f".{out.name}.training")
     header = recovered_header(start, design_id, settings, sequences, revision, dtype)
     run = json.dumps([hash_json(start), header["recovery"], compute_device().type], sort_keys=True)
     losses = _train(student, Teacher(dense, sequences.to(compute_device())), settings, state, run)

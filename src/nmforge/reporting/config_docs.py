@@ -72,7 +72,8 @@ def _type(value: Schema) -> str:
     if value["type"] == "array":
         return f"list: {_type(value['items'])}"
     bounds = [f"{sign}{value[key]:g}" for key, sign in BOUNDS.items() if key in value]
-    return " ".join([{"null": "nothing"}.get(value["type"], value["type"]), ", ".join(bounds)]).strip()
+    name = "nothing" if value["type"] == "null" else str(value["type"])
+    return f"{name} {', '.join(bounds)}".strip()
 
 
 def _default(value: Schema) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from nmforge.core.errors import NmforgeError
 from nmforge.runtime.backends import Backend, check_threads, cpu_backend, reference_backend
 from nmforge.runtime.continuation import BACKENDS, DEFAULTS, Generated, GenerationSettings, Stream, continue_text
-from nmforge.runtime.native import Logits, NativeModel
+from nmforge.runtime.native import Logits
 from nmforge.runtime.native_text import generate_native
 
 
@@ -36,15 +36,13 @@ def generate(
     prompt: str,
     settings: GenerationSettings = DEFAULTS,
     stream: Stream | None = None,
-    native: NativeModel | None = None,
 ) -> Generated:
     """Continue `prompt`; nothing but the file is read.
 
-    native: the decoder of this artifact where one is loaded already, for backend native.
     Raises NmforgeError where a setting makes no sense, the artifact is damaged, or sums differ.
     """
     if settings.backend == "native":
-        return generate_native(artifact, prompt, settings, stream, native)
+        return generate_native(artifact, prompt, settings, stream)
     backend = make_backend(settings)
     made = continue_text(artifact, prompt, settings, lambda _needed: _hosted_logits(artifact, backend), stream)
     return replace(made, simulated=getattr(backend, "totals", None))

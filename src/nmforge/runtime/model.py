@@ -18,8 +18,8 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import Pattern
 from nmforge.kernels.cpu.linear import CpuLinear
 from nmforge.runtime.continuation import Generated, GenerationSettings
-from nmforge.runtime.generate import generate
-from nmforge.runtime.native import NativeModel, load_native
+from nmforge.runtime.native import CONTEXT, NativeModel, load_native
+from nmforge.runtime.native_text import generate_native
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +122,13 @@ class Model:
         """Read the header; raises NmforgeError where the file is missing, truncated, foreign or altered."""
         self.path, self.header = path, read_header(path)
         self.layers = Layers(path, list(self.header["layers"]))
+        self._native: NativeModel | None = None
 
-    @cached_property
-    def _native(self) -> NativeModel:
-        return load_native(self.path)
+    def _decoder(self, needed: int) -> NativeModel:
+        """The decoder, loaded once, and again where its context is shorter than the tokens needed."""
+        if self._native is None or self._native.context < needed:
+            self._native = load_native(self.path, max(needed, CONTEXT))
+        return self._native
 
     def generate(
         self,
@@ -150,7 +153,7 @@ class Model:
         4
         """
         settings = GenerationSettings(tokens, threads=threads, temperature=temperature, seed=seed)
-        return generate(self.path, prompt, settings, stream, self._native)
+        return generate_native(self.path, prompt, settings, stream, self._decoder)
 
     def __repr__(self) -> str:
         return f"Model({str(self.path)!r}, {len(self.layers)} compressed layers)"

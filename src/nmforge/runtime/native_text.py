@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from nmforge.runtime.backends import check_threads
@@ -14,17 +15,18 @@ def generate_native(
     prompt: str,
     settings: GenerationSettings = DEFAULTS,
     stream: Stream | None = None,
-    native: NativeModel | None = None,
+    decoder: Callable[[int], NativeModel] | None = None,
 ) -> Generated:
     """Continue `prompt` with the C++ decoder, whatever backend the settings name.
 
-    native: the decoder of this artifact where one is loaded already; what its cache holds is forgotten.
+    decoder: the decoder of this artifact for a context of so many tokens, where the caller keeps one; what its cache
+    holds is forgotten.
     Raises NmforgeError where a setting makes no sense or the artifact is damaged.
     """
     check_threads(settings.threads)
 
     def load(needed: int) -> Logits:
-        model = native or load_native(artifact, needed)
+        model = decoder(needed) if decoder else load_native(artifact, needed)
         model.truncate(0)
         return lambda ids: model.forward(ids, settings.threads)
 
