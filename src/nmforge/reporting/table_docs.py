@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from nmforge.reporting.markdown import markdown_table
 from nmforge.reporting.tables.registry import REGISTRY, Table
 
+WIDTH = 120  # of a line of prose
 HEAD = """# Tables
 
 Every number of a run is a row of a table, in `results/tables` as Parquet and CSV. A cell that a row does not need is
@@ -28,5 +30,6 @@ def _section(table: Table) -> str:
     """What a row is, where rows come from, and the columns."""
     origin = "computed from other tables" if table.derived else "collected from points"
     columns = ([f"`{name}`", column.meaning, column.unit] for name, column in table.columns.items())
-    heading = f"## {table.name}\n\nOne row: {table.summary}. Stage `{table.stage}`, {origin}."
+    meaning = fill(f"One row: {table.summary}. Stage `{table.stage}`, {origin}.", WIDTH, break_on_hyphens=False)
+    heading = f"## {table.name}\n\n{meaning}"
     return f"{heading}\n\n{markdown_table(['column', 'meaning', 'unit'], columns)}\n"
