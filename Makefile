@@ -92,7 +92,7 @@ clean: ## remove what the pipeline made: results, figures, logs
 	@rm -rf .snakemake logs
 
 distclean: clean ## remove the virtual environment, builds and downloads as well
-	@rm -rf .venv .venv-libraries .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	@rm -rf .venv .venv-libraries .venv-scalesim .venv-modelopt .cache build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(packages): $(pins) envs/bootstrap.sh
 	@PYTHON=$(PYTHON) envs/bootstrap.sh packages

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
 
 import pytest
 from factories.checkout import ROOT
 
-from nmforge.cli import settings
+from nmforge.cli import fpga, settings
+from nmforge.cli.fpga import FPGA_VERBS
 from nmforge.cli.main import EXTRAS, main
+from nmforge.cli.verb_sources import verb_files
 from nmforge.core.registry import HOMES
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def fails_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,9 +39,55 @@ def test_a_missing_package_is_told_with_the_extra_that_has_it(
     assert capsys.readouterr().err == f"nmforge list: {sentence}\n"
 
 
-def test_extras_of_verbs_are_extras_of_the_package() -> None:
-    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(EXTRAS.values()) <= set(known)
+def packages(extra: str) -> set[str]:
+    """Distributions that an extra asks for, those of the extras that it names included."""
+    found: set[str] = set()
+    for requirement in PROJECT["optional-dependencies"][extra]:
+        inner = re.fullmatch(r"nmforge\[(.*)\]", requirement)
+        found |= set().union(*map(packages, inner[1].split(","))) if inner else {plain(requirement)}
+    return found
+
+
+def plain(requirement: str) -> str:
+    """The name of a distribution without its version, as they are compared."""
+    return re.split(r"[<>=!~; \[]", requirement)[0].lower().replace("_", "-")
+
+
+def imported(path: Path) -> set[str]:
+    """Packages of others that a file imports; not what only type checkers read, nor what core.lazy names."""
+    tree = ast.parse(path.read_text())
+    branches = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    checked = [node for node in branches if "TYPE_CHECKING" in ast.unparse(node.test)]
+    skipped = {id(inner) for node in checked for inner in ast.walk(node)}
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) not in skipped and isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        if id(node) not in skipped and isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names - set(sys.stdlib_module_names) - {"nmforge"}
+
+
+ELSEWHERE = {"triton"}  # comes with torch where there is a GPU
+VERBS_WITH_EXTRAS = [(verb.name, extra) for module, extra in EXTRAS.items() for verb in module.VERBS]
+VERBS_WITH_EXTRAS.remove(("fpga", EXTRAS[fpga]))  # its own verbs do the work
+VERBS_WITH_EXTRAS += [(f"fpga {verb.name}", EXTRAS[fpga]) for verb in FPGA_VERBS]
+
+
+@pytest.mark.parametrize(("verb", "extra"), VERBS_WITH_EXTRAS)
+def test_the_extra_of_a_verb_installs_what_its_sources_import(verb: str, extra: str) -> None:
+    """Files that run in an environment of their own, with what is installed there, do not count."""
+    owners = packages_distributions()
+    given = packages(extra) | {plain(requirement) for requirement in PROJECT["dependencies"]}
+    given |= {plain(needed) for name in given for needed in requires(name) or [] if "extra ==" not in needed}
+    lacking = {
+        f"{path.name}: {name}"
+        for path in verb_files(verb)
+        if path.suffix == ".py" and not path.name.startswith("_") and path.parent.name != "external"
+        for name in imported(path)
+        if name not in ELSEWHERE and not {plain(owner) for owner in owners.get(name, [name])} & given
+    }
+    assert lacking == set()
 
 
 def test_a_missing_module_that_no_extra_has_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,9 @@ def test_a_verb_does_not_depend_on_what_only_another_runs() -> None:
 def test_defaults_of_options_count(monkeypatch: pytest.MonkeyPatch) -> None:
     before = verb_hash("fpga netlist")
     (netlist,) = (verb for verb in FPGA_VERBS if verb.name == "netlist")
-    monkeypatch.setitem(netlist.add_options.__globals__, "add_sizes", lambda parser, **sizes: None)
+    names = netlist.add_options.__globals__
+    add_sizes = names["add_sizes"]
+    monkeypatch.setitem(names, "add_sizes", lambda parser, **sizes: add_sizes(parser, **{**sizes, "tokens": 25}))
     verb_sources._verb_code.cache_clear()
     assert verb_hash("fpga netlist") != before
     monkeypatch.undo()

@@ -204,6 +204,19 @@ def test_snakemake_runs_the_rules_of_an_edited_file(finished: Path, edited: str)
     assert set(shlex.split(line.split(":", 1)[1])) == EDITS[edited]
 
 
+def test_another_local_text_is_tokenized_again(finished: Path) -> None:
+    text = finished / "tests/configs/text.md"
+    before = text.read_text()
+    text.write_text(before + "\nOne more line.\n")
+    try:
+        done = snakemake(finished, "--dry-run", *TINY)
+    finally:
+        text.write_text(before)
+    lines = (done.stdout + done.stderr).splitlines()
+    reasons = [line for line in lines if "Updated input files" in line and "tests/configs/text.md" in line]
+    assert done.returncode == 0 and reasons, done.stderr[-3000:]
+
+
 def test_planning_takes_no_heavy_library(finished: Path) -> None:
     code = (
         "import sys; from nmforge.cli.main import VERBS; from nmforge.cli.verb_sources import verb_hash\n"

@@ -16,9 +16,10 @@ def schema_options(parser: Parser) -> None:
 def schema(arguments: Arguments) -> None:
     """print the keys of config.yaml, as JSON Schema or for readers"""
     from nmforge.config import Config
-    from nmforge.reporting.config_docs import describe_config
 
     if arguments.markdown:
+        from nmforge.reporting.config_docs import describe_config  # needs the extra of the report
+
         print(describe_config(Config.model_json_schema()), end="")
         return
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

@@ -21,7 +21,10 @@ BUILD = " --build build/fpga"
 
 @dataclass(frozen=True)
 class PlannedPoint:
-    """verb: of `nmforge fpga`. options: all that it takes but --out. target: FPGA family, if it names one; boards."""
+    """verb: of `nmforge fpga`. options: all that it takes but --out. target: FPGA family, if it names one.
+
+    boards: those whose memory channel it simulates.
+    """
 
     verb: str
     options: str
@@ -54,8 +57,10 @@ def simulated_design(config: Config, pattern: str) -> str:
 
     Raises NmforgeError where no INT4 design point has the pattern.
     """
-    wanted = Pattern.parse(pattern)
-    fitting = [d.id for d in config.designs if Pattern.parse(d.pattern) == wanted and d.bits == 4 and d.group_size]
+    wanted = Pattern.parse(pattern).label
+    fitting = [
+        d.id for d in config.designs if Pattern.parse(d.pattern).label == wanted and d.bits == 4 and d.group_size
+    ]
     if not fitting:
         raise NmforgeError(
             f"fpga.patterns has {pattern}, but no INT4 design point has that pattern; add one or remove it"

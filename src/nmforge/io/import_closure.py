@@ -14,7 +14,6 @@ C++        for `from nmforge.kernels._native import w4a8`: csrc/bindings/w4a8.cp
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -33,6 +32,8 @@ CSRC, BUILD_FILE = CHECKOUT / "csrc", CHECKOUT / "CMakeLists.txt"
 SETTINGS = "nmforge.config"  # what it reads reaches a rule as parameters; its code does not
 REGISTRIES = {f"{home}.registry": kind for kind, home in HOMES.items()}
 ASKS = re.compile(r'\bregistry\("(\w+)"\)')
+IMPORT = re.compile(r"^from ([\w.]+\.registry) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+REGISTRY_AS = re.compile(r"\bREGISTRY\b(?: as (\w+))?")
 WORKER = re.compile(r'with_name\("(\w+\.py)"\)')
 EXTENSION = re.compile(r"from nmforge\.kernels\._native import ([\w, ]+)")
 INCLUDE = re.compile(r'^#include "([\w/.]+)"', re.MULTILINE)
@@ -68,9 +69,8 @@ def _source_files(roots: tuple[str, ...], entries: tuple[tuple[str, tuple[str, .
         path = module_path(module)
         files |= {path, *_data(path.parent, path.name), *_workers(path), *_extension_files(path)}
     others = {file for kind, names in entries for file in registry(kind).files() - registry(kind).files(names)}
-    return tuple(
-        sorted(files - {file for file in others if file.suffix != ".py"})
-    )  # Python counts where it is imported
+    # Python counts where it is imported, whichever entries are named.
+    return tuple(sorted(files - {file for file in others if file.suffix != ".py"}))
 
 
 @cache
@@ -108,30 +108,15 @@ def _imports(module: str) -> set[str]:
 
 @cache
 def _asked(module: str) -> frozenset[str]:
-    """Kinds whose registry a module asks for entries."""
+    """Kinds whose registry a module asks for entries, not only adds to."""
     text = _text(module_path(module))
     kinds = set(ASKS.findall(text))
-    if "import REGISTRY" in text or "REGISTRY as" in text or ", REGISTRY" in text:
-        tree = ast.parse(text)
-        kinds |= {kind for name, kind in _imported_registries(tree).items() if _uses(tree, name)}
+    for source, names in IMPORT.findall(text):
+        found = REGISTRY_AS.search(names)
+        if found and source in REGISTRIES:
+            uses = re.findall(rf"\b{found[1] or 'REGISTRY'}\b(?!\.add\()", text)
+            kinds |= {REGISTRIES[source]} if len(uses) > 1 else set()  # one is the import
     return frozenset(kinds)
-
-
-def _imported_registries(tree: ast.Module) -> dict[str, str]:
-    """What a module calls the registries that it imports -> their kinds."""
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in REGISTRIES]
-    return {
-        alias.asname or alias.name: REGISTRIES[str(node.module)]
-        for node in froms
-        for alias in node.names
-        if alias.name == "REGISTRY"
-    }
-
-
-def _uses(tree: ast.Module, name: str) -> bool:
-    """Whether a module does more with a registry than adding to it."""
-    added = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "add"}
-    return any(isinstance(node, ast.Name) and node.id == name and id(node) not in added for node in ast.walk(tree))
 
 
 @cache

@@ -18,15 +18,15 @@ def last_line(output: str) -> str:
     return lines[-1] if lines else "no message"
 
 
-def first_error(output: str) -> str:
-    """What a compiler says of its failure, where its first error causes all others."""
-    return first_errors(output).split(" | ")[0]
-
-
-def first_errors(output: str) -> str:
+def first_errors(output: str, most: int = SHOWN_ERRORS) -> str:
     """What a compiler says of its failure: the first lines that speak of an error, else the last line."""
     lines = [line.strip() for line in output.splitlines() if "rror" in line or "ERROR" in line]
-    return " | ".join(lines[:SHOWN_ERRORS]) or last_line(output)
+    return " | ".join(lines[:most]) or last_line(output)
+
+
+def first_error(output: str) -> str:
+    """`first_errors` of a tool whose first error causes all others."""
+    return first_errors(output, most=1)
 
 
 def environment_python(folder: Path, what: str, remedy: str) -> Path:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nmforge.core.errors import NmforgeError
+from nmforge.fpga.model.engine import Engine
 from nmforge.fpga.sim import verilator
 from nmforge.fpga.sim.protocol import DEVICE_JOB, RECORDS, Status, protocol_header
+from nmforge.fpga.sim.verilator import Watch, build_simulator
 from nmforge.fpga.sources import require
 
 pytestmark = pytest.mark.rtl
@@ -31,6 +35,18 @@ def test_verilator_works_in_a_folder_of_its_own_and_finds_sources_named_from_her
     verilator.compile_simulator("top", [Path("build/netlist.v")], [], Path("build/program"))
     assert str(tmp_path / "build" / "netlist.v") in asked
     assert Path("build/program").exists()
+
+
+def test_a_build_borrows_the_library_of_one_with_its_options_and_no_other(tmp_path: Path) -> None:
+    first = Engine(1, 4, 1, 1, 32)
+    build_simulator(first, tmp_path)
+    (library,) = tmp_path.glob("library-*")
+    for path in library.iterdir():
+        path.write_bytes(b"no object")
+    with pytest.raises(NmforgeError, match="make in"):  # it links what it borrowed
+        build_simulator(replace(first, rows=2), tmp_path)
+    traced = build_simulator(first, tmp_path, Watch.TOGGLES)
+    assert traced.exists() and len(list(tmp_path.glob("library-*"))) == 2
 
 
 def test_python_and_the_testbench_read_the_same_records(tmp_path: Path) -> None:
