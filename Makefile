@@ -20,8 +20,9 @@ modelopt := .venv-modelopt/.installed
 extension := pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.cpp csrc/*/*.hpp)
 smk := Snakefile workflow/Snakefile $(wildcard workflow/rules/*.smk)
 
-# Two processes run the tests, in the order of tests/conftest.py; a file stays whole, so that its fixtures are made once.
-parallel := -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes run the tests, since that of the cluster mostly waits, in the order of tests/conftest.py; a file stays
+# whole, so that its fixtures are made once.
+parallel := -n 3 --dist loadfile --no-loadscope-reorder
 
 # Recipes run with the virtual environment in front; the bootstrap itself does not.
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"

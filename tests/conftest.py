@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+# Several processes run the tests: two threads of torch in each would wait for one another most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if shutil.which("nvidia-smi") is None:
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, by whichever test comes first
 
