@@ -1,10 +1,11 @@
+# make quick       minutes to the first true figures
 # make reproduce   everything, from a language model to figures and the ledger of claims
 # make test        every check of the repository
 # `make help` lists the rest. Nothing is installed outside this folder.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures readme libraries scalesim modelopt triton test test-fast faults sanitize fuzz lint format lock clean distclean
+.PHONY: help quick reproduce figures readme libraries scalesim modelopt triton test test-fast faults sanitize fuzz lint format lock clean distclean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -30,9 +31,11 @@ in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-reproduce: $(ready) ## install, run the whole pipeline, print the ledger of claims
+quick: $(ready) ## install, then minutes to the first true figures, in folders of their own
+	@$(in_venv) snakemake --cores $(CORES) --configfile workflow/studies/quick.yaml
+
+reproduce: $(ready) ## install, then run the whole pipeline to its figures, ledger and report
 	@$(in_venv) snakemake --cores $(CORES)
-	@$(in_venv) nmforge claims
 
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures

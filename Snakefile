@@ -13,6 +13,22 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand("results/tables/{table}.{kind}", table=TABLES, kind=["csv", "parquet"]),
-        rules.figures.input,
-        "results/report.md",
+        expand(
+            "<results>/tables/{table}.{kind}",
+            table=[name for name in WANTED if name in TABLES],
+            kind=["csv", "parquet"],
+        ),
+        expand(
+            "<figures>/{figure}.{kind}",
+            figure=[name for name in WANTED if name in FIGURES],
+            kind=["pdf", "png", "csv"],
+        ),
+        ["<results>/report.html"] if REPORT in WANTED else [],
+
+
+onsuccess:
+    print(success_text(SETTINGS), file=sys.stderr)
+
+
+onerror:
+    print(failure_text([log] if isinstance(log, str) else log), file=sys.stderr)

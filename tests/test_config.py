@@ -22,7 +22,7 @@ COMPRESSED = {"id": "a", "bits": 4, "quantizer": "rtn"}
 
 def test_default_config_has_the_points_of_the_paper_and_its_baselines() -> None:
     ids = [design.id for design in load_config(ROOT / "config.yaml").designs]
-    assert {"dense-bf16", "paper-2of4", "qep-int3", "sparsegpt-2of4-int4"} <= set(ids)
+    assert {"dense-bf16", "paper-2of4", "qep-int3", "alps-2of4-int4"} <= set(ids)
 
 
 def without_names(schema: Any) -> Any:

@@ -51,9 +51,9 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             yield node
 
 
-def test_only_packages_and_three_files_lie_in_the_package() -> None:
+def test_only_packages_and_two_files_lie_in_the_package() -> None:
     files = {path.name for path in SRC.iterdir() if path.is_file()}
-    assert files == {"__init__.py", "config.py", "py.typed"}
+    assert files == {"__init__.py", "py.typed"}
     for path in SRC.iterdir():
         if path.is_dir() and path.name != "__pycache__":
             assert (path / "__init__.py").exists(), path.name

@@ -7,20 +7,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
-CONDA_FILES = sorted(ENVS.glob("*.yaml"))
 LOCKS = [ENVS / "requirements.lock", ENVS / "requirements-cuda.lock"]
 LIBRARIES = ENVS / "libraries.lock"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, BUILD_SYSTEM = PYPROJECT["project"], PYPROJECT["build-system"]["requires"]
-ROLES = {"figures": "report", "fpga": "fpga", "kernels": "bench", "ml": "compress"}  # conda file -> extra
-BUILD_TOOLS = {"cmake", "nanobind", "ninja", "scikit-build-core"}  # nmforge itself is built in kernels.yaml
 CUDA_NAMES = re.compile(r"^(nvidia-|cuda-|triton$)")
 
 
@@ -46,13 +42,6 @@ def read_lock(path: Path) -> dict[str, tuple[str, list[str]]]:
         assert all(part.startswith("--hash=sha256:") for part in hashes), line[:80]
         entries[canonicalize_name(name)] = (version, [part.removeprefix("--hash=sha256:") for part in hashes])
     return entries
-
-
-def read_conda(path: Path) -> tuple[list[str], list[str]]:
-    """The dependencies of a conda file that conda installs, and those it leaves to pip."""
-    dependencies = yaml.safe_load(path.read_text())["dependencies"]
-    by_pip = [line for entry in dependencies if isinstance(entry, dict) for line in entry["pip"]]
-    return [entry for entry in dependencies if isinstance(entry, str)], by_pip
 
 
 def requirements(*lines: str) -> dict[str, SpecifierSet]:
@@ -105,21 +94,6 @@ def test_torch_digests_name_each_build_once(direct: dict[str, str]) -> None:
     assert sorted(build for _, build in rows) == ["cpu", "cuda"]
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest, _ in rows)
     assert f"torch {direct['torch']} " in text
-
-
-def test_there_is_one_conda_file_per_role() -> None:
-    assert {path.stem for path in CONDA_FILES} == set(ROLES)
-
-
-@pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
-def test_conda_files_are_the_extras_at_the_pinned_versions(path: Path, direct: dict[str, str]) -> None:
-    by_conda, by_pip = read_conda(path)
-    pins = read_pins(by_pip)
-    assert len(pins) == len(by_pip)
-    wanted = requirements(*PROJECT["dependencies"], *PROJECT["optional-dependencies"][ROLES[path.stem]])
-    tools = BUILD_TOOLS if path.stem == "kernels" else set()
-    assert pins == {name: direct.get(name) for name in {*wanted, *tools}}
-    assert set(by_conda) <= {"python=3.11", "pip", "make", "cxx-compiler"}
 
 
 def test_the_project_asks_only_for_pinned_packages(direct: dict[str, str]) -> None:

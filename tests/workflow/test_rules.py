@@ -27,7 +27,7 @@ def rules() -> dict[str, str]:
 @pytest.mark.parametrize("name", sorted(set(rules()) - TARGETS))
 def test_a_rule_logs_times_and_names_its_code(name: str) -> None:
     text = rules()[name]
-    for key in ("log:", "benchmark:", "conda:", "shell:", "code="):
+    for key in ("message:", "log:", "benchmark:", "shell:", "code="):
         assert key in text, f"rule {name} has no {key}"
     command = text.split("shell:\n")[1]
     assert "2>&1" in command and "{log}" in command

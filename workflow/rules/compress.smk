@@ -1,7 +1,7 @@
 # Prune, quantize, pack: one artifact for each design point; then, where a point asks for it, training of an artifact. A
 # job that was stopped resumes after its last finished block or saved step, kept in a hidden folder next to the artifact.
 
-MASKS = f"results/masks/{MODEL}-modelopt.safetensors"
+MASKS = f"<results>/masks/{MODEL}-modelopt.safetensors"
 
 
 rule modelopt_masks:
@@ -11,21 +11,21 @@ rule modelopt_masks:
     output:
         MASKS,
     log:
-        "logs/compress/modelopt_masks.log",
+        "<logs>/compress/modelopt_masks.log",
     benchmark:
-        "logs/benchmarks/compress/modelopt_masks.tsv"
+        "<benchmarks>/compress/modelopt_masks.tsv"
     priority: 3
-    conda:
-        "../../envs/ml.yaml"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=growing(6000),
         runtime=60,
     params:
         calibration=section("calibration"),
         code=verb_hash("modelopt-masks"),
+    message:
+        "Choose 2:4 masks by ModelOpt"
     shell:
-        "nmforge --config results/config.yaml modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
+        "nmforge --config $NMFORGE_CONFIG modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
         " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
 
 
@@ -37,16 +37,14 @@ rule compress:
     output:
         ARTIFACT,
     log:
-        "logs/compress/{design}.log",
+        "<logs>/compress/{design}.log",
     benchmark:
-        "logs/benchmarks/compress/{design}.tsv"
+        "<benchmarks>/compress/{design}.tsv"
     wildcard_constraints:
         design=one_of(d for d in DESIGNS if d not in RECOVERED),
     priority: 3  # long chains first, short jobs fill what is left
-    conda:
-        "../../envs/ml.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         design=lambda wildcards: SETTINGS.design(wildcards.design).model_dump(mode="json"),
@@ -54,8 +52,10 @@ rule compress:
         encoding=section("index_encoding"),
         masks=lambda wildcards, input: f"--masks {input.masks}" * bool(input.masks),
         code=lambda wildcards: verb_hash("compress", SETTINGS.entries(wildcards.design)),
+    message:
+        "Compress {wildcards.design}"
     shell:
-        "nmforge --config results/config.yaml compress --design {wildcards.design} --threads {threads} --checkpoint {input.checkpoint}"
+        "nmforge --config $NMFORGE_CONFIG compress --design {wildcards.design} --threads {threads} --checkpoint {input.checkpoint}"
         " --tokens {input.tokens} {params.masks} --out {output} 2>&1 | tee {log}"
 
 
@@ -66,20 +66,20 @@ rule self_generate:
     output:
         SELF_GENERATED,
     log:
-        "logs/self_generate/{sequences}x{seqlen}.log",
+        "<logs>/self_generate/{sequences}x{seqlen}.log",
     benchmark:
-        "logs/benchmarks/self_generate/{sequences}x{seqlen}.tsv"
+        "<benchmarks>/self_generate/{sequences}x{seqlen}.tsv"
     priority: 3
-    conda:
-        "../../envs/ml.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=600,
     params:
         code=verb_hash("self-generate"),
+    message:
+        "Let the dense model write {wildcards.sequences} sequences"
     shell:
-        "nmforge --config results/config.yaml self-generate --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
+        "nmforge --config $NMFORGE_CONFIG self-generate --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
         " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
 
 
@@ -92,23 +92,23 @@ rule recover:
     output:
         ARTIFACT,
     log:
-        "logs/recover/{design}.log",
+        "<logs>/recover/{design}.log",
     benchmark:
-        "logs/benchmarks/recover/{design}.tsv"
+        "<benchmarks>/recover/{design}.tsv"
     wildcard_constraints:
         design=one_of(RECOVERED),
     priority: 3
-    conda:
-        "../../envs/ml.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=600,
     params:
         recovery=lambda wildcards: RECOVERED[wildcards.design].model_dump(mode="json"),
         self_generated=lambda wildcards, input: f"--self-generated {input.self_generated}" * bool(input.self_generated),
         code=lambda wildcards: verb_hash("recover", SETTINGS.entries(wildcards.design)),
+    message:
+        "Train {wildcards.design}"
     shell:
-        "nmforge --config results/config.yaml recover {input.artifact} --design {wildcards.design} --threads {threads}"
+        "nmforge --config $NMFORGE_CONFIG recover {input.artifact} --design {wildcards.design} --threads {threads}"
         " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_generated} --out {output}"
         " 2>&1 | tee {log}"

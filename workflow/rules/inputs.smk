@@ -1,4 +1,14 @@
-# The model and the text.
+# The model and the text. Both are local rules: nodes of a cluster need no network. Studies share them through the cache.
+
+KEPT_CHECKPOINT = kept_name(
+    SETTINGS.model.source, "checkpoint_source", "checkpoint", SETTINGS.model.revision, SETTINGS.model.blocks
+)
+KEPT_TOKENS = kept_name(SETTINGS.text.source, "corpus", "tokens", SETTINGS.text.revision, KEPT_CHECKPOINT)
+
+
+localrules:
+    checkpoint,
+    tokens,
 
 
 rule checkpoint:
@@ -7,19 +17,20 @@ rule checkpoint:
     output:
         directory(CHECKPOINT),
     log:
-        "logs/checkpoint.log",
+        "<logs>/checkpoint.log",
     benchmark:
-        "logs/benchmarks/checkpoint.tsv"
-    conda:
-        "../../envs/ml.yaml"
+        "<benchmarks>/checkpoint.tsv"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=15,
     params:
         model=section("model"),
         code=verb_hash("checkpoint"),
+        kept=KEPT_CHECKPOINT,
+    message:
+        f"Fetch the model {MODEL}"
     shell:
-        "nmforge --config results/config.yaml checkpoint --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG checkpoint --kept {params.kept} --out {output} 2>&1 | tee {log}"
 
 
 rule tokens:
@@ -29,16 +40,17 @@ rule tokens:
     output:
         TOKENS,
     log:
-        "logs/tokens.log",
+        "<logs>/tokens.log",
     benchmark:
-        "logs/benchmarks/tokens.tsv"
-    conda:
-        "../../envs/ml.yaml"
+        "<benchmarks>/tokens.tsv"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=15,
     params:
         text=section("text"),
         code=verb_hash("tokens"),
+        kept=KEPT_TOKENS,
+    message:
+        "Fetch the text, tokenize it"
     shell:
-        "nmforge --config results/config.yaml tokens --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG tokens --kept {params.kept} --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"

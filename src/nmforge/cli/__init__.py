@@ -5,6 +5,5 @@ its arguments, and calls one function. Heavy imports happen inside the verb, so 
 """
 
 from nmforge.cli.main import main
-from nmforge.cli.options import INPUTS
 
-__all__ = ["INPUTS", "main"]
+__all__ = ["main"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nmforge.cli.options import CACHE, OUT, Arguments, Parser, Verb, add_inputs, add_paths, read_config
+from nmforge.cli.options import CACHE, OUT, Arguments, Parser, Verb, add_paths, add_places, read_config
 from nmforge.core.errors import NmforgeError
 
 
@@ -45,7 +45,7 @@ def decode_options(parser: Parser) -> None:
     parser.add_argument("artifacts", type=Path, nargs="*", help="*.nmf.safetensors files to decode with")
     parser.add_argument("--llama7b", action="store_true", help="a random LLaMA-7B in the formats of the config instead")
     add_paths(parser, **CACHE, build=(Path("build/llama7b"), "folder for files of up to 14 GB, deleted again"), **OUT)
-    add_inputs(parser, "checkpoint")
+    add_places(parser, "checkpoint")
 
 
 def decode(arguments: Arguments) -> None:

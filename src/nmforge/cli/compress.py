@@ -10,8 +10,8 @@ from nmforge.cli.options import (
     Arguments,
     Parser,
     Verb,
-    add_inputs,
     add_paths,
+    add_places,
     add_threads,
     read_config,
     use_threads,
@@ -23,7 +23,7 @@ def compress_options(parser: Parser) -> None:
     parser.add_argument("--design", required=True, help="id of a design point in the config")
     add_threads(parser, "torch")
     add_paths(parser, **OUT)
-    add_inputs(parser, "checkpoint", "tokens")
+    add_places(parser, "checkpoint", "tokens")
     parser.add_argument("--masks", type=Path, help="file of masks, for a pruner that takes its masks from one")
 
 
@@ -45,7 +45,7 @@ def modelopt_masks_options(parser: Parser) -> None:
     """The inputs of ModelOpt and the file of masks."""
     add_threads(parser, "torch")
     add_paths(parser, **OUT)
-    add_inputs(parser, "checkpoint", "tokens")
+    add_places(parser, "checkpoint", "tokens")
 
 
 def modelopt_masks(arguments: Arguments) -> None:

@@ -11,8 +11,8 @@ from nmforge.cli.options import (
     Parser,
     Verb,
     add_artifact,
-    add_inputs,
     add_paths,
+    add_places,
     add_threads,
     leave_cores_to_kernels,
     read_config,
@@ -33,7 +33,7 @@ def evaluate_options(parser: Parser) -> None:
     add_threads(parser, "torch and of the kernels")
     parser.add_argument("--dense-point", type=Path, help="accuracy point of the bf16 design point")
     add_paths(parser, **OUT)
-    add_inputs(parser, "tokens", "dense_hidden")
+    add_places(parser, "tokens", "dense_hidden")
 
 
 def evaluate(arguments: Arguments) -> None:
@@ -52,7 +52,7 @@ def layers_options(parser: Parser) -> None:
     add_artifact(parser)
     add_threads(parser, "torch")
     add_paths(parser, dense=(None, "artifact of the bf16 design point"), **OUT)
-    add_inputs(parser, "tokens")
+    add_places(parser, "tokens")
 
 
 def layers(arguments: Arguments) -> None:

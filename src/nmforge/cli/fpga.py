@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from nmforge.cli.options import (
     BUILD,
-    IN_TABLES,
     OUT,
     Arguments,
     Parser,
     Verb,
     add_artifact,
     add_paths,
+    add_places,
     add_sizes,
     add_verbs,
     read_config,
+    read_config_if_any,
 )
 from nmforge.core.errors import NmforgeError
 from nmforge.core.registry import registry
@@ -234,7 +235,7 @@ def prove(arguments: Arguments) -> None:
 def report_options(parser: Parser) -> None:
     """The points or the table that is printed."""
     parser.add_argument("points", type=Path, nargs="*", help="point files; default: the fpga table of the workflow")
-    add_paths(parser, **IN_TABLES)
+    add_places(parser, "tables")
 
 
 def report(arguments: Arguments) -> None:
@@ -242,6 +243,7 @@ def report(arguments: Arguments) -> None:
     from nmforge.fpga.report import format_report
     from nmforge.io.records import read_points, read_table
 
+    read_config_if_any(arguments)
     found = read_points(arguments.points) if arguments.points else read_table(arguments.tables / "fpga.parquet")
     print(format_report(found))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmforge.io import provenance
+from nmforge.io.folders import DEFAULT_STUDY, Folders, study_folders
 from nmforge.io.hashing import hash_json
 
 if TYPE_CHECKING:
@@ -19,17 +20,18 @@ Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
 DEFAULT_CONFIG = Path("config.yaml")
 DEFAULT_CACHE = Path(".cache/inputs")
-# Where the workflow keeps the inputs of a model; a verb that is not told otherwise looks there.
-INPUTS = {
-    "checkpoint": "results/checkpoints/{model}",
-    "tokens": "results/tokens/{model}.safetensors",
-    "dense_hidden": "results/cache/{model}-dense_hidden.safetensors",
+# Options whose default is a place of the study that the config names, <model> standing for model.name.
+PLACES: dict[str, Callable[[Folders, str], Path]] = {
+    "checkpoint": Folders.checkpoint,
+    "tokens": Folders.tokens,
+    "dense_hidden": Folders.dense_hidden,
+    "tables": lambda folders, _: folders.tables,
+    "figures": lambda folders, _: folders.figures,
+    "benchmarks": lambda folders, _: folders.benchmarks,
 }
-TABLES, FIGURES = Path("results/tables"), Path("paper_figures")
 CACHE: dict[str, tuple[Path | None, str]] = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
 OUT: dict[str, tuple[Path | None, str]] = {"out": (None, "file to write")}
 BUILD: dict[str, tuple[Path | None, str]] = {"build": (Path("build/fpga"), "folder that keeps simulator builds")}
-IN_TABLES: dict[str, tuple[Path | None, str]] = {"tables": (TABLES, "folder of the tables")}
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,28 @@ def add_verbs(parser: Parser, dest: str, prefix: str, verbs: list[Verb]) -> None
 
 
 def read_config(arguments: Arguments) -> Config:
-    """The config, whose hash goes into every measurement of this process."""
+    """The config, whose hash goes into every measurement of this process; options in PLACES get their defaults."""
     from nmforge.config import load_config
 
     config = load_config(arguments.config)
     os.environ[provenance.CONFIG_HASH_VARIABLE] = hash_json(config.model_dump(mode="json"))[:16]
-    for name, path in INPUTS.items():
-        if getattr(arguments, name, path) is None:
-            setattr(arguments, name, Path(path.format(model=config.model.name)))
+    _find_places(arguments, config.study, config.model.name)
     return config
+
+
+def read_config_if_any(arguments: Arguments) -> Config | None:
+    """The config; None where none is named and there is no config.yaml, as outside a project."""
+    if arguments.config != DEFAULT_CONFIG or DEFAULT_CONFIG.exists():
+        return read_config(arguments)
+    _find_places(arguments, DEFAULT_STUDY, "")
+    return None
+
+
+def _find_places(arguments: Arguments, study: str, model: str) -> None:
+    """Set the options in PLACES that the user left out."""
+    for name, place in PLACES.items():
+        if getattr(arguments, name, "not an option of this verb") is None:
+            setattr(arguments, name, place(study_folders(study), model))
 
 
 def add_paths(parser: Parser, **options: tuple[Path | None, str]) -> None:
@@ -73,11 +88,11 @@ def add_paths(parser: Parser, **options: tuple[Path | None, str]) -> None:
         parser.add_argument(flag, type=Path, default=default, required=default is None, help=explanation)
 
 
-def add_inputs(parser: Parser, *names: str) -> None:
-    """Add options for inputs whose default place is the workflow's."""
+def add_places(parser: Parser, *names: str) -> None:
+    """Add options whose default is a place of the study."""
     for name in names:
-        place = INPUTS[name].format(model="<model.name>")
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, help=f"default: {place}")
+        place = PLACES[name](study_folders(DEFAULT_STUDY), "<model>")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, help=f"default: {place}, or the study's own")
 
 
 def add_sizes(parser: Parser, **options: int) -> None:

@@ -10,8 +10,8 @@ from nmforge.cli.options import (
     Parser,
     Verb,
     add_artifact,
-    add_inputs,
     add_paths,
+    add_places,
     add_sizes,
     add_threads,
     read_config,
@@ -27,7 +27,7 @@ def recover_options(parser: Parser) -> None:
     add_threads(parser, "torch")
     parser.add_argument("--self-generated", type=Path, help="text of self-generate, for recovery.self_generated")
     add_paths(parser, **OUT)
-    add_inputs(parser, "checkpoint", "tokens")
+    add_places(parser, "checkpoint", "tokens")
 
 
 def recover(arguments: Arguments) -> None:
@@ -55,7 +55,7 @@ def self_generate_options(parser: Parser) -> None:
     add_sizes(parser, seqlen=512, seed=0)
     add_threads(parser, "torch")
     add_paths(parser, **OUT)
-    add_inputs(parser, "checkpoint", "tokens")
+    add_places(parser, "checkpoint", "tokens")
 
 
 def self_generate(arguments: Arguments) -> None:

@@ -6,15 +6,13 @@ import os
 from pathlib import Path
 
 from nmforge.cli.options import (
-    DEFAULT_CONFIG,
-    FIGURES,
-    IN_TABLES,
     OUT,
     Arguments,
     Parser,
     Verb,
     add_paths,
-    read_config,
+    add_places,
+    read_config_if_any,
 )
 from nmforge.core.errors import NmforgeError
 from nmforge.io import provenance
@@ -47,7 +45,7 @@ def tables(arguments: Arguments) -> None:
 
 def scaling_options(parser: Parser) -> None:
     """Where the tables are."""
-    add_paths(parser, **IN_TABLES)
+    add_places(parser, "tables")
 
 
 def scaling(arguments: Arguments) -> None:
@@ -55,6 +53,7 @@ def scaling(arguments: Arguments) -> None:
     from nmforge.io.records import read_table, write_table
     from nmforge.reporting.llama7b_scaling import llama_on_boards, scaling_table
 
+    read_config_if_any(arguments)
     kernels, fpga, decoded = (
         read_table(arguments.tables / f"{name}.parquet") for name in ("kernels", "fpga", "decode")
     )
@@ -65,23 +64,22 @@ def scaling(arguments: Arguments) -> None:
 def figures_options(parser: Parser) -> None:
     """Which figures, from which tables, and where they go."""
     parser.add_argument("names", nargs="*", help="which figures; default: report.figures of the config")
-    add_paths(parser, **IN_TABLES, out=(FIGURES, "folder to draw into"))
+    add_places(parser, "tables")
+    parser.add_argument("--out", dest="figures", type=Path, help="folder to draw into; default: that of the study")
 
 
 def figures(arguments: Arguments) -> None:
     """draw figures from the tables"""
     from nmforge.reporting.draw import draw_figures
 
-    names = arguments.names or _configured(arguments, "figures")
-    draw_figures(names, arguments.tables, arguments.out)
+    configured = _configured(arguments, "figures")
+    draw_figures(arguments.names or configured, arguments.tables, arguments.figures)
 
 
 def _configured(arguments: Arguments, key: str) -> list[str]:
     """Names that block `report` of the config has; none, which means all, outside a project."""
-    if arguments.config == DEFAULT_CONFIG and not DEFAULT_CONFIG.exists():
-        return []
-    names: list[str] = getattr(read_config(arguments).report, key)
-    return names
+    config = read_config_if_any(arguments)
+    return list(getattr(config.report, key)) if config else []
 
 
 def claims_options(parser: Parser) -> None:
@@ -92,7 +90,7 @@ def claims_options(parser: Parser) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--build", action="store_true", help="make the ledger from the tables first")
     either.add_argument("--into", type=Path, help="Markdown file: put the ledger between its ledger marks instead")
-    add_paths(parser, **IN_TABLES)
+    add_places(parser, "tables")
 
 
 def claims(arguments: Arguments) -> None:
@@ -101,12 +99,13 @@ def claims(arguments: Arguments) -> None:
     from nmforge.reporting.ledger import ledger, ledger_tables
     from nmforge.reporting.ledger_text import format_ledger
 
+    configured = _configured(arguments, "claims")
     if arguments.into:
-        _insert_ledger(arguments)
+        _insert_ledger(arguments, arguments.names or configured)
         return
     path = arguments.tables / "claims.parquet"
     if arguments.build:
-        names = arguments.names or _configured(arguments, "claims")
+        names = arguments.names or configured
         files = {name: arguments.tables / f"{name}.parquet" for name in ledger_tables(names)}
         found = {name: read_table(file) for name, file in files.items() if file.exists()}
         write_table(ledger(found, here=provenance.cpu_name(), names=names), path)
@@ -115,7 +114,7 @@ def claims(arguments: Arguments) -> None:
     print(format_ledger(read_table(path)))
 
 
-def _insert_ledger(arguments: Arguments) -> None:
+def _insert_ledger(arguments: Arguments, names: list[str]) -> None:
     """Put the ledger of all tables between the marks of a document, for readers on other machines."""
     from nmforge.io.files import write_atomically
     from nmforge.io.records import read_table
@@ -125,7 +124,6 @@ def _insert_ledger(arguments: Arguments) -> None:
     document: Path = arguments.into
     if not document.exists():
         raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
-    names = arguments.names or _configured(arguments, "claims")
     tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in ledger_tables(names)}
     changed = insert(document.read_text(), markdown(ledger(tables, names=names)), str(document))
     write_atomically(document, lambda temporary: temporary.write_text(changed))
@@ -133,7 +131,8 @@ def _insert_ledger(arguments: Arguments) -> None:
 
 def report_options(parser: Parser) -> None:
     """Where tables and figures are, and where the page goes."""
-    add_paths(parser, **IN_TABLES, figures=(FIGURES, "folder of the figures"), **OUT)
+    add_places(parser, "tables", "figures")
+    add_paths(parser, **OUT)
 
 
 def report(arguments: Arguments) -> None:
@@ -143,8 +142,9 @@ def report(arguments: Arguments) -> None:
     from nmforge.reporting.figures.registry import REGISTRY
     from nmforge.reporting.report import TABLES, report
 
+    names = _configured(arguments, "figures") or REGISTRY.names()
     found = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
-    pictures = [arguments.figures / f"{name}.png" for name in _configured(arguments, "figures") or REGISTRY.names()]
+    pictures = [arguments.figures / f"{name}.png" for name in names]
     links = [Path(os.path.relpath(picture, arguments.out.parent)) for picture in pictures if picture.exists()]
     page = report(found, links)
     write_atomically(arguments.out, lambda temporary: temporary.write_text(page))

@@ -82,7 +82,7 @@ def _graph() -> ImportGraph:
 
 def _closure(roots: Iterable[str], entries: Entries) -> tuple[set[str], set[Path]]:
     """Modules of the package that are reached, and files of entries that are no modules."""
-    left, seen, files = set(roots) - {SETTINGS}, set[str](), set[Path]()
+    left, seen, files = _without_settings(roots), set[str](), set[Path]()
     by_root = {module: frozenset({REGISTRIES[module]}) for module in left & set(REGISTRIES)}
     while left:
         module = left.pop()
@@ -95,8 +95,12 @@ def _closure(roots: Iterable[str], entries: Entries) -> tuple[set[str], set[Path
                 inside = file.suffix == ".py" and PACKAGE in file.parents
                 imported |= {_module(file)} if inside else set()
                 files |= set() if inside else {file}
-        left |= imported - seen - {SETTINGS}
+        left |= _without_settings(imported) - seen
     return seen, files
+
+
+def _without_settings(modules: Iterable[str]) -> set[str]:
+    return {module for module in modules if not f"{module}.".startswith(f"{SETTINGS}.")}
 
 
 def _imports(module: str) -> set[str]:

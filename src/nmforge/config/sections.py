@@ -1,18 +1,15 @@
-"""The models of config.yaml. Every key is known, typed and explained; `nmforge schema` exports them as JSON Schema."""
+"""The blocks of config.yaml, that of the accelerator apart."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint, inherit_compression
-from nmforge.core.design_rules import check_design
-from nmforge.core.errors import NmforgeError
+from nmforge.core.design import NO_PRUNER, NO_QUANTIZER, DesignPoint
 from nmforge.core.formats import Pattern
 from nmforge.core.registry import registry
-from nmforge.io.settings import PatternName, RegisteredName, Section, read_yaml, validated
+from nmforge.io.settings import PatternName, RegisteredName, Section
 
 
 class ModelConfig(Section):
@@ -157,76 +154,6 @@ class DecodeConfig(Section):
     llama7b_contexts: list[PositiveInt] = Field([32, 512, 2048], description="`contexts` of LLaMA-7B.")
 
 
-class RouteConfig(Section):
-    """Devices that are placed and routed: one array size, several builds and seeds."""
-
-    rows: int = Field(4, gt=0, description="Rows of the array: output channels at once.")
-    cols: int = Field(4, gt=0, description="Columns of the array: tokens at once.")
-    lanes: int = Field(1, gt=0, description="Multipliers a PE.")
-    builds: list[PositiveInt] = Field([1, 4], description="Windows of the builds.")
-    bits: int = Field(4, ge=2, le=8, description="Bits of a weight code.")
-    seeds: int = Field(1, gt=0, description="Seeds of the placer; the clock quoted is their median.")
-
-
-class RandomLayerConfig(Section):
-    """A random layer that is simulated whole, every sum compared."""
-
-    engine: Literal["gemm", "gemv", "device"] = Field("gemm", description="What is simulated: a core, or a device.")
-    patterns: list[PatternName] = Field(["1:1", "2:4", "1:4"], description="Each on the build for its windows.")
-    bits: int = Field(4, ge=2, le=8, description="Bits of a weight code.")
-    m: int = Field(8, gt=0, description="Tokens.")
-    n: int = Field(64, gt=0, description="Output channels.")
-    k: int = Field(2048, gt=0, description="Input channels.")
-    rows: int = Field(4, gt=0, description="Rows of the array.")
-    cols: int = Field(4, gt=0, description="Columns of the array.")
-    lanes: int = Field(1, gt=0, description="Multipliers a PE.")
-    rates: list[float] = Field([], description="Also with memories of these bytes a cycle; not with device.")
-    boards: list[Annotated[str, RegisteredName("board")]] = Field(
-        [], description="Also with a memory channel of these boards; not with device."
-    )
-    clock_mhz: float | None = Field(None, gt=0, description="Of the engine on a board; without it, the board's.")
-    activity: bool = Field(False, description="Also count the toggles of every signal; not with device.")
-    scale_sim: bool = Field(False, description="Also count the cycles with SCALE-Sim, which `make scalesim` installs.")
-
-
-class ProofConfig(Section):
-    """PEs that are proved to sum what a dense PE sums; one for each pattern."""
-
-    patterns: list[PatternName] = Field(description="Patterns; each is a proof of its own.")
-    window: int | None = Field(None, gt=0, description="Window of the PE; without it, the pattern's own.")
-    bits: int = Field(4, ge=2, le=8, description="Bits of a weight code.")
-    lanes: int = Field(1, gt=0, description="Multipliers of the PE.")
-    engine: Literal["gemm", "gemv"] = Field("gemm", description="Core that the PE is of.")
-
-
-class FpgaConfig(Section):
-    """The simulated, synthesized and routed accelerator."""
-
-    rows: int = Field(
-        4, gt=0, description="Rows of the array that is simulated and synthesized: output channels at once."
-    )
-    cols: int = Field(4, gt=0, description="Columns of that array: tokens at once.")
-    patterns: list[PatternName] = Field(
-        ["1:1", "2:4", "1:4", "4:8"], description="Patterns that are simulated, each on the build for its windows."
-    )
-    builds: list[PositiveInt] = Field(
-        [1, 4, 8], description="Windows of the builds that are synthesized: 1 is dense only, 8 runs any N:8 and below."
-    )
-    baseline_bits: list[int] = Field(
-        [3], description="Bits of the dense-only builds that the INT4 builds are compared with."
-    )
-    routes: list[RouteConfig] = Field([RouteConfig()], description="What is placed and routed on the ECP5.")
-    random_layers: list[RandomLayerConfig] = Field([], description="Layers of random weights, simulated whole.")
-    proofs: list[ProofConfig] = Field([], description="PEs that are proved equal to a dense one, seconds each.")
-    netlists: list[str] = Field(
-        [], description="Design points whose first attention layer runs through the routed netlist; minutes each."
-    )
-    layer: str = Field("model.layers.0.mlp.down_proj", description="Layer the simulated tiles are cut from.")
-    tile_rows: int = Field(64, gt=0, description="Rows of the layer that are simulated.")
-    tokens: int = Field(8, gt=0, description="Tokens that are simulated.")
-    targets: list[Annotated[str, RegisteredName("fpga_family")]] = Field(["ecp5", "xcup"], description="For synthesis.")
-
-
 class SampleConfig(Section):
     """The text that every design point continues."""
 
@@ -258,92 +185,3 @@ class ReportConfig(Section):
 
     figures: list[Annotated[str, RegisteredName("figure")]] = Field([], description="Figures; empty: all.")
     claims: list[Annotated[str, RegisteredName("claim")]] = Field([], description="Claims of the ledger; empty: all.")
-
-
-class Config(Section):
-    """All of config.yaml."""
-
-    model: ModelConfig
-    text: TextConfig
-    calibration: CalibrationConfig = CalibrationConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    index_encoding: Annotated[str, RegisteredName("index_encoding")] = Field(
-        "enumerative", description="Format of masks."
-    )
-    designs: list[DesignConfig] = Field(min_length=1)
-    kernels: KernelsConfig = KernelsConfig()
-    decode: DecodeConfig = DecodeConfig()
-    fpga: FpgaConfig = FpgaConfig()
-    coherence: CoherenceConfig = CoherenceConfig()
-    samples: SampleConfig = SampleConfig()
-    report: ReportConfig = ReportConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _recovered_points_inherit(cls, document: Any) -> Any:
-        """Give a recovered design point the compression settings of its start."""
-        blocks = document.get("designs") if isinstance(document, dict) else None
-        if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-            return document
-        by_id = {block.get("id"): block for block in blocks}
-        return {**document, "designs": [inherit_compression(block, by_id) for block in blocks]}
-
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> Config:
-        ids = [design.id for design in self.designs]
-        repeated = sorted({name for name in ids if ids.count(name) > 1})
-        if repeated:
-            raise ValueError(f"designs repeats the id {repeated[0]}")
-        dense = sum(design.bits == 16 for design in self.designs)
-        if dense != 1 or len(ids) == 1:
-            raise ValueError(
-                f"designs has {dense} points with bits 16 among {len(ids)}; keep one, and at least one other"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _named_designs_are_compressed(self) -> Config:
-        named = [("fpga.netlists", name) for name in self.fpga.netlists]
-        named += [("coherence.texts", text.design) for text in self.coherence.texts if text.design]
-        compressed = {design.id for design in self.designs if design.bits != 16}
-        for key, name in named:
-            if name not in compressed:
-                raise ValueError(f"{key} names {name}, which is no compressed point of designs; add it or remove it")
-        return self
-
-    def decoded_designs(self) -> list[str]:
-        """Design points of the decode benchmark: those named, else the last of each pattern and bits."""
-        if self.decode.designs:
-            return [self.design(name).id for name in self.decode.designs]
-        untrained = [d for d in self.designs if d.bits in (3, 4, 16) and not d.recovery]
-        last = {(d.pattern, bool(d.dense_layers), d.bits): d.id for d in untrained}
-        return list(last.values())
-
-    def entries(self, design_id: str) -> dict[str, list[str]]:
-        """The registry entries that make the artifact of a design point, by kind."""
-        return {**self.design(design_id).entries(), "index_encoding": [self.index_encoding]}
-
-    def design(self, design_id: str) -> DesignConfig:
-        """The block of that id; raises NmforgeError that lists the known ones."""
-        for design in self.designs:
-            if design.id == design_id:
-                return design
-        known = ", ".join(design.id for design in self.designs)
-        raise NmforgeError(f"design {design_id!r} is not in config.yaml; known are {known}")
-
-
-def parse_config(document: Any, name: str) -> Config:
-    """Validate a parsed config; raises NmforgeError with one sentence naming the key and the remedy."""
-    config = validated(Config, document, name)
-    for design in config.designs:
-        try:
-            check_design(design.point())
-        except NmforgeError as error:
-            raise NmforgeError(f"{name}: {error}") from error
-    return config
-
-
-def load_config(path: Path) -> Config:
-    """Read and validate a YAML file."""
-    document = read_yaml(path, "config", "run from the project's root or name one with --config")
-    return parse_config(document, str(path))
