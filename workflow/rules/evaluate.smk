@@ -71,8 +71,6 @@ rule layers:
         "<logs>/layers/{design}.log",
     benchmark:
         "<benchmarks>/layers/{design}.tsv"
-    wildcard_constraints:
-        design=one_of(COMPRESSED),
     resources:
         mem_mb=growing(3500),
         runtime=20,

@@ -1,14 +1,9 @@
-# The model and the text. Both are local rules: nodes of a cluster need no network. Studies share them through the cache.
+# The model and the text, which studies share through the cache.
 
 KEPT_CHECKPOINT = kept_name(
     SETTINGS.model.source, "checkpoint_source", "checkpoint", SETTINGS.model.revision, SETTINGS.model.blocks
 )
 KEPT_TOKENS = kept_name(SETTINGS.text.source, "corpus", "tokens", SETTINGS.text.revision, KEPT_CHECKPOINT)
-
-
-localrules:
-    checkpoint,
-    tokens,
 
 
 rule checkpoint:

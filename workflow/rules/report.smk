@@ -88,11 +88,6 @@ rule figure:
         "nmforge --config $NMFORGE_CONFIG figures {wildcards.figure} 2>&1 | tee {log}"
 
 
-rule figures:
-    input:
-        expand("<figures>/{figure}.{kind}", figure=FIGURES, kind=["pdf", "png", "csv"]),
-
-
 rule report:
     input:
         tables(["claims", "accuracy", "samples"]),

@@ -17,8 +17,6 @@ rule coherence:
         "<logs>/coherence/{design}.log",
     benchmark:
         "<benchmarks>/coherence/{design}.tsv"
-    wildcard_constraints:
-        design=one_of(COMPRESSED),
     resources:
         mem_mb=growing(2000),
         runtime=20,
@@ -63,8 +61,6 @@ rule netlist:
         "<logs>/netlist/{design}.log",
     benchmark:
         "<benchmarks>/netlist/{design}.tsv"
-    wildcard_constraints:
-        design=one_of(COMPRESSED),
     resources:
         mem_mb=growing(3000),
         runtime=60,
