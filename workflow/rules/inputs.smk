@@ -25,7 +25,7 @@ rule checkpoint:
     message:
         f"Fetch the model {MODEL}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG checkpoint --kept {params.kept} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG checkpoint --kept {params.kept} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule tokens:
@@ -48,4 +48,4 @@ rule tokens:
     message:
         "Fetch the text, tokenize it"
     shell:
-        "nmforge --config $NMFORGE_CONFIG tokens --kept {params.kept} --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG tokens --kept {params.kept} --checkpoint {input.checkpoint} --out {output} 2>&1 >> {log} | tee -a {log}"

@@ -24,7 +24,7 @@ rule table:
     message:
         "Collect table {wildcards.table}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG table {input:q} --out {output.parquet} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG table {input:q} --out {output.parquet} 2>&1 >> {log} | tee -a {log}"
 
 
 rule scaling:
@@ -44,7 +44,7 @@ rule scaling:
     message:
         "Scale to LLaMA-7B"
     shell:
-        "nmforge --config $NMFORGE_CONFIG scaling 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG scaling 2>&1 >> {log} | tee -a {log}"
 
 
 rule claims:
@@ -85,7 +85,7 @@ rule figure:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG figures {wildcards.figure} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG figures {wildcards.figure} 2>&1 >> {log} | tee -a {log}"
 
 
 rule report:
@@ -105,4 +105,4 @@ rule report:
     message:
         "Write the report"
     shell:
-        "nmforge --config $NMFORGE_CONFIG report --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG report --out {output} 2>&1 >> {log} | tee -a {log}"

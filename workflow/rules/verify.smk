@@ -27,7 +27,7 @@ rule coherence:
     message:
         "Compare every backend on {wildcards.design}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG coherence {input.artifact} --build build/fpga --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG coherence {input.artifact} --build build/fpga --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule rtl_text:
@@ -49,7 +49,7 @@ rule rtl_text:
         "Generate text {wildcards.number} in RTL simulation"
     shell:
         "nmforge --config $NMFORGE_CONFIG rtl-text {input.artifact} --prompt {params.text[prompt]:q}"
-        " --tokens {params.text[tokens]} --threads {threads} --build build/fpga --out {output} 2>&1 | tee {log}"
+        " --tokens {params.text[tokens]} --threads {threads} --build build/fpga --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule netlist:
@@ -70,4 +70,4 @@ rule netlist:
         "Run {wildcards.design} through the routed netlist"
     shell:
         "nmforge --config $NMFORGE_CONFIG fpga netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
-        " --build build/fpga --out {output} 2>&1 | tee {log}"
+        " --build build/fpga --out {output} 2>&1 >> {log} | tee -a {log}"
