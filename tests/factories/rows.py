@@ -83,6 +83,7 @@ def scaling_row(platform: str, pattern: str, bits: int, **more: object) -> Row:
     """Table `scaling`: our kernels on two threads, linear layers only."""
     base = {
         "platform": platform, "device": CPU, "pattern": pattern, "bits": bits, "family": "nmforge", "threads": 2,
-        "context": 0, "source": "measured here", "scope": "linear layers only", "us_of_2of4": float("nan"),
+        "stage": "matmul", "context": 0, "source": "measured here", "scope": "linear layers only",
+        "us_of_2of4": float("nan"), "us_error": float("nan"),
     }  # fmt: skip
     return base | more

@@ -8,7 +8,8 @@ from factories.ledgers import KERNELS
 
 from nmforge.core.errors import NmforgeError
 from nmforge.reporting.ledger import ledger
-from nmforge.reporting.ledger_text import format_ledger, insert, markdown
+from nmforge.reporting.ledger_text import END, START, format_ledger, markdown
+from nmforge.reporting.markdown import insert
 from nmforge.reporting.verdicts import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, REPRODUCED
 
 TABLE = ledger({"kernels": pd.DataFrame(KERNELS)})
@@ -43,8 +44,8 @@ def test_markdown_has_a_line_a_row_and_no_padding() -> None:
 def test_the_ledger_replaces_the_marked_part_of_a_document() -> None:
     document = "# title\n<!-- ledger -->\nold\n<!-- end of ledger -->\nrest\n"
     wanted = "# title\n<!-- ledger -->\n\n| new |\n\n<!-- end of ledger -->\nrest\n"
-    once = insert(document, "| new |\n", "README.md")
+    once = insert(document, "| new |\n", "README.md", (START, END))
     assert once == wanted
-    assert insert(once, "| new |\n", "README.md") == wanted
-    with pytest.raises(NmforgeError, match=r"README.md has no ledger marks; add a line <!-- ledger -->"):
-        insert("no marks", "| new |\n", "README.md")
+    assert insert(once, "| new |\n", "README.md", (START, END)) == wanted
+    with pytest.raises(NmforgeError, match=r"README.md has no such marks; add a line <!-- ledger -->"):
+        insert("no marks", "| new |\n", "README.md", (START, END))

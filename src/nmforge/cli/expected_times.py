@@ -13,7 +13,7 @@ from nmforge.io import provenance
 from nmforge.io.files import write_atomically
 from nmforge.io.import_closure import CHECKOUT
 
-RECORD = CHECKOUT / "workflow/records/times.json"
+RECORD = CHECKOUT / "workflow/times.json"
 BELOW = "benchmarks/"  # what precedes the name of a job in the path of its benchmark file
 
 

@@ -107,6 +107,7 @@ def claims(arguments: Arguments) -> None:
 
     configured = _configured(arguments, "claims")
     if arguments.into:
+        _must_exist(arguments.into)
         _insert_ledger(arguments, arguments.names or configured)
         return
     path = arguments.tables / "claims.parquet"
@@ -122,16 +123,45 @@ def claims(arguments: Arguments) -> None:
 
 def _insert_ledger(arguments: Arguments, names: list[str]) -> None:
     """Put the ledger of all tables between the marks of a document, for readers on other machines."""
-    from nmforge.io.files import write_atomically
     from nmforge.io.records import read_table
     from nmforge.reporting.ledger import ledger, ledger_tables
-    from nmforge.reporting.ledger_text import insert, markdown
+    from nmforge.reporting.ledger_text import END, START, markdown
 
-    document: Path = arguments.into
+    tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in ledger_tables(names)}
+    _insert(arguments.into, markdown(ledger(tables, names=names)), (START, END))
+
+
+def answer_options(parser: Parser) -> None:
+    """Where the ledger is, and what is done with the answer."""
+    add_places(parser, "tables")
+    parser.add_argument("--into", type=Path, help="Markdown file: put the answer between its answer marks instead")
+
+
+def answer(arguments: Arguments) -> None:
+    """print the answer of a run: a row for each claim of the paper, and where 2:4 pays"""
+    from nmforge.io.records import read_table
+    from nmforge.reporting.answer import END, START, answer_markdown, answer_text
+
+    read_config_if_any(arguments)
+    ledger = read_table(arguments.tables / "claims.parquet")
+    if arguments.into is None:
+        print(answer_text(ledger))
+    else:
+        _insert(arguments.into, answer_markdown(ledger), (START, END))
+
+
+def _must_exist(document: Path) -> None:
     if not document.exists():
         raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
-    tables = {name: read_table(arguments.tables / f"{name}.parquet") for name in ledger_tables(names)}
-    changed = insert(document.read_text(), markdown(ledger(tables, names=names)), str(document))
+
+
+def _insert(document: Path, text: str, marks: tuple[str, str]) -> None:
+    """Put a text between two marks of a document."""
+    from nmforge.io.files import write_atomically
+    from nmforge.reporting.markdown import insert
+
+    _must_exist(document)
+    changed = insert(document.read_text(), text, str(document), marks)
     write_atomically(document, lambda temporary: temporary.write_text(changed))
 
 
@@ -162,5 +192,6 @@ VERBS = [
     Verb(scaling, scaling_options),
     Verb(figures, figures_options),
     Verb(claims, claims_options),
+    Verb(answer, answer_options),
     Verb(report, report_options),
 ]

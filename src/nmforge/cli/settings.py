@@ -44,7 +44,7 @@ def list_(arguments: Arguments) -> None:
 def times_options(parser: Parser) -> None:
     """Where the times of the jobs are, and where the record goes."""
     add_places(parser, "benchmarks")
-    add_paths(parser, out=(Path("workflow/records/times.json"), "file to write"))
+    add_paths(parser, out=(Path("workflow/times.json"), "file to write"))
 
 
 def times(arguments: Arguments) -> None:

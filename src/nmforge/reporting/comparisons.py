@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nmforge.reporting.query import (
     Pair,
@@ -18,7 +18,7 @@ from nmforge.reporting.query import (
     pair,
     platform_name,
 )
-from nmforge.reporting.verdicts import Entry, factor, missing
+from nmforge.reporting.verdicts import Entry, factor, headline, missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,13 +29,21 @@ PARTS = {"matmul": "matmul only", "end_to_end": "dequantize + matmul"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """A kernel against a baseline: the queries of their rows, their names in the ledger, and the factor to reach."""
+    """A kernel against a baseline: the queries of their rows, their names in the ledger, and the factor to reach.
+
+    headline: for how many tokens, on a CPU, it answers a claim of the paper.
+    """
 
     bar: float
     query: Query
     baseline: Query
     name: str
     against: str
+    headline: Literal["", "one token", "many tokens"] = ""
+
+    def headline_m(self, sizes: Sequence[int]) -> int | None:
+        """Which of these numbers of tokens answers a claim of the paper; None where this comparison answers none."""
+        return {"": None, "one token": min(sizes), "many tokens": max(sizes)}[self.headline]
 
 
 def measured_platforms(tables: Tables) -> list[str]:
@@ -68,7 +76,7 @@ def paper_path(tables: Tables, here: str | None, claim: str, claimed: float, sta
             yield missing(claim, claimed, where, reason)
             continue
         where, source = f"{where}, {conditions(found.row)}", origin([found.row, found.baseline], here)
-        yield factor(claim, claimed, found.ratio, where, "the same path, dense weights", source)
+        yield factor(claim, claimed, found.interval, where, "the same path, dense weights", source)
 
 
 def _unfused_pair(rows: pd.DataFrame, stage: str) -> Pair | None:
@@ -96,4 +104,5 @@ def compare(
                 continue
             exact = f"{asked.against} ({found.baseline['kernel']})"
             where = f"{platform}, {asked.name}, {conditions(found.row)}"
-            yield factor(claim, asked.bar, found.ratio, where, exact, origin([found.row, found.baseline], here))
+            entry = factor(claim, asked.bar, found.interval, where, exact, origin([found.row, found.baseline], here))
+            yield headline(entry) if (platform, m) == ("CPU", asked.headline_m(sizes)) else entry

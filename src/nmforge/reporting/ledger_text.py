@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import SEPARATING_LINE, tabulate
 
-from nmforge.core.errors import NmforgeError
 from nmforge.reporting.markdown import markdown_table
 from nmforge.reporting.paper import PAPER
-from nmforge.reporting.verdicts import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, REPRODUCED
+from nmforge.reporting.verdicts import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, REFUSED, REPRODUCED, WITHIN_NOISE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDTHS = {"claim": 24, "ours": 15, "platform (source)": 40, "baseline": 26, "verdict": None}  # characters at most
-COLOURS = {REPRODUCED: "32", EXCEEDED: "36", NOT_REACHED: "31", NOT_MEASURABLE: "2"}
+COLOURS = {
+    REPRODUCED: "32",
+    EXCEEDED: "36",
+    NOT_REACHED: "31",
+    WITHIN_NOISE: "33",
+    REFUSED: "35",
+    NOT_MEASURABLE: "2",
+}
 START, END = "<!-- ledger -->", "<!-- end of ledger -->"
 
 
@@ -44,15 +50,6 @@ def _lines(table: pd.DataFrame, colour: bool) -> Iterator[Any]:
             coloured = f"\x1b[{COLOURS[word]}m{word}\x1b[0m" if colour else word
             yield [heading, row["ours"], f"{row['platform']}\n({row['source']})", row["baseline"], coloured]
             heading = ""
-
-
-def insert(document: str, ledger: str, name: str) -> str:
-    """A Markdown document with the text between the two ledger marks replaced; NmforgeError where it has none."""
-    before, start, rest = document.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise NmforgeError(f"{name} has no ledger marks; add a line {START} and a line {END}")
-    return f"{before}{START}\n\n{ledger}\n{END}{after}"
 
 
 def markdown(table: pd.DataFrame) -> str:

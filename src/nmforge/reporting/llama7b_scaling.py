@@ -7,6 +7,7 @@ Nothing is extrapolated from another shape. A kernel that was not measured at al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from nmforge.reporting.query import (
     origin,
     pattern_name,
     platform_name,
+    relative_error,
 )
 from nmforge.reporting.tables.scaling import COLUMNS
 
@@ -51,6 +53,13 @@ def per_token(rows: pd.DataFrame, column: str) -> float | None:
     return BLOCKS * sum(float(by_shape[shape]) * count for shape, count in SHAPES.items())
 
 
+def per_token_error(rows: pd.DataFrame) -> float:
+    """Standard error of the sum of `median_us` over the layers; a shape's error counts for each of its layers."""
+    errors = rows.assign(error=rows.apply(relative_error, axis=1) * rows["median_us"])
+    by_shape = errors.groupby(["n", "k"])["error"].median()
+    return BLOCKS * math.hypot(*(float(by_shape[shape]) * count for shape, count in SHAPES.items()))
+
+
 def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, object]]:
     """One row per kernel, device and thread count that was measured (M = 1, streamed) at all shapes."""
     if kernels.empty:
@@ -70,6 +79,7 @@ def kernel_rows(kernels: pd.DataFrame, here: str | None) -> Iterator[dict[str, o
             "pattern": pattern_name(key["pattern"]),
             "context": 0,
             "us_per_token": microseconds,
+            "us_error": per_token_error(rows),
             "tokens_per_s": 1e6 / microseconds,
             "bytes_per_token": per_token(rows, "weight_bytes"),
             "cache": "streamed",

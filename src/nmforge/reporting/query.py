@@ -5,12 +5,14 @@ Shared by scaling, claims and figures, so that the ledger and the pictures can n
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from nmforge.core.lazy import pd
+from nmforge.reporting.verdicts import Interval
 
 Tables: TypeAlias = "Mapping[str, pd.DataFrame]"  # by name
 
@@ -43,6 +45,39 @@ class Pair:
     def ratio(self) -> float:
         """Time of the baseline over time of the row."""
         return float(self.baseline["median_us"]) / float(self.row["median_us"])
+
+    @property
+    def interval(self) -> Interval:
+        """The ratio with its interval, and for sparse against dense weights of the same kernels its limit.
+
+        The limit is what fewer bytes or fewer multiplications allow, the larger of the two.
+        """
+        return ratio_interval(self.ratio, *map(relative_error, (self.row, self.baseline)), limit=self._limit())
+
+    def _limit(self) -> float:
+        """No limit where more than the pattern differs."""
+        row, baseline = self.row, self.baseline
+        same = row["family"] == baseline["family"] == "nmforge" and row["bits"] == baseline["bits"]
+        if not same or pattern_name(baseline["pattern"]) != "dense":
+            return math.inf
+        keep, _, window = str(row["pattern"]).partition(":")
+        multiplications = int(window) / int(keep) if window else 1.0
+        return max(multiplications, float(baseline["weight_bytes"]) / float(row["weight_bytes"]))
+
+
+def relative_error(row: pd.Series) -> float:
+    """Standard error of a median time over the time.
+
+    A median of n samples of spread s (half the distance between the quartiles, 0.674 standard deviations) has a
+    standard error of 1.253 s / (0.674 sqrt n).
+    """
+    return 1.253 / 0.674 * float(row["spread_us"]) / float(row["median_us"]) / math.sqrt(float(row["repeats"]))
+
+
+def ratio_interval(ratio: float, *errors: float, limit: float = math.inf) -> Interval:
+    """A ratio with its 95 % interval: relative standard errors of its two sides add in squares, 1.96 of them wide."""
+    width = math.exp(1.96 * math.hypot(*errors))
+    return Interval(ratio, ratio / width, ratio * width, limit)
 
 
 LIBRARY = "library"  # how column `family` marks code of others

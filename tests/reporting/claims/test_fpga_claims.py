@@ -29,13 +29,22 @@ def test_twice_the_multipliers_are_no_gain() -> None:
     assert row["ours_value"] == 1.0 and row["verdict"] == "not reached"
 
 
+def device_row(pattern: str, m: int, cycles: int) -> Row:
+    """A random layer of M tokens through the whole device in simulation."""
+    return rtl_row(pattern, cycles, engine="device", stage="random", m=m)
+
+
 def test_the_routed_gain_is_cycles_times_median_clock_and_per_lut() -> None:
-    rtl = [rtl_row("1:1", 800), rtl_row("2:4", 400)]
+    core = [rtl_row("1:1", 8000), rtl_row("2:4", 10)]  # cycles of a core that was not routed do not count
+    devices = [device_row(*row) for row in [("1:1", 8, 800), ("2:4", 8, 400), ("1:1", 1, 90), ("2:4", 1, 120)]]
+    rtl = [*core, *devices]
     clocks = [routed_row(1, mhz, 1000) for mhz in (100, 160, 200)] + [
         routed_row(4, mhz, 1100) for mhz in (90, 120, 150)
     ]
     other = [routed_row(1, 500, 10, rows=4), routed_row(4, 1, 900, rows=4), routed_row(1, 999, 1, bits=3)]
     rows = entries_of("routed_array", fpga=[*rtl, *clocks, *other])
-    assert rows["ours_value"].iloc[0] == 2 * 120 / 160
-    assert rows["ours"].iloc[0] == "1.50x faster, 1.36x per LUT (+10 % LUTs)"
-    assert list(rows["verdict"]) == ["reproduced", "not measurable here"]
+    assert list(rows["ours_value"])[:2] == [0.75 * 120 / 160, 2 * 120 / 160]
+    assert rows["ours"].iloc[1] == "1.50x faster, 1.36x per LUT (+10 % LUTs)"
+    assert list(rows["verdict"]) == ["not reached", "reproduced", "not measurable here"]
+    assert list(rows["headline"]) == [False, True, False]  # the most tokens that were simulated
+    assert "M=1, 8x8 device" in rows["platform"].iloc[0]

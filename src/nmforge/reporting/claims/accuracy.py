@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nmforge.reporting.claims.registry import REGISTRY, Claim
 from nmforge.reporting.query import PAPER_DESIGN, Tables, at, origin, with_pattern
-from nmforge.reporting.verdicts import Entry, holds, missing, verdict
+from nmforge.reporting.verdicts import Entry, headline, holds, missing, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,8 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
         rows = at(accuracy, model=model)
         yield from _best_usable(rows, here)
         for pattern in SPARSE:
-            yield from _against_int3(rows, pattern, here)
+            found = _against_int3(rows, pattern, here)
+            yield from map(headline, found) if pattern == SPARSE[0] else found
 
 
 def _best_usable(accuracy: pd.DataFrame, here: str | None) -> Iterator[Entry]:

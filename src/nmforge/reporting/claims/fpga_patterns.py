@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nmforge.reporting.claims.registry import REGISTRY, Claim
 from nmforge.reporting.query import Tables, at, multipliers, origin, with_pattern
-from nmforge.reporting.verdicts import Entry, holds, missing
+from nmforge.reporting.verdicts import Entry, headline, holds, missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,8 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
         if rows.empty:
             yield missing(CLAIM, CLAIMED, where, f"no simulated {pattern} rows")
             continue
-        yield _entry(where, rows, with_pattern(rtl, "dense"), here)
+        entry = _entry(where, rows, with_pattern(rtl, "dense"), here)
+        yield headline(entry) if pattern == "1:4" else entry
 
 
 def _entry(where: str, rows: pd.DataFrame, dense: pd.DataFrame, here: str | None) -> Entry:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from nmforge.core.lazy import pd
 from nmforge.reporting.claims.registry import REGISTRY, Claim
 from nmforge.reporting.paper import LLAMA7B
-from nmforge.reporting.query import LIBRARY, Tables, at, headline_context, most_threads, origin
-from nmforge.reporting.verdicts import Entry, factor, missing
-
-if TYPE_CHECKING:
-    import pandas as pd
+from nmforge.reporting.query import LIBRARY, Tables, at, headline_context, most_threads, origin, ratio_interval
+from nmforge.reporting.verdicts import Entry, Interval, factor, headline, missing
 
 CLAIM = f"{LLAMA7B}x LLaMA-7B throughput per token"
 
@@ -29,7 +26,10 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
         how = "equal clock and multipliers" if platform == "FPGA" else "same kernels"
         source = _source(row, tables["kernels"], here)
         gain = float(row["speedup_vs_dense"])
-        yield factor(CLAIM, LLAMA7B, gain, _where(row), f"dense INT{row['bits']}, {how}", source)
+        entry = factor(
+            CLAIM, LLAMA7B, _interval(gain, row, scaling), _where(row), f"dense INT{row['bits']}, {how}", source
+        )
+        yield headline(entry) if platform == "CPU" else entry
         if row["context"]:
             yield from _whole_model(row, scaling, source)
 
@@ -42,6 +42,16 @@ def _sparse_rows(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
         return rows
     family = "nmforge" if (rows["family"] == "nmforge").any() else "baseline"
     return headline_context(most_threads(rows[rows["family"] == family]))
+
+
+def _interval(gain: float, row: pd.Series, scaling: pd.DataFrame) -> float | Interval:
+    """The gain with the interval of both times; the gain alone where a side has no error, as a modelled array has."""
+    alike = {key: row[key] for key in ("platform", "device", "family", "bits", "threads", "stage", "context")}
+    dense = at(scaling, pattern="dense", **alike)
+    if dense.empty or pd.isna(row["us_error"]) or dense["us_error"].isna().all():
+        return gain
+    sides = [row, dense.sort_values("us_per_token", kind="stable").iloc[0]]
+    return ratio_interval(gain, *(float(side["us_error"]) / float(side["us_per_token"]) for side in sides))
 
 
 def _source(row: pd.Series, kernels: pd.DataFrame, here: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nmforge.reporting.claims.registry import REGISTRY, Claim
 from nmforge.reporting.comparisons import SIZE, conditions
@@ -22,8 +23,10 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
         yield missing(CLAIM, CLAIMED, "CPU", "no run holds a 2:4 matmul and a read of its bytes")
         return
     where, source = f"CPU, ours 2:4 INT4, {conditions(found.row)}", origin([found.row, found.baseline], here)
-    word = verdict(found.ratio, BAR)
-    yield Entry(CLAIM, CLAIMED, f"{found.ratio:.0%}", where, "a read of the same bytes", word, source, BAR, found.ratio)
+    share = replace(found.interval, limit=1.0)  # no kernel takes its bytes faster than they can be read
+    text = f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+    numbers = (BAR, share.value, share.low, share.high)
+    yield Entry(CLAIM, CLAIMED, text, where, "a read of the same bytes", verdict(share, BAR), source, *numbers)
 
 
 REGISTRY.add(Claim("memory_rate", CLAIM, ("kernels",), entries, order=120))

@@ -26,7 +26,7 @@ def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
                 yield missing(CLAIM, BAR, f"{name}, M=1, streamed", reason)
                 continue
             source = origin([found.row, found.baseline], here)
-            yield factor(CLAIM, BAR, found.ratio, f"{name}, {conditions(found.row)}", "ours 2:4 INT4", source)
+            yield factor(CLAIM, BAR, found.interval, f"{name}, {conditions(found.row)}", "ours 2:4 INT4", source)
 
 
 REGISTRY.add(Claim("sparser_patterns", CLAIM, ("kernels",), entries, order=90))

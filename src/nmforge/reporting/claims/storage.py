@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nmforge.reporting.claims.registry import REGISTRY, Claim
 from nmforge.reporting.paper import STORAGE
 from nmforge.reporting.query import PAPER_DESIGN, Tables, at, gpu_or_cpu, origin, with_pattern
-from nmforge.reporting.verdicts import Entry, factor, missing
+from nmforge.reporting.verdicts import Entry, factor, headline, missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ CLAIM = f"{STORAGE:g}x less weight storage"
 
 def entries(tables: Tables, here: str | None) -> Iterator[Entry]:
     """Bytes of one packed 4096x4096 matrix, and of the compressed linear layers of the real model."""
-    yield _square(tables["kernels"], here)
+    yield headline(_square(tables["kernels"], here))
     storage = at(tables["storage"], scope="linear")
     if storage.empty:
         yield missing(CLAIM, STORAGE, "model, linear layers", "no storage rows")

@@ -10,6 +10,7 @@ COLUMNS = {
     "design_id": Column("format, such as `2of4-int4`; no pruning method"),
     "context": Column("tokens in the cache; 0 where attention is not counted", "tokens"),
     **shared.SPEED,
+    "us_error": Column("standard error of the time per token, from the repeats of each kernel", "us"),
     "us_of_2of4": Column("time per token of the 2:4 INT4 that was alternated with this row", "us"),
     **shared.COST,
     "speedup_vs_dense": Column("over dense weights of the same bits; on an FPGA at equal clock and multipliers"),
