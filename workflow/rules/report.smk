@@ -10,7 +10,7 @@ rule table:
         lambda wildcards: POINTS[wildcards.table],
     output:
         parquet="<results>/tables/{table}.parquet",
-        csv="<results>/tables/{table}.csv",
+        csv=report("<results>/tables/{table}.csv", **shown("table", "Tables", table="{table}")),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -51,7 +51,8 @@ rule claims:
     input:
         tables(table for name in CLAIMS for table in registry("claim").get(name).tables),
     output:
-        multiext("<results>/tables/claims", ".parquet", ".csv"),
+        parquet="<results>/tables/claims.parquet",
+        csv=report("<results>/tables/claims.csv", **shown("ledger", "Ledger", table="claims")),
     log:
         "<logs>/tables/claims.log",
     benchmark:
@@ -71,7 +72,8 @@ rule figure:
     input:
         lambda wildcards: tables(registry("figure").get(wildcards.figure).tables),
     output:
-        multiext("<figures>/{figure}", ".pdf", ".png", ".csv"),
+        multiext("<figures>/{figure}", ".pdf", ".csv"),
+        report("<figures>/{figure}.png", **shown("figure", "Figures", figure="{figure}")),
     log:
         "<logs>/figures/{figure}.log",
     benchmark:
@@ -95,7 +97,7 @@ rule figures:
 
 rule report:
     input:
-        tables(["claims", "accuracy", "samples"]),
+        lambda wildcards: tables(REPORTED),
         expand("<figures>/{figure}.png", figure=FIGURES),
     output:
         "<results>/report.html",
@@ -110,4 +112,5 @@ rule report:
     message:
         "Write the report"
     shell:
-        "nmforge --config $NMFORGE_CONFIG report --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG report --tables {FOLDERS.tables} --figures {FOLDERS.figures} "
+        "--benchmarks {FOLDERS.benchmarks} --out {output} 2>&1 | tee {log}"
