@@ -1,4 +1,4 @@
-"""A small run as the report reads it: tables with every kind of row, one figure, times of jobs."""
+"""A small run as the report reads it: tables with every kind of row, two figures, times of jobs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_report(folder: Path) -> Path:
     tables.mkdir()
     for name, table in report_tables().items():
         table.to_parquet(tables / f"{name}.parquet")
-    assert main(["figures", "storage", "--tables", str(tables), "--out", str(folder / "figures")]) == 0
+    assert main(["figures", "storage", "speedup", "--tables", str(tables), "--out", str(folder / "figures")]) == 0
     write_benchmarks(folder / "benchmarks")
     places = [f"--{name}={folder / name}" for name in ("tables", "figures", "benchmarks")]
     assert main(["report", *places, f"--out={folder / 'report.html'}"]) == 0

@@ -74,9 +74,11 @@ def test_a_row_has_the_numbers_of_its_table_and_its_source(page: Reader) -> None
 
 def test_every_link_leads_to_a_place_in_the_page_and_every_picture_lies_in_it(written: Path, page: Reader) -> None:
     assert {address for address in page.addresses if address.startswith("#")} <= {f"#{name}" for name in page.ids}
-    (picture,) = [address for address in page.addresses if not address.startswith("#")]
-    held = base64.b64decode(picture.removeprefix("data:image/png;base64,"))
-    assert held == (written.parent / "figures/storage.png").read_bytes()
+    pictures = [address for address in page.addresses if not address.startswith("#")]
+    held = [base64.b64decode(picture.removeprefix("data:image/png;base64,")) for picture in pictures]
+    assert held == [(written.parent / f"figures/{name}.png").read_bytes() for name in ("storage", "speedup")]
+    wide, narrow = '<figure id="figure-speedup" class="wide">', '<figure id="figure-storage">'
+    assert wide in written.read_text() and narrow in written.read_text()
     assert "http" not in re.sub("http-equiv", "", written.read_text())
 
 
