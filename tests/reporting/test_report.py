@@ -67,7 +67,7 @@ def section(page_id: str, run: Run) -> Section | None:
 
 def test_a_row_has_the_numbers_of_its_table_and_its_source(page: Reader) -> None:
     dense, sparse, _ = page.rows["accuracy"][1:]
-    assert dense == ["dense-bf16", "bf16", "18.11", "1", "-", "-", "3.125", "1:1", "16", "m", "run 1"]
+    assert dense == ["dense-bf16", "bf16", "18.11", "1", "-", "-", "3.125", "1:1", "16", "run 1"]
     assert sparse[:6] == ["sparse", "w4a8", "2,796,000", "154,356", "0.7125", "60.5%"]
     assert page.rows["machine"][1] == ["run 1", CPU, "2026-01-02T03:04:05", "abc", "def", ""]
 

@@ -37,7 +37,7 @@ SCALING = [
 DECODE = ["model", "candidate", "family", "device", "isa", "threads", "context", "tokens_per_s", "median_us",
           "spread_us", "bytes_per_token", "share_of_bandwidth"]  # fmt: skip
 ACCURACY = ["design_id", "mode", "ppl", "ratio_to_dense", "kl", "top1_agreement", "bits_per_weight", "pattern", "bits",
-            "pruner", "quantizer", "recovery_tokens", "model"]  # fmt: skip
+            "pruner", "quantizer", "recovery_tokens"]  # fmt: skip
 STORAGE = ["design_id", "scope", "encoding", "bytes", "bits_per_weight", "ratio_to_fp16", "pattern", "bits", "model"]
 FPGA = ["engine", "pattern", "window", "bits", "rows", "cols", "lanes", "target", "board", "memory_rate", "seed", "m",
         "n", "k", "cycles", "model_error", "efficiency", "bytes_per_cycle", "memory_share", "outputs_compared",
