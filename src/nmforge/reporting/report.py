@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REQUIRED = ("claims", "accuracy", "samples")
 OPTIONAL = ("storage", "scaling", "kernels", "decode", "fpga", "coherence")
 TABLES = REQUIRED + OPTIONAL
-LEDGER = ["claim", "claimed", "ours", "interval", "verdict", "platform", "baseline"]
+LEDGER = ["claim", "verdict", "ours", "interval", "claimed", "platform", "baseline"]
 KERNELS = ["kernel", "family", "pattern", "bits", "stage", "device", "isa", "threads", "m", "n", "k", "cache",
            "median_us", "spread_us", "repeats", "weight_bytes"]  # fmt: skip
 SCALING = [
