@@ -1,9 +1,5 @@
 # Tables collect points; scaling, the ledger of claims, figures and the report read tables and nothing else.
 
-FIGURES = SETTINGS.report.figures or registry("figure").names()
-REPORT = "report"
-CLAIMS = SETTINGS.report.claims or registry("claim").names()
-
 
 rule table:
     input:
@@ -31,8 +27,7 @@ rule scaling:
     input:
         tables(["kernels", "fpga", "decode"]),
     output:
-        multiext("<results>/tables/scaling", ".parquet", ".csv"),
-        multiext("<results>/tables/boards", ".parquet", ".csv"),
+        expand("<results>/tables/{table}.{kind}", table=["scaling", "boards"], kind=["parquet", "csv"]),
     log:
         "<logs>/tables/scaling.log",
     benchmark:
