@@ -157,6 +157,7 @@ def report(arguments: Arguments) -> None:
     )
     page = render(report(run))
     write_atomically(arguments.report, lambda temporary: temporary.write_text(page))
+    print(f"{arguments.report}: {len(run.tables)} tables, {len(run.pictures)} figures, {len(page) / 1e6:.1f} MB")
 
 
 VERBS = [
