@@ -80,7 +80,6 @@ lint: $(ready) ## the checks of `make test` that run no test
 	@$(in_venv) csrc/lint.sh
 	@echo "nmforge: workflow style" >&2
 	@$(in_venv) snakefmt --check $(smk)
-	@$(in_venv) snakemake --lint
 
 format: $(ready) ## rewrite Python, C++ and Snakemake files in the repository's style
 	@$(in_venv) ruff check --fix --quiet

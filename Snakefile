@@ -5,9 +5,12 @@
 include: "workflow/Snakefile"
 
 
+# These run where Snakemake runs: nodes of a cluster need no network.
 localrules:
     all,
     figures,
+    checkpoint,
+    tokens,
 
 
 rule all:
@@ -24,6 +27,11 @@ rule all:
             kind=["pdf", "png", "csv"],
         ),
         ["<results>/report.html"] if REPORT in WANTED else [],
+
+
+rule figures:
+    input:
+        expand("<figures>/{figure}.{kind}", figure=FIGURES, kind=["pdf", "png", "csv"]),
 
 
 onsuccess:

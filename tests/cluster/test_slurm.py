@@ -16,7 +16,7 @@ from factories.checkout import copy_checkout
 
 pytestmark = pytest.mark.slow
 
-WORKFLOW_SECONDS = 600  # a job that Slurm never starts must fail the test, not hang it
+WORKFLOW_SECONDS = 1800  # guards against a job that Slurm never starts; a slow machine may take ten minutes
 
 
 @pytest.fixture(scope="module")
@@ -60,4 +60,4 @@ def test_tiny_config_runs_as_slurm_jobs(slurm_log: Path, tree: Path) -> None:
     submitted = {int(job) for job in re.findall(r"submitted with SLURM jobid (\d+)", output)}
     assert submitted, output[-6000:]
     assert completed_jobs(slurm_log) == submitted
-    assert (tree / "results" / "tables" / "claims.csv").stat().st_size > 0
+    assert (tree / "results/studies/cluster/tables/claims.csv").stat().st_size > 0

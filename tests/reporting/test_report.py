@@ -85,7 +85,7 @@ def test_every_link_leads_to_a_place_in_the_page_and_every_picture_lies_in_it(wr
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_report(tmp_path)
     size = path.stat().st_size / 1e6
-    assert capsys.readouterr().out == f"{path}: 6 tables, 2 figures, {size:.1f} MB\n"
+    assert capsys.readouterr().out.splitlines()[-1] == f"wrote {path}, 6 tables, 2 figures, {size:.1f} MB"
 
 
 def test_text_of_a_model_is_escaped(written: Path) -> None:

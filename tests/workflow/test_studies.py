@@ -43,10 +43,25 @@ def test_every_random_layer_fits_its_array(settings: Path) -> None:
             )  # or it raises
 
 
+def test_the_default_config_can_be_planned(tmp_path: Path) -> None:
+    tree = copy_checkout(tmp_path / "project")
+    done = snakemake(tree, "--dry-run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^report +1$", done.stdout, re.MULTILINE)
+
+
+def test_a_config_without_a_study_is_refused_before_it_overwrites_the_default_one(tmp_path: Path) -> None:
+    tree = copy_checkout(tmp_path / "project")
+    (tmp_path / "mine.yaml").write_text("evaluation: {sequences: 2}\n")
+    done = snakemake(tree, "--dry-run", "--configfile", str(tmp_path / "mine.yaml"))
+    assert done.returncode != 0
+    assert "study is missing; add a line `study: NAME`" in done.stdout + done.stderr
+
+
 def test_two_random_layers_of_one_name_are_an_error(tmp_path: Path) -> None:
     tree = copy_checkout(tmp_path / "project")
     layers = [{"engine": "gemm", "patterns": ["2:4"], "rates": [rate]} for rate in (1, 2)]
-    (tmp_path / "twice.yaml").write_text(yaml.safe_dump({"fpga": {"random_layers": layers}}))
+    (tmp_path / "twice.yaml").write_text(yaml.safe_dump({"study": "twice", "fpga": {"random_layers": layers}}))
     done = snakemake(tree, "--dry-run", "--configfile", str(tmp_path / "twice.yaml"))
     assert done.returncode != 0
     wanted = "asks for random-gemm-2of4-int4-8x64x2048-4x4x1 twice; put both into one entry"
@@ -63,10 +78,9 @@ def test_two_random_layers_of_one_name_are_an_error(tmp_path: Path) -> None:
 )
 def test_single_keys_of_a_block_are_set_on_the_command_line(given: str, told: str, tmp_path: Path) -> None:
     tree = copy_checkout(tmp_path / "project")
-    probe = (
-        tree / "workflow/rules/inputs.smk"
-    ).read_text() + "\n\nprint(yaml.safe_dump(SETTINGS.model_dump(mode='json')))\n"
-    (tree / "workflow/rules/inputs.smk").write_text(probe)
+    probe = "\n\nimport yaml\n\nprint(yaml.safe_dump(SETTINGS.model_dump(mode='json')))\n"
+    rules = tree / "workflow/rules/inputs.smk"
+    rules.write_text(rules.read_text() + probe)
     done = snakemake(tree, "--dry-run", "--config", given)
     assert done.returncode == 0, done.stderr[-3000:]
     assert told in done.stdout

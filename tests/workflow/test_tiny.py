@@ -21,6 +21,8 @@ from nmforge.io.import_closure import PACKAGE, module_path
 pytestmark = pytest.mark.slow
 
 TINY = ("--cores", "2", "--configfile", "tests/configs/tiny.yaml")
+RESULTS = Path("results/studies/tiny")
+FIGURES = Path("paper_figures/studies/tiny")
 
 
 # Loaded by every verb: the parser, and what reads the config.
@@ -65,8 +67,8 @@ def loaded(finished: Path) -> dict[str, set[str]]:
 
 
 def table(tree: Path, name: str) -> pd.DataFrame:
-    frame = pd.read_parquet(tree / "results/tables" / f"{name}.parquet")
-    assert list(pd.read_csv(tree / "results/tables" / f"{name}.csv").columns) == list(frame.columns)
+    frame = pd.read_parquet(tree / RESULTS / "tables" / f"{name}.parquet")
+    assert list(pd.read_csv(tree / RESULTS / "tables" / f"{name}.csv").columns) == list(frame.columns)
     return frame
 
 
@@ -114,7 +116,7 @@ def test_claims_and_figures_are_there(finished: Path) -> None:
     assert set(table(finished, "claims")["verdict"]) <= verdicts
     for name in ("storage", "speedup", "llama7b_scaling", "accuracy_frontier", "error_by_layer", "fpga", "bandwidth"):
         for kind in ("pdf", "png", "csv"):
-            assert (finished / "paper_figures" / f"{name}.{kind}").stat().st_size > 0
+            assert (finished / FIGURES / f"{name}.{kind}").stat().st_size > 0
 
 
 def test_the_report_has_every_point_with_its_sample_and_every_figure(finished: Path) -> None:
@@ -178,7 +180,8 @@ def test_the_closure_holds_every_module_that_a_verb_loads(finished: Path, loaded
     assert {"compress", "evaluate", "bench", "fpga simulate", "claims", "report", "figures"} <= set(loaded)
     code = (
         "import sys, nmforge.cli; from pathlib import Path; from nmforge.config import load_config\n"
-        "load_config(Path('results/config.yaml')); print(*(name for name in sys.modules if name.startswith('nmforge')))"
+        "load_config(Path('results/studies/tiny/config.yaml'))\n"
+        "print(*(name for name in sys.modules if name.startswith('nmforge')))"
     )
     by_every_verb = set(run_in(finished, sys.executable, "-c", code).stdout.split())
     assert "nmforge.compression.pruning.wanda" in by_every_verb
@@ -231,9 +234,8 @@ def test_another_local_text_is_tokenized_again(finished: Path) -> None:
         done = snakemake(finished, "--dry-run", *TINY)
     finally:
         text.write_text(before)
-    lines = (done.stdout + done.stderr).splitlines()
-    reasons = [line for line in lines if "Updated input files" in line and "tests/configs/text.md" in line]
-    assert done.returncode == 0 and reasons, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^tokens +1$", done.stdout, re.MULTILINE), done.stdout[-3000:]
 
 
 def test_planning_takes_no_heavy_library(finished: Path) -> None:

@@ -32,7 +32,7 @@ rule bench:
         "Time the kernels"
     shell:
         "nmforge --config $NMFORGE_CONFIG bench --artifact {input.artifact} --out {output.kernels}"
-        " --limits {output.limits} 2>&1 | tee {log}"
+        " --limits {output.limits} 2>&1 >> {log} | tee -a {log}"
 
 
 rule decode:
@@ -60,4 +60,4 @@ rule decode:
     message:
         "Time the decoding of {wildcards.point}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG decode {params.what} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG decode {params.what} --out {output} 2>&1 >> {log} | tee -a {log}"

@@ -26,7 +26,7 @@ rule modelopt_masks:
         "Choose 2:4 masks by ModelOpt"
     shell:
         "nmforge --config $NMFORGE_CONFIG modelopt-masks --threads {threads} --checkpoint {input.checkpoint}"
-        " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
+        " --tokens {input.tokens} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule compress:
@@ -56,7 +56,7 @@ rule compress:
         "Compress {wildcards.design}"
     shell:
         "nmforge --config $NMFORGE_CONFIG compress --design {wildcards.design} --threads {threads} --checkpoint {input.checkpoint}"
-        " --tokens {input.tokens} {params.masks} --out {output} 2>&1 | tee {log}"
+        " --tokens {input.tokens} {params.masks} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule self_generate:
@@ -80,7 +80,7 @@ rule self_generate:
         "Let the dense model write {wildcards.sequences} sequences"
     shell:
         "nmforge --config $NMFORGE_CONFIG self-generate --sequences {wildcards.sequences} --seqlen {wildcards.seqlen}"
-        " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
+        " --threads {threads} --checkpoint {input.checkpoint} --tokens {input.tokens} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule recover:
@@ -111,4 +111,4 @@ rule recover:
     shell:
         "nmforge --config $NMFORGE_CONFIG recover {input.artifact} --design {wildcards.design} --threads {threads}"
         " --checkpoint {input.checkpoint} --tokens {input.tokens} {params.self_generated} --out {output}"
-        " 2>&1 | tee {log}"
+        " 2>&1 >> {log} | tee -a {log}"

@@ -29,7 +29,7 @@ rule evaluate_dense:
         "Evaluate the dense model"
     shell:
         "nmforge --config $NMFORGE_CONFIG evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
-        " --dense-hidden {output.hidden} --out {output.point} 2>&1 | tee {log}"
+        " --dense-hidden {output.hidden} --out {output.point} 2>&1 >> {log} | tee -a {log}"
 
 
 rule evaluate:
@@ -57,7 +57,7 @@ rule evaluate:
         "Evaluate {wildcards.design}"
     shell:
         "nmforge --config $NMFORGE_CONFIG evaluate {input.artifact} --threads {threads} --tokens {input.tokens}"
-        " --dense-point {input.dense} --dense-hidden {input.hidden} --out {output} 2>&1 | tee {log}"
+        " --dense-point {input.dense} --dense-hidden {input.hidden} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule layers:
@@ -71,8 +71,6 @@ rule layers:
         "<logs>/layers/{design}.log",
     benchmark:
         "<benchmarks>/layers/{design}.tsv"
-    wildcard_constraints:
-        design=one_of(COMPRESSED),
     resources:
         mem_mb=growing(3500),
         runtime=20,
@@ -83,7 +81,7 @@ rule layers:
         "Measure the layer errors of {wildcards.design}"
     shell:
         "nmforge --config $NMFORGE_CONFIG layers {input.artifact} --threads {threads} --dense {input.dense}"
-        " --tokens {input.tokens} --out {output} 2>&1 | tee {log}"
+        " --tokens {input.tokens} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule sample:
@@ -105,7 +103,7 @@ rule sample:
     message:
         "Let {wildcards.design} write"
     shell:
-        "nmforge --config $NMFORGE_CONFIG sample {input.artifact} --threads {threads} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG sample {input.artifact} --threads {threads} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule storage:
@@ -124,4 +122,4 @@ rule storage:
     message:
         "Measure the storage of {wildcards.design}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG storage {input.artifact} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG storage {input.artifact} --out {output} 2>&1 >> {log} | tee -a {log}"

@@ -30,7 +30,7 @@ rule simulate:
         "Simulate tiles of a layer: {wildcards.point}"
     shell:
         "nmforge --config $NMFORGE_CONFIG fpga simulate {input.artifact} --layer {params.tile[layer]:q} --build build/fpga"
-        " --out {output} 2>&1 | tee {log}"
+        " --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule engine:
@@ -53,4 +53,4 @@ rule engine:
     message:
         "Accelerator: {wildcards.point}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG fpga {params.verb} {params.options} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG fpga {params.verb} {params.options} --out {output} 2>&1 >> {log} | tee -a {log}"

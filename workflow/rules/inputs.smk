@@ -1,14 +1,9 @@
-# The model and the text. Both are local rules: nodes of a cluster need no network. Studies share them through the cache.
+# The model and the text, which studies share through the cache.
 
 KEPT_CHECKPOINT = kept_name(
     SETTINGS.model.source, "checkpoint_source", "checkpoint", SETTINGS.model.revision, SETTINGS.model.blocks
 )
 KEPT_TOKENS = kept_name(SETTINGS.text.source, "corpus", "tokens", SETTINGS.text.revision, KEPT_CHECKPOINT)
-
-
-localrules:
-    checkpoint,
-    tokens,
 
 
 rule checkpoint:
@@ -30,7 +25,7 @@ rule checkpoint:
     message:
         f"Fetch the model {MODEL}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG checkpoint --kept {params.kept} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG checkpoint --kept {params.kept} --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule tokens:
@@ -53,4 +48,4 @@ rule tokens:
     message:
         "Fetch the text, tokenize it"
     shell:
-        "nmforge --config $NMFORGE_CONFIG tokens --kept {params.kept} --checkpoint {input.checkpoint} --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG tokens --kept {params.kept} --checkpoint {input.checkpoint} --out {output} 2>&1 >> {log} | tee -a {log}"

@@ -20,7 +20,7 @@ rule table:
     message:
         "Collect table {wildcards.table}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG table {input:q} --out {output.parquet} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG table {input:q} --out {output.parquet} 2>&1 >> {log} | tee -a {log}"
 
 
 rule scaling:
@@ -39,7 +39,7 @@ rule scaling:
     message:
         "Scale to LLaMA-7B"
     shell:
-        "nmforge --config $NMFORGE_CONFIG scaling 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG scaling 2>&1 >> {log} | tee -a {log}"
 
 
 rule claims:
@@ -82,12 +82,7 @@ rule figure:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG figures {wildcards.figure} 2>&1 | tee {log}"
-
-
-rule figures:
-    input:
-        expand("<figures>/{figure}.{kind}", figure=FIGURES, kind=["pdf", "png", "csv"]),
+        "nmforge --config $NMFORGE_CONFIG figures {wildcards.figure} 2>&1 >> {log} | tee -a {log}"
 
 
 rule report:
@@ -108,4 +103,4 @@ rule report:
         "Write the report"
     shell:
         "nmforge --config $NMFORGE_CONFIG report --tables {FOLDERS.tables} --figures {FOLDERS.figures} "
-        "--benchmarks {FOLDERS.benchmarks} --out {output} 2>&1 | tee {log}"
+        "--benchmarks {FOLDERS.benchmarks} --out {output} 2>&1 >> {log} | tee -a {log}"

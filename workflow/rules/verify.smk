@@ -17,8 +17,6 @@ rule coherence:
         "<logs>/coherence/{design}.log",
     benchmark:
         "<benchmarks>/coherence/{design}.tsv"
-    wildcard_constraints:
-        design=one_of(COMPRESSED),
     resources:
         mem_mb=growing(2000),
         runtime=20,
@@ -29,7 +27,7 @@ rule coherence:
     message:
         "Compare every backend on {wildcards.design}"
     shell:
-        "nmforge --config $NMFORGE_CONFIG coherence {input.artifact} --build build/fpga --out {output} 2>&1 | tee {log}"
+        "nmforge --config $NMFORGE_CONFIG coherence {input.artifact} --build build/fpga --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule rtl_text:
@@ -51,7 +49,7 @@ rule rtl_text:
         "Generate text {wildcards.number} in RTL simulation"
     shell:
         "nmforge --config $NMFORGE_CONFIG rtl-text {input.artifact} --prompt {params.text[prompt]:q}"
-        " --tokens {params.text[tokens]} --threads {threads} --build build/fpga --out {output} 2>&1 | tee {log}"
+        " --tokens {params.text[tokens]} --threads {threads} --build build/fpga --out {output} 2>&1 >> {log} | tee -a {log}"
 
 
 rule netlist:
@@ -63,8 +61,6 @@ rule netlist:
         "<logs>/netlist/{design}.log",
     benchmark:
         "<benchmarks>/netlist/{design}.tsv"
-    wildcard_constraints:
-        design=one_of(COMPRESSED),
     resources:
         mem_mb=growing(3000),
         runtime=60,
@@ -74,4 +70,4 @@ rule netlist:
         "Run {wildcards.design} through the routed netlist"
     shell:
         "nmforge --config $NMFORGE_CONFIG fpga netlist {input.artifact} --layer model.layers.0.self_attn.q_proj"
-        " --build build/fpga --out {output} 2>&1 | tee {log}"
+        " --build build/fpga --out {output} 2>&1 >> {log} | tee -a {log}"

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from nmforge.artifact.header import read_header
 from nmforge.benchmarks.candidates.external.client import LibraryProcess, library_process
@@ -25,6 +24,7 @@ from nmforge.benchmarks.timer import summarize
 from nmforge.config import DecodeConfig
 from nmforge.core.errors import NmforgeError
 from nmforge.io import provenance, records
+from nmforge.io.progress import steps
 from nmforge.runtime.native import load_native
 
 SPARE_TOKENS = 64  # room in a library's cache after the longest context
@@ -89,7 +89,7 @@ def decode_llama7b(settings: DecodeConfig, threads: int, with_libraries: bool, s
     rows, models = list[Row](), dict[str, Candidate]()
     for names in groups:
         models = {name: model for name, model in models.items() if name in names}  # the others leave memory first
-        for name in tqdm(names, desc="write and load llama-7b", unit="model", disable=None):
+        for name in steps(names, "write and load llama-7b", "model"):
             models[name] = models.get(name) or Native(random_model(name, scratch), threads)
         group = {name: models[name] for name in names}
         with _random_gguf(scratch, process) as gguf, _in_libraries(process, gguf, GGUF_FORMAT, run) as external:
@@ -145,8 +145,8 @@ def _in_memory_together(formats: Sequence[str]) -> list[list[str]]:
 def run_decode(run: DecodeRun, candidates: Mapping[str, Candidate]) -> list[Row]:
     """Rows of table `decode`: at every context five rounds in which the candidates alternate."""
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
-    for context in tqdm(list(run.contexts), desc=f"decode {run.model}", unit="context", disable=None):
-        steps = {name: _prepare(candidate, context, run.seconds / ROUNDS) for name, candidate in candidates.items()}
+    for context in steps(run.contexts, f"decode {run.model}", "context"):
+        counts = {name: _prepare(candidate, context, run.seconds / ROUNDS) for name, candidate in candidates.items()}
         seconds: dict[str, list[float]] = {name: [] for name in candidates}
         bandwidths = []
         for _ in range(ROUNDS):
@@ -155,7 +155,7 @@ def run_decode(run: DecodeRun, candidates: Mapping[str, Candidate]) -> list[Row]
             for name, candidate in candidates.items():
                 wait_until_quiet()
                 candidate.seconds(1)
-                seconds[name] += candidate.seconds(steps[name])
+                seconds[name] += candidate.seconds(counts[name])
         bandwidth = float(np.median(bandwidths))
         for name, candidate in candidates.items():
             rows.append(_row(run, name, Samples(candidate, context, seconds[name], bandwidth)) | {"run_id": run_id})

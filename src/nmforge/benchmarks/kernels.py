@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from nmforge.benchmarks.caches import CACHES, Cache, copies_needed, last_level_cache, streaming_unsupported_reason
 from nmforge.benchmarks.candidates.external.client import missing_reason
@@ -25,6 +24,7 @@ from nmforge.core.errors import NmforgeError
 from nmforge.core.formats import GemmShape, QuantScheme
 from nmforge.core.llama7b import SHAPES
 from nmforge.io import records
+from nmforge.io.progress import steps
 from nmforge.kernels.gpu import device
 
 CHECKED_ROWS = 32
@@ -86,7 +86,7 @@ def run_bench(settings: BenchSettings, out: Path) -> list[Row]:
     _warn_where_nothing_streams(points)
     run_id, rows = uuid.uuid4().hex[:12], list[Row]()
     layers: dict[tuple[int, int], Layers] = {}
-    for point in tqdm(points, desc="bench", unit="point", disable=None):
+    for point in steps(points, "bench", "point"):
         size = (point.shape.n, point.shape.k)
         layers = {size: layers.get(size) or Layers(*size, settings.seed)}
         for threads in settings.threads:

@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+from nmforge.core.errors import NmforgeError
+from nmforge.io import provenance
+from nmforge.io.files import write_atomically
 from nmforge.io.import_closure import CHECKOUT
 
 RECORD = CHECKOUT / "workflow/records/times.json"
@@ -43,6 +46,19 @@ def seconds_of(benchmark: Path) -> float | None:
         return float(row["s"])
     except (OSError, StopIteration, KeyError, ValueError):
         return None
+
+
+def record_times(benchmarks: Path, record: Path) -> None:
+    """Write the seconds of every job of a run, and on which processor, for runs that come without times of their own.
+
+    benchmarks: the study's folder of Snakemake's benchmark files; raises NmforgeError where it holds none.
+    """
+    found = {job_name(str(file)): seconds_of(file) for file in sorted(benchmarks.rglob("*.tsv"))}
+    times = {job: round(seconds, 1) for job, seconds in found.items() if seconds is not None}
+    if not times:
+        raise NmforgeError(f"{benchmarks} holds no time of a job; run snakemake first")
+    text = json.dumps({"cpu": provenance.cpu_name(), "seconds": times}, indent=1)
+    write_atomically(record, lambda temporary: temporary.write_text(text + "\n"))
 
 
 @cache

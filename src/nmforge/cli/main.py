@@ -11,6 +11,7 @@ from pathlib import Path
 from nmforge.cli import benchmark, compress, evaluate, fpga, generate, inputs, recover, report, settings
 from nmforge.cli.options import DEFAULT_CONFIG, Verb, add_verbs
 from nmforge.core.errors import NmforgeError
+from nmforge.io.progress import telling
 
 SUMMARY = "One verb for each stage of the pipeline; the workflow runs the same verbs."
 # The modules that hold the verbs, and the extra of the package that installs what they import.
@@ -26,6 +27,7 @@ EXTRAS = {
     settings: "workflow",
 }
 VERBS: list[Verb] = [verb for module in EXTRAS for verb in module.VERBS]
+OUTPUTS = ("out", "limits")  # options that name what a verb writes
 TIMED = ("bench", "decode")  # verbs that measure torch as its users find it
 # How often a thread of torch looks for more work before it sleeps. By default it keeps a core for milliseconds, which
 # the threads of our own kernels wait for: compression takes a tenth longer.
@@ -46,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.verb not in TIMED:  # read when a verb imports torch
         os.environ.setdefault(*SPINS)
     try:
-        arguments.run(arguments)
+        with telling(_job(arguments), thread=arguments.verb not in TIMED):
+            arguments.run(arguments)
+            _tell_written(arguments)
     except NmforgeError as error:
         print(f"nmforge {arguments.verb}: {error}", file=sys.stderr)
         return 2
@@ -57,6 +61,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nmforge {arguments.verb}: the package {error.name} is not installed; {remedy}", file=sys.stderr)
         return 2
     return 0
+
+
+def _job(arguments: argparse.Namespace) -> str:
+    """What a process is told by: the verb, and what it is about."""
+    about = getattr(arguments, "design", None) or getattr(arguments, "artifact", None) or getattr(arguments, "out", "")
+    return f"{arguments.verb} {Path(about or '').name.partition('.')[0]}".rstrip()
+
+
+def _tell_written(arguments: argparse.Namespace) -> None:
+    """A line for each file or folder that the verb was told to write, so that no log is empty."""
+    for path in (getattr(arguments, name, None) for name in OUTPUTS):
+        if path is not None and path.exists():
+            size = f"{path.stat().st_size:,} bytes" if path.is_file() else f"{len(list(path.iterdir()))} files"
+            print(f"wrote {path}, {size}")
 
 
 def _extra(command: str) -> str:

@@ -57,8 +57,13 @@ def scaling(arguments: Arguments) -> None:
     kernels, fpga, decoded = (
         read_table(arguments.tables / f"{name}.parquet") for name in ("kernels", "fpga", "decode")
     )
-    write_table(scaling_table(kernels, fpga, decoded, here=provenance.cpu_name()), arguments.tables / "scaling.parquet")
-    write_table(llama_on_boards(fpga), arguments.tables / "boards.parquet")
+    made = {
+        "scaling": scaling_table(kernels, fpga, decoded, here=provenance.cpu_name()),
+        "boards": llama_on_boards(fpga),
+    }
+    for name, frame in made.items():
+        write_table(frame, arguments.tables / f"{name}.parquet")
+        print(f"wrote {arguments.tables / name}.parquet, {len(frame)} rows")
 
 
 def figures_options(parser: Parser) -> None:
@@ -73,7 +78,8 @@ def figures(arguments: Arguments) -> None:
     from nmforge.reporting.draw import draw_figures
 
     configured = _configured(arguments, "figures")
-    draw_figures(arguments.names or configured, arguments.tables, arguments.figures)
+    for file in draw_figures(arguments.names or configured, arguments.tables, arguments.figures):
+        print(f"wrote {file}")
 
 
 def _configured(arguments: Arguments, key: str) -> list[str]:
@@ -157,7 +163,8 @@ def report(arguments: Arguments) -> None:
     )
     page = render(report(run))
     write_atomically(arguments.report, lambda temporary: temporary.write_text(page))
-    print(f"{arguments.report}: {len(run.tables)} tables, {len(run.pictures)} figures, {len(page) / 1e6:.1f} MB")
+    size = f"{len(run.tables)} tables, {len(run.pictures)} figures, {len(page) / 1e6:.1f} MB"
+    print(f"wrote {arguments.report}, {size}")
 
 
 VERBS = [

@@ -1,10 +1,12 @@
-"""The verbs about config.yaml itself."""
+"""The verbs about config.yaml and about the workflow itself."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from nmforge.cli.options import Arguments, Parser, Verb
+from nmforge.cli.expected_times import record_times
+from nmforge.cli.options import Arguments, Parser, Verb, add_paths, add_places, read_config_if_any
 from nmforge.core.registry import HOMES, registry
 
 
@@ -39,4 +41,16 @@ def list_(arguments: Arguments) -> None:
             print(f"  {entry.name:<28} {entry.summary}")
 
 
-VERBS = [Verb(schema, schema_options), Verb(list_, list_options)]
+def times_options(parser: Parser) -> None:
+    """Where the times of the jobs are, and where the record goes."""
+    add_places(parser, "benchmarks")
+    add_paths(parser, out=(Path("workflow/records/times.json"), "file to write"))
+
+
+def times(arguments: Arguments) -> None:
+    """record how long every job of the last run took; later runs tell it before their first"""
+    read_config_if_any(arguments)
+    record_times(arguments.benchmarks, arguments.out)
+
+
+VERBS = [Verb(schema, schema_options), Verb(list_, list_options), Verb(times, times_options)]

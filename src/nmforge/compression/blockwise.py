@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from nmforge.artifact.format import RawTensor, layer_header, layer_tensors
 from nmforge.compression.activation_store import ActivationStore
@@ -20,6 +19,7 @@ from nmforge.compression.passthrough import bf16_tensor
 from nmforge.compression.transforms.input_change import ChannelFactors, InputChange
 from nmforge.core.compressed_linear import CompressedLinear
 from nmforge.core.errors import NmforgeError
+from nmforge.io.progress import steps
 from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.models.checkpoint import Shards, empty, fill
 from nmforge.models.forward import embed
@@ -71,7 +71,7 @@ def walk_blocks(walk: BlockWalk, solve: BlockSolver) -> None:
     with _on(store.device):
         walk.model.model.rotary_emb.to(store.device)
         hidden = _entering(walk)
-        for index in tqdm(range(walk.first, blocks), walk.name, blocks, initial=walk.first, unit="block", disable=None):
+        for index in steps(range(walk.first, blocks), walk.name, "block", blocks, walk.first):
             leaving = hidden if store.in_memory else store.unfinished(width, "after")
             result = solve(index, hidden, leaving)
             needed = len(walk.sequences) > 0 and index + 1 < blocks

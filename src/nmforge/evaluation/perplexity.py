@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from nmforge.artifact.header import read_header
 from nmforge.artifact.storage import linear_bits_per_weight
@@ -25,6 +24,7 @@ from nmforge.core.design import pattern_label
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import read_tokens, spread_sequences
 from nmforge.io.files import write_atomically
+from nmforge.io.progress import steps
 from nmforge.io.records import read_points, write_point
 from nmforge.linalg.bf16 import multiply, round_bf16
 from nmforge.runtime.torch_model import load_packed
@@ -103,7 +103,7 @@ def evaluate_mode(
     model = load_packed(artifact, mode, dtype, torch.get_num_threads())
     scores, hidden = Scores(), []
     label = f"evaluate {artifact.name.removesuffix('.nmf.safetensors')} {mode}"
-    for index, sequence in enumerate(tqdm(sequences, desc=label, unit="sequence", disable=None)):
+    for index, sequence in enumerate(steps(sequences, label, "sequence", len(sequences))):
         dense = None if dense_hidden is None else dense_hidden[index]
         hidden.append(score_sequence(model, sequence, dense, settings, scores))
     return scores, torch.stack(hidden)

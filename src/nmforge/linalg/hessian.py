@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from nmforge.core.errors import NmforgeError
 from nmforge.core.lazy import torch
+from nmforge.io.progress import note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +52,7 @@ def inverse_factor(gram: Tensor, where: str, dampings: Sequence[float] = DAMPING
             upper = lower.flip(0, 1)  # damped = upper upper^T, so damped^-1 = upper^-T upper^-1
             del flipped, lower
             return _invert_upper(upper)
-        tqdm.write(f"nmforge: {where}: its Gram matrix is singular at damping {damping:g}", file=sys.stderr)
+        note(f"nmforge: {where}: its Gram matrix is singular at damping {damping:g}")
     raise NmforgeError(f"{where}: its Gram matrix stays singular; calibrate on more tokens")
 
 

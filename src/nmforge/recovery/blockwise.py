@@ -16,7 +16,6 @@ loss has no peaks. One block is in memory at a time, so it reaches models that d
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from nmforge.artifact.format import RawTensor, load_linear, load_rest, write_streamed
 from nmforge.compression.activation_store import ActivationStore
@@ -39,6 +37,7 @@ from nmforge.core.reference import dequantize
 from nmforge.io import provenance
 from nmforge.io.files import remove_unfinished
 from nmforge.io.hashing import hash_json, sha256_bytes
+from nmforge.io.progress import note
 from nmforge.linalg.bf16_linear import Bf16Linear
 from nmforge.linalg.device import compute_device
 from nmforge.models.checkpoint import TORCH_TYPES, Shards, empty, load_skeleton, open_shards
@@ -128,7 +127,7 @@ def _reconstruct_block(job: ReconstructionJob, index: int, entering: Streams, le
     with torch.enable_grad():
         _train(job, index, [part.latent for part in (layers | norms).values()], entering.compressed, leaving.dense)
     trained = _error(job, index, entering.compressed, leaving.dense)
-    tqdm.write(f"{block_name(index)}: error {before:.4g}, trained {trained:.4g}", file=sys.stderr)
+    note(f"{block_name(index)}: error {before:.4g}, trained {trained:.4g}")
     found = {f"{block_name(index)}.{name}": layer.to_linear() for name, layer in layers.items()}
     result = pack_block(found, job.encoding)
     for name, norm in norms.items():

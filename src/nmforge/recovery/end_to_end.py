@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from nmforge.artifact.format import load_linears, write_artifact
 from nmforge.compression.passthrough import passthrough_tensors
 from nmforge.config import RecoveryConfig
 from nmforge.io.hashing import hash_json
+from nmforge.io.progress import note, steps
 from nmforge.linalg.device import compute_device
 from nmforge.models.llama import norm_names
 from nmforge.models.load import load_checkpoint
@@ -105,16 +104,13 @@ def _train(student: Student, teacher: Teacher, settings: RecoveryConfig, state: 
     first = progress.load(state, run, latents, optimizer)
     losses: list[Tensor] = []
     order = batches(len(teacher.sequences), settings.batch, settings.seed, first)
-    bar = tqdm(
-        range(first, settings.steps), initial=first, total=settings.steps, desc="recover", unit="step", disable=None
-    )
-    for step in bar:
+    for step in steps(range(first, settings.steps), "recover", "step", settings.steps, first):
         rate = learning_rate(step, settings.steps, settings.learning_rate)
         losses.append(train_step(student.model, teacher, next(order), optimizer, rate, settings.hard_label_weight))
         done = step + 1
         if done % REPORTED_STEPS == 0 or done == settings.steps:
             kl = float(torch.stack(losses[-REPORTED_STEPS:]).mean())
-            tqdm.write(f"step {done} of {settings.steps}: KL {kl:.4f}, rate {rate:.2g}", file=sys.stderr)
+            note(f"step {done} of {settings.steps}: KL {kl:.4f}, rate {rate:.2g}")
         if done % settings.save_every == 0 and done < settings.steps:
             progress.save(state, done, run, latents, optimizer)
     return [float(loss) for loss in losses]

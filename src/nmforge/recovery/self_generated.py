@@ -15,12 +15,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from nmforge.core.errors import NmforgeError
 from nmforge.data.tokens import Tokens, read_tokens
 from nmforge.io.files import write_atomically
 from nmforge.io.hashing import hash_json
+from nmforge.io.progress import steps
 from nmforge.linalg.device import compute_device
 from nmforge.models.checkpoint import read_identity
 from nmforge.models.load import load_checkpoint
@@ -41,12 +41,11 @@ def write_self_generated(checkpoint: Path, tokens: Path, sequences: int, seqlen:
     device = compute_device()
     model = load_checkpoint(checkpoint, compute_dtype())[0].to(device)
     written = []
-    bar = tqdm(total=sequences, desc="self-generated", unit="sequence", disable=None)
-    for number, some in enumerate(prompts.split(BATCH_SEQUENCES[device.type])):
+    pieces = prompts.split(BATCH_SEQUENCES[device.type])
+    for number, some in enumerate(steps(pieces, "self-generate", "batch")):
         state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         generator = torch.Generator(device).manual_seed(state)
         written.append(continue_sequences(model, some.to(device), seqlen, generator).cpu())
-        bar.update(len(some))
     arrays = {"self_generated": torch.cat(written).int().numpy()}
     made_of = _made_of(checkpoint, revision)
     write_atomically(out, lambda path: save_file(arrays, path, made_of))
