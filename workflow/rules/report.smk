@@ -98,9 +98,9 @@ rule report:
     group:
         "figures"
     params:
+        folders=f"--tables {FOLDERS.tables} --figures {FOLDERS.figures} --benchmarks {FOLDERS.benchmarks}",
         code=verb_hash("report"),
     message:
         "Write the report"
     shell:
-        "nmforge --config $NMFORGE_CONFIG report --tables {FOLDERS.tables} --figures {FOLDERS.figures} "
-        "--benchmarks {FOLDERS.benchmarks} --out {output} 2>&1 >> {log} | tee -a {log}"
+        "nmforge --config $NMFORGE_CONFIG report {params.folders} --out {output} 2>&1 >> {log} | tee -a {log}"
