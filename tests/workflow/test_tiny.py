@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections import defaultdict
 from pathlib import Path
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -119,15 +120,33 @@ def test_claims_and_figures_are_there(finished: Path) -> None:
 
 
 def test_the_report_has_every_point_with_its_sample_and_every_figure(finished: Path) -> None:
-    page = (finished / "results/report.md").read_text()
+    page = (finished / "results/report.html").read_text()
     samples = table(finished, "samples").set_index("design_id")
     for design in table(finished, "accuracy")["design_id"].unique():
-        assert f"| {design} | " in page
-        assert f"**{design}**\n\n> " in page
+        assert f">{design}</td>" in page
+        assert f"<dt>{design}</dt>" in page
         assert samples.loc[design, "tokens"] > 0
-    for link in re.findall(r"!\[\w+\]\((.*)\)", page):
-        assert (finished / "results" / link).exists()
-    assert page.count("](../paper_figures/") == len(registry("figure").names())
+    assert page.count('src="data:image/png;base64,') == len(registry("figure").names())
+    assert 'id="times"' in page and ">compress</td>" in page
+
+
+def test_the_report_of_snakemake_has_captions_and_categories(finished: Path) -> None:
+    done = snakemake(finished, *TINY, "--report", "sent.zip")
+    assert done.returncode == 0, done.stderr[-3000:]
+    with ZipFile(finished / "sent.zip") as archive:
+        page = archive.read("sent/report.html").decode()
+    found = re.search(r"var categories = (\{.*\});", page)
+    assert found
+    shown = {category: len(files["Other"]) for category, files in json.loads(found[1]).items()}
+    collected = [entry for entry in registry("table") if not entry.derived]
+    assert shown == {"Tables": len(collected), "Ledger": 1, "Figures": len(registry("figure").names())}
+    for words in (
+        "Every number of this run",
+        "one line a measurement",
+        "The ledger of claims: ",
+        "drawn from the tables",
+    ):
+        assert words in page
 
 
 def test_every_column_of_every_table_is_explained(finished: Path) -> None:

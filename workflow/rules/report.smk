@@ -1,16 +1,12 @@
 # Tables collect points; scaling, the ledger of claims, figures and the report read tables and nothing else.
 
-FIGURES = SETTINGS.report.figures or registry("figure").names()
-REPORT = "report"
-CLAIMS = SETTINGS.report.claims or registry("claim").names()
-
 
 rule table:
     input:
         lambda wildcards: POINTS[wildcards.table],
     output:
         parquet="<results>/tables/{table}.parquet",
-        csv="<results>/tables/{table}.csv",
+        csv=report("<results>/tables/{table}.csv", **shown("table", "Tables", table="{table}")),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -31,8 +27,7 @@ rule scaling:
     input:
         tables(["kernels", "fpga", "decode"]),
     output:
-        multiext("<results>/tables/scaling", ".parquet", ".csv"),
-        multiext("<results>/tables/boards", ".parquet", ".csv"),
+        expand("<results>/tables/{table}.{kind}", table=["scaling", "boards"], kind=["parquet", "csv"]),
     log:
         "<logs>/tables/scaling.log",
     benchmark:
@@ -51,7 +46,8 @@ rule claims:
     input:
         tables(table for name in CLAIMS for table in registry("claim").get(name).tables),
     output:
-        multiext("<results>/tables/claims", ".parquet", ".csv"),
+        parquet="<results>/tables/claims.parquet",
+        csv=report("<results>/tables/claims.csv", **shown("ledger", "Ledger", table="claims")),
     log:
         "<logs>/tables/claims.log",
     benchmark:
@@ -71,7 +67,8 @@ rule figure:
     input:
         lambda wildcards: tables(registry("figure").get(wildcards.figure).tables),
     output:
-        multiext("<figures>/{figure}", ".pdf", ".png", ".csv"),
+        multiext("<figures>/{figure}", ".pdf", ".csv"),
+        report("<figures>/{figure}.png", **shown("figure", "Figures", figure="{figure}")),
     log:
         "<logs>/figures/{figure}.log",
     benchmark:
@@ -90,7 +87,7 @@ rule figure:
 
 rule report:
     input:
-        tables(["claims", "accuracy", "samples"]),
+        lambda wildcards: tables(REPORTED),
         expand("<figures>/{figure}.png", figure=FIGURES),
     output:
         "<results>/report.html",
@@ -101,8 +98,9 @@ rule report:
     group:
         "figures"
     params:
+        folders=f"--tables {FOLDERS.tables} --figures {FOLDERS.figures} --benchmarks {FOLDERS.benchmarks}",
         code=verb_hash("report"),
     message:
         "Write the report"
     shell:
-        "nmforge --config $NMFORGE_CONFIG report --out {output} 2>&1 >> {log} | tee -a {log}"
+        "nmforge --config $NMFORGE_CONFIG report {params.folders} --out {output} 2>&1 >> {log} | tee -a {log}"

@@ -28,6 +28,7 @@ PLACES: dict[str, Callable[[Folders, str], Path]] = {
     "tables": lambda folders, _: folders.tables,
     "figures": lambda folders, _: folders.figures,
     "benchmarks": lambda folders, _: folders.benchmarks,
+    "report": lambda folders, _: folders.results / "report.html",
 }
 CACHE: dict[str, tuple[Path | None, str]] = {"cache": (DEFAULT_CACHE, "folder that keeps downloads")}
 OUT: dict[str, tuple[Path | None, str]] = {"out": (None, "file to write")}

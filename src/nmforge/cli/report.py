@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from nmforge.cli.options import (
@@ -16,6 +15,7 @@ from nmforge.cli.options import (
 )
 from nmforge.core.errors import NmforgeError
 from nmforge.io import provenance
+from nmforge.io.folders import DEFAULT_STUDY
 
 
 def table_options(parser: Parser) -> None:
@@ -166,24 +166,35 @@ def _insert(document: Path, text: str, marks: tuple[str, str]) -> None:
 
 
 def report_options(parser: Parser) -> None:
-    """Where tables and figures are, and where the page goes."""
-    add_places(parser, "tables", "figures")
-    add_paths(parser, **OUT)
+    """Where tables, figures and benchmarks are, and where the page goes."""
+    add_places(parser, "tables", "figures", "benchmarks")
+    parser.add_argument("--out", dest="report", type=Path, help="HTML file to write; default: that of the study")
 
 
 def report(arguments: Arguments) -> None:
-    """the ledger, accuracy, samples and figures of a run as one page of Markdown"""
+    """write a run as one page of HTML: answer, figures, tables, settings, machine, times"""
+    import yaml
+
     from nmforge.io.files import write_atomically
     from nmforge.io.records import read_table
+    from nmforge.reporting.costs import read_costs
     from nmforge.reporting.figures.registry import REGISTRY
-    from nmforge.reporting.report import TABLES, report
+    from nmforge.reporting.page.render import render
+    from nmforge.reporting.report import REQUIRED, TABLES, Run, find_pictures, report
 
-    names = _configured(arguments, "figures") or REGISTRY.names()
-    found = {name: read_table(arguments.tables / f"{name}.parquet") for name in TABLES}
-    pictures = [arguments.figures / f"{name}.png" for name in names]
-    links = [Path(os.path.relpath(picture, arguments.out.parent)) for picture in pictures if picture.exists()]
-    page = report(found, links)
-    write_atomically(arguments.out, lambda temporary: temporary.write_text(page))
+    config = read_config_if_any(arguments)
+    files = {name: arguments.tables / f"{name}.parquet" for name in TABLES}
+    run = Run(
+        {name: read_table(file) for name, file in files.items() if name in REQUIRED or file.exists()},
+        find_pictures(_configured(arguments, "figures") or REGISTRY.names(), arguments.figures),
+        read_costs(arguments.benchmarks, without=("report",)),
+        yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False) if config else "",
+        config.study if config else DEFAULT_STUDY,
+    )
+    page = render(report(run))
+    write_atomically(arguments.report, lambda temporary: temporary.write_text(page))
+    size = f"{len(run.tables)} tables, {len(run.pictures)} figures, {len(page) / 1e6:.1f} MB"
+    print(f"wrote {arguments.report}, {size}")
 
 
 VERBS = [
