@@ -40,9 +40,11 @@ reproduce: $(ready) ## install, then run the whole pipeline to its figures, ledg
 figures: $(ready) ## draw the figures again from the tables
 	@$(in_venv) snakemake --cores $(CORES) figures
 
-readme: $(ready) ## put the figures and the ledger of the last run into docs/
+readme: $(ready) ## put the figures, ledger, answer and times of the last run into the documents
 	@for picture in docs/*.png; do cp "paper_figures/$${picture#docs/}" docs/; done
 	@$(in_venv) nmforge claims --into docs/ledger.md
+	@$(in_venv) nmforge answer --into README.md
+	@$(in_venv) nmforge times
 
 libraries: $(libraries) ## install the libraries of workflow/studies/kernels.yaml; builds llama.cpp, minutes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from nmforge.config import Config
 from nmforge.io.folders import study_folders
@@ -17,7 +18,18 @@ def success_text(config: Config) -> str:
         "ledger": folders.tables / "claims.csv",
         "tables": folders.tables,
     }
-    return "\n".join(f"  {name:<8} {place}" for name, place in places.items() if place.exists())
+    found = [f"  {name:<8} {place}" for name, place in places.items() if place.exists()]
+    return "\n".join([*_answer(folders.tables / "claims.parquet"), *found])
+
+
+def _answer(ledger: Path) -> list[str]:
+    """The answer of the ledger; nothing where the run made none."""
+    if not ledger.exists():
+        return []
+    from nmforge.io.records import read_table
+    from nmforge.reporting.answer import answer_text
+
+    return ["", answer_text(read_table(ledger)), ""]
 
 
 def failure_text(logs: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmforge.core.lazy import pd
 from nmforge.io.folders import DEFAULT_STUDY
+from nmforge.reporting.answer import conclusion, headlines
 from nmforge.reporting.costs import stage_costs
 from nmforge.reporting.figures.registry import REGISTRY
 from nmforge.reporting.paper import PAPER
@@ -136,10 +137,11 @@ def report(run: Run) -> Page:
 
 
 def answer_section(claims: pd.DataFrame, origins: Origins) -> Section:
-    """What the reader sees first: the rows marked `headline`, or the whole ledger where no row can be marked."""
-    marked = claims[claims["headline"].astype(bool)] if "headline" in claims else claims
+    """What the reader sees first: the rows marked `headline`, or the whole ledger where none was measured."""
+    marked = headlines(claims) if len(headlines(claims)) else claims
     counts = ", ".join(f"{count} {verdict}" for verdict, count in marked["verdict"].value_counts(sort=False).items())
-    return Section("answer", "What holds", f"Verdicts: {counts}.", (sheet("claims", marked, LEDGER, origins),))
+    said = "" if marked is claims else f"{conclusion(claims)} "
+    return Section("answer", "What holds", f"{said}Verdicts: {counts}.", (sheet("claims", marked, LEDGER, origins),))
 
 
 def _tables(tables: Tables, origins: Origins) -> list[Section | None]:
@@ -161,7 +163,7 @@ def _plain(title: str, columns: list[str]) -> Callable[[pd.DataFrame, Origins], 
 
 def _ledger(claims: pd.DataFrame, origins: Origins) -> Section | None:
     """The whole ledger, where the answer shows a part of it."""
-    if "headline" not in claims:
+    if headlines(claims).empty:
         return None
     return Section("ledger", "Ledger of all claims", sheets=(sheet("claims", claims, LEDGER, origins),))
 
