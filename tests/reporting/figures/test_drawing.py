@@ -100,7 +100,13 @@ def test_every_figure_reads_documented_tables_and_has_a_summary() -> None:
         assert drawing.summary and "\n" not in drawing.summary
 
 
+def test_every_caption_is_one_to_three_sentences() -> None:
+    for drawing in REGISTRY:
+        assert drawing.caption.strip() == drawing.caption and drawing.caption.endswith(".")
+        assert 1 <= len(drawing.caption.split(". ")) <= 3, drawing.name
+
+
 def test_provenance_is_read_from_the_rows() -> None:
     assert json.loads(kernels_table()["versions"].iloc[0]) == {}
-    assert style.measured(kernels_table()) == "Measured on AMD EPYC 7B13, 2 cores, 2026-01-02"
-    assert style.measured(accuracy_table().assign(host="bench-1")) == "Measured on bench-1, 2026-01-02"
+    assert style.measured(kernels_table()) == "Measured on AMD EPYC 7B13, 2 cores, 2026-01-02, commit abc"
+    assert style.measured(accuracy_table().assign(host="bench-1")) == "Measured on bench-1, 2026-01-02, commit abc"

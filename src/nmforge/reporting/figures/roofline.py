@@ -131,4 +131,8 @@ def _foot(rows: pd.DataFrame, points: pd.DataFrame) -> str:
 
 
 SUMMARY = "the kernels on the roofline of this machine"
-REGISTRY.add(Drawing("roofline", SUMMARY, ("kernels", "limits"), data, plot, order=30))
+CAPTION = (
+    "At M = 1 every kernel lies on the slope of memory, so fewer bytes are what makes it faster; at larger M the "
+    "multipliers set the limit. Only executed multiplications count, so no kernel can pass the peak."
+)
+REGISTRY.add(Drawing("roofline", SUMMARY, ("kernels", "limits"), data, plot, order=30, caption=CAPTION))
