@@ -27,7 +27,7 @@ FIGURE = """
         return figure
 
 
-    REGISTRY.add(Drawing("limits_as_bars", "rates of this machine", ("limits",), data, plot))
+    REGISTRY.add(Drawing("limits_as_bars", "rates of this machine", ("limits",), data, plot, caption="Rates."))
 """
 CLAIM = """
     from nmforge.reporting.claims.registry import REGISTRY, Claim

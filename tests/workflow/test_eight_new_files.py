@@ -80,7 +80,7 @@ def plot(rows):
     figure.add_axes((0.2, 0.2, 0.7, 0.7)).scatter(range(len(rows)), rows["bytes"])
     return figure
 
-REGISTRY.add(Drawing("bytes_of_points", "bytes of every point", ("storage",), data, plot))
+REGISTRY.add(Drawing("bytes_of_points", "bytes of every point", ("storage",), data, plot, caption="Bytes."))
 """,
     "reporting/claims/smaller.py": """
 from nmforge.reporting.claims.registry import REGISTRY, Claim

@@ -176,10 +176,22 @@ def reference_line(axes: Axes, value: float, text: str) -> None:
 
 
 def measured(rows: pd.DataFrame) -> str:
-    """`Measured on <device>, <date>` for the rows drawn, from their provenance columns."""
+    """`Measured on <device>, <date>, commit <short hash>` for the rows drawn, from their provenance columns."""
     if rows.empty:
         return "Nothing measured"
     column = "device" if "device" in rows and rows["device"].notna().any() else "host"
     names = "; ".join(sorted({device_name(name) for name in rows[column].dropna()}))
     dates = sorted({str(date)[:10] for date in rows["date"]})
-    return f"Measured on {names}, {dates[0] if len(dates) == 1 else f'{dates[0]} to {dates[-1]}'}"
+    day = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"Measured on {names}, {day}{commits(rows)}"
+
+
+def commits(rows: pd.DataFrame) -> str:
+    """`, commit 1234567` for the rows drawn, or `, 3 commits` where they come from several; empty where unknown."""
+    known = sorted({str(commit) for commit in rows["commit"].dropna()}) if "commit" in rows else []
+    if not known:
+        return ""
+    if len(known) > 1:
+        return f", {len(known)} commits"
+    changed = "+" if known[0].endswith("+") else ""
+    return f", commit {known[0].rstrip('+')[:7]}{changed}"

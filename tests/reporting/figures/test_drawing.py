@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -52,13 +53,26 @@ def test_no_text_is_smaller_than_seven_points_or_outside(name: str) -> None:
             assert inside or text in unseen, f"{text.get_text()!r} leaves the page"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_texts_overlap(name: str) -> None:
+    figure = picture(name, **{table: BUILDERS[table]() for table in REGISTRY.get(name).tables})
+    figure.draw_without_rendering()
+    unseen = _undrawn_ticks(figure)
+    drawn = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and t not in unseen]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
+    for (one, a), (other, b) in combinations(boxes, 2):
+        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide <= 0.5 or high <= 0.5, f"{one!r} overlaps {other!r}"
+
+
 def _undrawn_ticks(figure: Figure) -> list[Text]:
     """Labels of ticks beyond the limits of their axis, which Matplotlib keeps and never draws."""
     labels = []
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            beyond = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+            beyond = [tick for tick in ticks if not low <= tick.get_loc() <= high]
             labels += [label for tick in beyond for label in (tick.label1, tick.label2)]
     return labels
 
@@ -100,7 +114,13 @@ def test_every_figure_reads_documented_tables_and_has_a_summary() -> None:
         assert drawing.summary and "\n" not in drawing.summary
 
 
+def test_every_caption_is_one_to_three_sentences() -> None:
+    for drawing in REGISTRY:
+        assert drawing.caption.strip() == drawing.caption and drawing.caption.endswith(".")
+        assert 1 <= len(drawing.caption.split(". ")) <= 3, drawing.name
+
+
 def test_provenance_is_read_from_the_rows() -> None:
     assert json.loads(kernels_table()["versions"].iloc[0]) == {}
-    assert style.measured(kernels_table()) == "Measured on AMD EPYC 7B13, 2 cores, 2026-01-02"
-    assert style.measured(accuracy_table().assign(host="bench-1")) == "Measured on bench-1, 2026-01-02"
+    assert style.measured(kernels_table()) == "Measured on AMD EPYC 7B13, 2 cores, 2026-01-02, commit abc"
+    assert style.measured(accuracy_table().assign(host="bench-1")) == "Measured on bench-1, 2026-01-02, commit abc"

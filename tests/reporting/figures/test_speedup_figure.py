@@ -34,3 +34,17 @@ def test_cuda_rows_get_their_own_panels() -> None:
 
 def test_the_claims_are_named() -> None:
     assert "end to end 1.29x, matmul 1.71x" in words(picture("speedup", kernels=kernels_table()))
+
+
+def test_a_claim_is_marked_only_where_its_dense_partner_is_drawn() -> None:
+    kernels = kernels_table()
+    rows = plotted("speedup", kernels=kernels)
+    first = rows[rows["m"] == 1].set_index("label")["speedup"]
+    ticks = [
+        float(segments[0][0][0])
+        for collection in picture("speedup", kernels=kernels).axes[0].collections
+        if (segments := collection.get_segments())
+    ]
+    assert any(abs(tick - 1.29 * first["ours, dense INT4"]) < 1e-9 for tick in ticks)
+    alone = kernels[kernels["pattern"].eq("2:4") | (kernels["bits"] != 4)]
+    assert not picture("speedup", kernels=alone).axes[0].collections

@@ -116,4 +116,8 @@ def _foot(rows: pd.DataFrame) -> str:
 
 
 SUMMARY = "utilization of the array against the bandwidth of its memory"
-REGISTRY.add(Drawing("bandwidth", SUMMARY, ("fpga",), data, plot, order=80))
+CAPTION = (
+    "Work per cycle of the simulated array against the bandwidth of its memory. A sparse format does more per "
+    "cycle than dense INT4 wherever bytes are the limit, and needs a faster memory to fill the same multipliers."
+)
+REGISTRY.add(Drawing("bandwidth", SUMMARY, ("fpga",), data, plot, order=80, caption=CAPTION))

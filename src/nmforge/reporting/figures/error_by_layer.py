@@ -157,4 +157,5 @@ def _map(axes: Axes, rows: pd.DataFrame, scale: Scale) -> AxesImage:
 
 
 SUMMARY = "how far the best INT4, INT3 and 2:4 point are from the dense model, by block and by layer"
-REGISTRY.add(Drawing("error_by_layer", SUMMARY, ("layers",), data, plot, order=60))
+CAPTION = "How far each compressed model is from the dense one, by depth above and by layer below; darker is worse."
+REGISTRY.add(Drawing("error_by_layer", SUMMARY, ("layers",), data, plot, order=60, caption=CAPTION))

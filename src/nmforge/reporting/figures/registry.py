@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nmforge.core.registry import Registry
@@ -24,6 +24,7 @@ class Drawing:
     data: those tables by name -> the plotted rows, with provenance; no rows where nothing was measured.
     plot: the picture of exactly those rows, which says so where there are none.
     order: place in the report; a figure that names none comes last.
+    caption: what a reader is to see in it, one or two plain sentences.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Drawing:
     data: Callable[[Tables], pd.DataFrame]
     plot: Callable[[pd.DataFrame], Figure]
     order: int = 1000
+    caption: str = field(kw_only=True)
 
 
 REGISTRY: Registry[Drawing] = Registry("figure")

@@ -19,7 +19,6 @@ from nmforge.reporting.query import (
     most_threads,
 )
 from nmforge.reporting.style import (
-    DASHED,
     DOUBLE,
     INK,
     QUIET,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = ["platform", "m", "label", "series", "stage", "speedup", "median_us", "kernel", "baseline"]
-CLAIMS = (END_TO_END, MATMUL)  # 2:4 over dense on a GPU
 FAMILIES = {LIBRARY: 0, "nmforge": 1, "baseline": 2}
 PLATFORMS = ("CPU", "GPU")
 
@@ -140,15 +138,34 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], *, first: bool) ->
     for bar, stage in zip(bars, rows["stage"], strict=True):
         if stage == "end_to_end":
             bar.set(hatch="////", edgecolor="white", linewidth=0)
+    marks = {labels.index(label): claimed for label, claimed in _claim_marks(rows)}
+    limit = max([1.0, rows["speedup"].max(), *marks.values()]) * 1.28
     for i, value in zip(y, rows["speedup"], strict=True):
-        write_value(axes, f"{value:.2f}", value, i)
+        mark = marks.get(i, 0.0)
+        write_value(axes, f"{value:.2f}", mark if 0 < mark - value < 0.25 * limit else value, i)
     axes.axvline(1, color=INK, linewidth=0.6)
-    for claim in CLAIMS:
-        axes.axvline(claim, color=INK, linewidth=0.7, linestyle=DASHED, zorder=3)
-    axes.set_xlim(0, max(*CLAIMS, rows["speedup"].max()) * 1.28)
+    for i, claimed in marks.items():
+        axes.vlines(claimed, i - 0.46, i + 0.46, color=INK, linewidth=1.2, zorder=6)
+    axes.set_xlim(0, limit)
     bar_rows(axes, labels, named=first)
     tidy(axes)
     axes.spines["left"].set_color(QUIET)
+
+
+def _claim_marks(rows: pd.DataFrame) -> list[tuple[str, float]]:
+    """(label of the bar, speed-up that the claim asks of it) of each 2:4 bar of ours or of the unfused path.
+
+    The claim is a factor over the dense INT4 bar of the same path and stage: without that bar there is no mark.
+    End to end counts the fused kernels and the unfused path with its dequantization.
+    """
+    marks = []
+    for row in rows[(rows["series"] == "2:4 INT4") & (rows["family"] != LIBRARY)].to_dict("records"):
+        same = (rows["family"] == row["family"]) & (rows["stage"] == row["stage"]) & (rows["device"] == row["device"])
+        dense = rows[same & (rows["series"] == "dense INT4")]
+        if len(dense):
+            claim = MATMUL if row["family"] == "baseline" and row["stage"] == "matmul" else END_TO_END
+            marks.append((str(row["label"]), claim * float(dense["speedup"].iloc[0])))
+    return marks
 
 
 def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
@@ -158,11 +175,15 @@ def _foot(rows: pd.DataFrame, platforms: list[str]) -> str:
     absent = "" if "GPU" in platforms else " GPU: not measured here."
     return (
         f"N = K = 4096, weights streamed from memory{threads}. Unfused: the paper's path, "
-        f"end to end = dequantize + matmul. Dashed: claimed for 2:4 over dense on a GPU ({PAPER}), "
-        f"end to end {END_TO_END}x, matmul {MATMUL}x. "
+        f"end to end = dequantize + matmul. Tick: the speed a 2:4 bar needs for the claimed factor over dense INT4 "
+        f"of the same path ({PAPER}, a GPU), end to end {END_TO_END}x, matmul {MATMUL}x. "
         f"{measured(rows)}.{absent}"
     )
 
 
 SUMMARY = "kernels against dense matmuls of libraries, matmul alone and end to end"
-REGISTRY.add(Drawing("speedup", SUMMARY, ("kernels",), data, plot, order=20))
+CAPTION = (
+    "Speed of each kernel over the fastest dense float matmul of a library in the same run. What sparsity itself "
+    "gains is the step from a dense INT4 bar to the 2:4 bar of the same path, not the length of the 2:4 bar."
+)
+REGISTRY.add(Drawing("speedup", SUMMARY, ("kernels",), data, plot, order=20, caption=CAPTION))
