@@ -120,7 +120,7 @@ def test_claims_and_figures_are_there(finished: Path) -> None:
 
 
 def test_the_report_has_every_point_with_its_sample_and_every_figure(finished: Path) -> None:
-    page = (finished / "results/report.html").read_text()
+    page = (finished / RESULTS / "report.html").read_text()
     samples = table(finished, "samples").set_index("design_id")
     for design in table(finished, "accuracy")["design_id"].unique():
         assert f">{design}</td>" in page

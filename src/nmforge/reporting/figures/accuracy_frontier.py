@@ -229,6 +229,6 @@ def _spread(axes: Axes, wanted: list[float]) -> list[float]:
 SUMMARY = "perplexity against bits per weight, in both arithmetic modes"
 CAPTION = (
     "Left: perplexity of every design point with 16-bit and INT8 activations. Right: what each bit per weight "
-    "buys; a sparse point pays where it lies below the dense INT3 and INT4 points of the same size."
+    "buys; a sparse point is better than a dense one of its size where it lies below it."
 )
 REGISTRY.add(Drawing("accuracy_frontier", SUMMARY, ("accuracy",), data, plot, order=50, caption=CAPTION))

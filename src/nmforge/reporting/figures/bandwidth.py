@@ -117,7 +117,7 @@ def _foot(rows: pd.DataFrame) -> str:
 
 SUMMARY = "utilization of the array against the bandwidth of its memory"
 CAPTION = (
-    "Work per cycle of the simulated array against the bandwidth of its memory. A sparse format does more per "
-    "cycle than dense INT4 wherever bytes are the limit, and needs a faster memory to fill the same multipliers."
+    "Share of its own ideal rate that the simulated array keeps, against the bandwidth of its memory. A sparse format "
+    "needs a faster memory to fill the same multipliers."
 )
 REGISTRY.add(Drawing("bandwidth", SUMMARY, ("fpga",), data, plot, order=80, caption=CAPTION))

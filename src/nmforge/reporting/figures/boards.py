@@ -145,7 +145,7 @@ def _why(rows: pd.DataFrame, absent: list[str]) -> str:
 
 SUMMARY = "LLaMA-7B modelled on FPGA boards, with published designs"
 CAPTION = (
-    "Decode speed that the accelerator's model gives on three boards, and what published designs reached on them. "
+    "Decode speed that the accelerator's model gives on boards, and what published designs reached on them. "
     "The bars are modelled, not measured."
 )
 REGISTRY.add(Drawing("boards", SUMMARY, ("boards",), data, plot, order=90, caption=CAPTION))
