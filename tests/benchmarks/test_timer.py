@@ -37,6 +37,15 @@ def test_timer_measures_and_alternates() -> None:
     assert "fast" in clock.log[first:last]
 
 
+def test_the_few_samples_of_a_slow_candidate_are_spread_over_the_run() -> None:
+    clock = FakeClock()
+    candidates = {"fast": clock.candidate("fast", 3e-3), "slow": clock.candidate("slow", 0.06)}
+    timings = time_alternating(candidates, 0.5, lambda: clock.now, clock.settle)
+    assert 3 <= timings["slow"].repeats < timings["fast"].repeats / 2
+    last = len(clock.log) - 1 - clock.log[::-1].index("slow")
+    assert 0.6 < last / len(clock.log) < 1  # a machine that slows down slows both sides of a ratio
+
+
 def test_a_candidate_of_another_process_is_timed_there() -> None:
     clock = FakeClock()
     asked: list[int] = []

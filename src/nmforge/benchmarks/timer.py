@@ -40,9 +40,11 @@ def time_alternating(
 ) -> dict[str, Timing]:
     """Time each candidate for about `seconds`; samples alternate between the candidates, at least three of each.
 
-    A sample is as many calls as last three milliseconds. Before it, `settle` (by default `wait_until_quiet`) lets the
-    threads of the previous candidate fall asleep, and four milliseconds of untimed calls wake this one's. A candidate
-    that has an entry in `timed` is sampled, and woken, by that function instead of by this clock.
+    A sample is as many calls as last three milliseconds. The samples of a slow candidate are spread over all turns, so
+    that every candidate sees the whole run: a machine whose memory drifts would otherwise be fast for one side of a
+    ratio and slow for the other. Before a sample, `settle` (by default `wait_until_quiet`) lets the threads of the
+    previous candidate fall asleep, and four milliseconds of untimed calls wake this one's. A candidate that has an
+    entry in `timed` is sampled, and woken, by that function instead of by this clock.
     """
     settle, timed = settle or wait_until_quiet, timed or {}
 
@@ -59,12 +61,18 @@ def time_alternating(
         for name in candidates
     }
     samples: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(max(wanted.values(), default=0)):
+    turns = max(wanted.values(), default=0)
+    for turn in range(turns):
         for name in candidates:
-            if turn < wanted[name]:
+            if _due(turn, wanted[name], turns):
                 settle()
                 samples[name].append(sample(name, calls[name], waking_seconds(once[name])))
     return {name: summarize(values) for name, values in samples.items()}
+
+
+def _due(turn: int, wanted: int, turns: int) -> bool:
+    """Whether a candidate is sampled in this turn: `wanted` times in all, from turn 0 on, as evenly as it goes."""
+    return -(-(turn + 1) * wanted // turns) > -(-turn * wanted // turns)
 
 
 def summarize(seconds: list[float]) -> Timing:
