@@ -157,11 +157,24 @@ def test_the_median_clock_of_the_same_build_gives_tokens_per_second() -> None:
     def routed(mhz: float, **more: object) -> dict[str, object]:
         return {**array("2:4", 0, 0), "engine": "device", "stage": "route", "fmax_mhz": mhz, **more}
 
-    fpga = pd.DataFrame([array("1:1", 10, 10), array("2:4", 10, 10), *map(routed, (70.0, 95.0, 80.0))])
+    simulated = [array("1:1", 10, 10, engine="device"), array("2:4", 10, 10, engine="device")]
+    fpga = pd.DataFrame([*simulated, *map(routed, (70.0, 95.0, 80.0))])
     fpga = pd.concat([fpga, pd.DataFrame([routed(300.0, rows=4), routed(400.0, lanes=2)])])
     table = scaling_table(pd.DataFrame(), fpga, cycles=one_weight_a_cycle).set_index("pattern")
     assert table.loc["2:4", "tokens_per_s"] == 80e6 / (WEIGHTS / 16)
     assert math.isnan(table.loc["dense", "tokens_per_s"])
+
+
+def test_a_core_takes_neither_the_clock_nor_the_cycles_of_the_device_around_it() -> None:
+    def by_kind(shape: GemmShape, engine: Engine, pattern: Pattern) -> int:
+        return {"gemm": 1, "device": 10}[engine.kind]
+
+    core, device = (array("2:4", 10, 10, engine=engine) for engine in ("gemm", "device"))
+    route = {**device, "stage": "route", "fmax_mhz": 100.0}
+    table = scaling_table(pd.DataFrame(), pd.DataFrame([core, device, route]), cycles=by_kind).set_index("engine")
+    assert table["cycles_per_token"].to_dict() == {"gemm": 224, "device": 2240}
+    assert math.isnan(table.loc["gemm", "tokens_per_s"]) and math.isnan(table.loc["gemm", "clock_mhz"])
+    assert table.loc["device", "tokens_per_s"] == 100e6 / 2240
 
 
 def test_design_names() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from nmforge.core.formats import GemmShape, Pattern
 from nmforge.core.lazy import pd
@@ -18,7 +18,7 @@ from nmforge.core.registry import registry
 from nmforge.fpga.boards.capacity import GROUP, EngineBuild, Workload
 from nmforge.fpga.boards.table import board_table
 from nmforge.fpga.model.cycles import engine_cycles
-from nmforge.fpga.model.engine import Engine
+from nmforge.fpga.model.engine import Engine, Kind
 from nmforge.reporting.query import (
     LLAMA7B_MODEL,
     WHOLE_MODEL,
@@ -131,10 +131,13 @@ def model_error_percent(rtl: pd.DataFrame) -> float:
 
 
 def routed_clock(fpga: pd.DataFrame, array: pd.Series) -> float:
-    """Median post-route clock in MHz over the seeds of the device with this array; NaN where none was routed."""
-    keys = ["window", "lanes", "rows", "cols"]
-    fpga = fpga.reindex(columns=[*keys, "engine", "stage", "fmax_mhz"])
-    same = (fpga[keys] == array[keys]).all(axis=1) & (fpga["engine"] == "device") & (fpga["stage"] == "route")
+    """Median post-route clock in MHz over the seeds of this engine and array; NaN where it was not routed itself.
+
+    The clock of a device says nothing of the core inside it, which has other ports and no loader.
+    """
+    keys = ["engine", "window", "lanes", "rows", "cols"]
+    fpga = fpga.reindex(columns=[*keys, "stage", "fmax_mhz"])
+    same = (fpga[keys] == array[keys]).all(axis=1) & (fpga["stage"] == "route")
     return float(fpga.loc[same, "fmax_mhz"].median())
 
 
@@ -157,7 +160,8 @@ def _fpga_row(
 ) -> dict[str, object]:
     """The row of one build and pattern; `built` is its simulated row."""
     rows, cols, pattern = int(built["rows"]), int(built["cols"]), pattern_name(built["pattern"])
-    engine = Engine(int(built["window"]), 4, rows, cols, group_size, int(built["lanes"]))
+    kind = cast(Kind, str(built["engine"]))
+    engine = Engine(int(built["window"]), 4, rows, cols, group_size, int(built["lanes"]), kind)
     spec = Pattern.parse(str(built["pattern"]))
     total = BLOCKS * sum(cycles(GemmShape(1, n, k), engine, spec) * count for (n, k), count in SHAPES.items())
     clock = routed_clock(fpga, built)

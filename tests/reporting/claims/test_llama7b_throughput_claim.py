@@ -7,7 +7,7 @@ from factories.rows import Row, scaling_row
 
 
 def test_llama_takes_the_scaling_table_as_it_is() -> None:
-    fpga = {"engine": "gemm", "rows": 8, "cols": 8, "family": None, "source": "modelled"}
+    fpga = {"engine": "device", "rows": 8, "cols": 8, "family": None, "source": "modelled", "clock_mhz": 100.0}
     scaling = [
         scaling_row("CPU", "2:4", 4, speedup_vs_dense=1.36),
         scaling_row("FPGA", "2:4", 4, speedup_vs_dense=2.0, **fpga),
@@ -15,6 +15,13 @@ def test_llama_takes_the_scaling_table_as_it_is() -> None:
     rows = entries_of("llama7b_throughput", scaling=scaling).set_index("platform")
     assert list(rows["verdict"]) == ["not measurable here", "reproduced", "exceeded"]
     assert list(rows["source"])[1:] == ["measured here", "modelled"]
+
+
+def test_an_array_without_a_routed_clock_has_no_throughput() -> None:
+    fpga = {"engine": "gemm", "rows": 8, "cols": 8, "family": None, "source": "modelled", "clock_mhz": float("nan")}
+    row = entries_of("llama7b_throughput", scaling=[scaling_row("FPGA", "2:4", 4, speedup_vs_dense=2.0, **fpga)])
+    last = row.iloc[-1]
+    assert (last["platform"], last["verdict"]) == ("FPGA", "not measurable here") and "routed" in last["source"]
 
 
 def decoded(pattern: str, bits: int, kernel: str, us: float, **more: object) -> Row:

@@ -24,7 +24,7 @@ COLUMNS = {
     "cache": Column("`streamed`: weights come from memory"),
     **{name: column for name, column in shared.ARRAY.items() if name != "lanes"},
     **shared.MULTIPLIERS,
-    "clock_mhz": Column("median post-route clock of the same array", "MHz"),
+    "clock_mhz": Column("median post-route clock of the same engine and array; empty where it was not routed", "MHz"),
     "scope": Column("what of the model is counted"),
 }
 SUMMARY = "LLaMA-7B per token with one format on one machine"
