@@ -51,7 +51,9 @@ def test_the_ledger_goes_into_a_document(tables: Path, tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("<!-- ledger -->\n<!-- end of ledger -->\n")
     assert main(["claims", "storage", "--into", str(document), "--tables", str(tables)]) == 0
-    assert document.read_text().count("| 4x less weight storage |") == 3
+    lines = document.read_text().splitlines()
+    assert [line for line in lines if line.startswith("#")] == ["### 4x less weight storage \\[4x\\]"]
+    assert sum(line.startswith("| ") for line in lines) == 1 + 3  # column names, and a line a row
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,24 @@ from nmforge.reporting.verdicts import EXCEEDED, NOT_MEASURABLE, NOT_REACHED, RE
 TABLE = ledger({"kernels": pd.DataFrame(KERNELS)})
 
 
-def test_the_terminal_table_has_every_word_in_132_columns() -> None:
+def test_the_terminal_table_has_every_word_in_80_columns() -> None:
     plain = format_ledger(TABLE, colour=False)
-    assert "\x1b" not in plain and max(map(len, plain.splitlines())) <= 132
+    assert "\x1b" not in plain and max(map(len, plain.splitlines())) <= 80
     for column in ("claim", "ours", "platform", "baseline", "verdict", "source"):
         for word in " ".join(TABLE[column]).split():
             assert word in plain or len(word) > 26, word
     counted = TABLE["verdict"].value_counts()
     for word in (REPRODUCED, EXCEEDED, NOT_REACHED, NOT_MEASURABLE):
-        assert f"{counted.get(word, 0)} {word}" in plain.splitlines()[-1]
+        assert f"{counted.get(word, 0)} {word}" in " ".join(plain.splitlines()[-2:])
+
+
+def test_a_claim_is_named_once_above_its_rows() -> None:
+    lines = format_ledger(TABLE, colour=False).splitlines()
+    first, second = list(dict.fromkeys(TABLE["claim"]))[:2]
+    assert sum(line.startswith(first) for line in lines) == 1
+    start, end = (next(i for i, line in enumerate(lines) if line.startswith(claim)) for claim in (first, second))
+    verdicts = TABLE[TABLE["claim"] == first]["verdict"]
+    assert sum(line[19:].startswith(tuple(verdicts)) for line in lines[start:end]) == len(verdicts)
 
 
 def test_only_verdicts_are_coloured_and_only_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,11 +42,17 @@ def test_only_verdicts_are_coloured_and_only_on_a_terminal(capsys: pytest.Captur
     assert "\x1b" not in format_ledger(TABLE)
 
 
-def test_markdown_has_a_line_a_row_and_no_padding() -> None:
-    lines = markdown(TABLE).splitlines()
-    assert len(lines) == len(TABLE) + 2 and all(line.count("|") == 8 for line in lines)
-    first = TABLE.iloc[0]
-    assert lines[2].startswith(f"| {first['claim']} | {first['claimed']} | {first['ours']} | {first['platform']} | ")
+def test_markdown_has_a_table_for_each_claim_and_a_line_a_row() -> None:
+    sections = markdown(TABLE).split("### ")[1:]
+    claims = list(TABLE.groupby(["claim", "claimed"], sort=False))
+    assert len(sections) == len(claims)
+    for section, ((claim, _), rows) in zip(sections, claims, strict=True):
+        lines = section.splitlines()
+        cells = [line for line in lines if line.startswith("|")]
+        assert lines[0].startswith(claim) and len(cells) == len(rows) + 2
+        assert all(line.count("|") == 6 for line in cells)
+        first = rows.iloc[0]
+        assert cells[2].startswith(f"| {first['ours']} | {first['verdict']} | {first['platform']} | ")
     assert "a\\|b" in markdown(TABLE.assign(ours="a|b"))
 
 
