@@ -115,11 +115,11 @@ def test_the_answer_is_the_headline_rows_and_the_ledger_then_has_a_section() -> 
     whole = section("answer", Run(tables | {"claims": none}))
     assert whole and len(whole.sheets[0].rows) == len(tables["claims"])
     assert section("ledger", Run(tables | {"claims": none})) is None
-    tables["claims"] = tables["claims"].assign(headline=[i == 1 for i in range(len(tables["claims"]))])
+    tables["claims"] = tables["claims"].assign(headline=[i == 0 for i in range(len(tables["claims"]))])
     short, ledger = section("answer", Run(tables)), section("ledger", Run(tables))
     assert short and ledger and len(ledger.sheets[0].rows) == len(tables["claims"])
     (row,) = short.sheets[0].rows
-    assert row[0].text == tables["claims"]["claim"].iloc[1]
+    assert row[0].text == tables["claims"]["claim"].iloc[0]
 
 
 def test_accelerator_rows_stand_by_kind_with_the_columns_that_they_fill(page: Reader) -> None:
