@@ -150,6 +150,23 @@ def answer(arguments: Arguments) -> None:
         _insert(arguments.into, answer_markdown(ledger), (START, END))
 
 
+def compare_options(parser: Parser) -> None:
+    """The tables of both sides."""
+    add_places(parser, "tables")
+    add_paths(parser, published=(Path("workflow/records/published"), "folder of CSV tables (default: %(default)s)"))
+
+
+def compare(arguments: Arguments) -> None:
+    """compare the tables of this run with the published ones; exit status 1 where a number differs"""
+    from nmforge.reporting.compare import compare_tables, compare_text
+
+    read_config_if_any(arguments)
+    found = compare_tables(arguments.tables, arguments.published)
+    print(compare_text(found))
+    if any(one.differences for one in found):
+        raise SystemExit(1)
+
+
 def _must_exist(document: Path) -> None:
     if not document.exists():
         raise NmforgeError(f"{document} is missing; name a Markdown file for --into")
@@ -204,5 +221,6 @@ VERBS = [
     Verb(figures, figures_options),
     Verb(claims, claims_options),
     Verb(answer, answer_options),
+    Verb(compare, compare_options),
     Verb(report, report_options),
 ]
