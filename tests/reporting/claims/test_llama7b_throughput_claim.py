@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from factories.ledgers import entries_of
 from factories.rows import Row, scaling_row
 
@@ -22,6 +23,20 @@ def test_an_array_without_a_routed_clock_has_no_throughput() -> None:
     row = entries_of("llama7b_throughput", scaling=[scaling_row("FPGA", "2:4", 4, speedup_vs_dense=2.0, **fpga)])
     last = row.iloc[-1]
     assert (last["platform"], last["verdict"]) == ("FPGA", "not measurable here") and "routed" in last["source"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "dense_bytes", "verdict"),
+    [(1.9, 1.3e9, "exceeded"), (2.5, 1.3e9, "refused"), (2.5, 2.6e9, "exceeded"), (2.03, 1.3e9, "exceeded")],
+)
+def test_more_than_multiplications_and_bytes_allow_is_refused(gain: float, dense_bytes: float, verdict: str) -> None:
+    timed = {"us_error": 1.0, "stage": "matmul", "family": "nmforge"}
+    scaling = [
+        scaling_row("CPU", "2:4", 4, us_per_token=100.0, bytes_per_token=1e9, speedup_vs_dense=gain, **timed),
+        scaling_row("CPU", "dense", 4, us_per_token=100.0 * gain, bytes_per_token=dense_bytes, **timed),
+    ]
+    rows = entries_of("llama7b_throughput", scaling=scaling)
+    assert list(rows[rows["platform"].str.startswith("CPU")]["verdict"]) == [verdict]  # 2.03x may be noise above 2x
 
 
 def decoded(pattern: str, bits: int, kernel: str, us: float, **more: object) -> Row:

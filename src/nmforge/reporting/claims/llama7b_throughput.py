@@ -11,6 +11,7 @@ from nmforge.reporting.query import LIBRARY, Tables, at, headline_context, most_
 from nmforge.reporting.verdicts import Entry, Interval, factor, headline, missing
 
 CLAIM = f"{LLAMA7B}x LLaMA-7B throughput per token"
+MULTIPLICATIONS = 2.0  # of dense weights, for each one of 2:4
 ABSENT = {
     "GPU": "no CUDA device was measured",
     "CPU": "no 2:4 and dense rows at its shapes",
@@ -54,13 +55,18 @@ def _sparse_rows(scaling: pd.DataFrame, platform: str) -> pd.DataFrame:
 
 
 def _interval(gain: float, row: pd.Series, scaling: pd.DataFrame) -> float | Interval:
-    """The gain with the interval of both times; the gain alone where a side has no error, as a modelled array has."""
+    """The gain with the interval of both times; the gain alone where a side has no error, as a modelled array has.
+
+    Its limit is what half of the multiplications or fewer bytes allow, the larger of the two.
+    """
     alike = {key: row[key] for key in ("platform", "device", "family", "bits", "threads", "stage", "context")}
     dense = at(scaling, pattern="dense", **alike)
     if dense.empty or pd.isna(row["us_error"]) or dense["us_error"].isna().all():
         return gain
     sides = [row, dense.sort_values("us_per_token", kind="stable").iloc[0]]
-    return ratio_interval(gain, *(float(side["us_error"]) / float(side["us_per_token"]) for side in sides))
+    errors = (float(side["us_error"]) / float(side["us_per_token"]) for side in sides)
+    ours, others = (float(side["bytes_per_token"]) for side in sides)
+    return ratio_interval(gain, *errors, limit=max(MULTIPLICATIONS, others / ours))
 
 
 def _source(row: pd.Series, kernels: pd.DataFrame, here: str | None) -> str:
