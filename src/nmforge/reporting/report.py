@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REQUIRED = ("claims", "accuracy", "samples")
 OPTIONAL = ("storage", "scaling", "kernels", "decode", "fpga", "coherence")
 TABLES = REQUIRED + OPTIONAL
-LEDGER = ["claim", "verdict", "ours", "interval", "claimed", "platform", "baseline"]
+LEDGER = ["claim", "verdict", "ours", "claimed", "platform", "baseline"]
 KERNELS = ["kernel", "family", "pattern", "bits", "stage", "device", "isa", "threads", "m", "n", "k", "cache",
            "median_us", "spread_us", "repeats", "weight_bytes"]  # fmt: skip
 SCALING = [
