@@ -109,17 +109,25 @@ def test_sections_of_tables_that_are_missing_are_left_out() -> None:
     assert ids == ["answer", "ledger", "accuracy", "samples", "machine"]
 
 
+@pytest.mark.parametrize("marks", ["no column", "no row", "a row that was not measured"])
+def test_the_answer_is_the_whole_ledger_where_no_measured_row_is_marked(marks: str) -> None:
+    claims = report_tables()["claims"]
+    marked = claims.assign(headline=(claims["verdict"] == "not measurable here") & (marks != "no row"))
+    run = Run(report_tables() | {"claims": claims.drop(columns="headline") if marks == "no column" else marked})
+    answer = section("answer", run)
+    assert answer and [row[0].text for row in answer.sheets[0].rows] == list(claims["claim"])
+    assert section("ledger", run) is None
+
+
 def test_the_answer_is_the_headline_rows_and_the_ledger_then_has_a_section() -> None:
-    tables = report_tables()
-    none = tables["claims"].assign(headline=False)
-    whole = section("answer", Run(tables | {"claims": none}))
-    assert whole and len(whole.sheets[0].rows) == len(tables["claims"])
-    assert section("ledger", Run(tables | {"claims": none})) is None
-    tables["claims"] = tables["claims"].assign(headline=[i == 0 for i in range(len(tables["claims"]))])
-    short, ledger = section("answer", Run(tables)), section("ledger", Run(tables))
-    assert short and ledger and len(ledger.sheets[0].rows) == len(tables["claims"])
+    claims = report_tables()["claims"]
+    chosen = claims.index[claims["verdict"] == "exceeded"][1]
+    run = Run(report_tables() | {"claims": claims.assign(headline=claims.index == chosen)})
+    short, ledger = section("answer", run), section("ledger", run)
+    assert short and ledger and len(ledger.sheets[0].rows) == len(claims)
     (row,) = short.sheets[0].rows
-    assert row[0].text == tables["claims"]["claim"].iloc[0]
+    assert [row[0].text, row[2].text] == list(claims.loc[chosen, ["claim", "ours"]])
+    assert short.note.endswith("Verdicts: 1 exceeded.")
 
 
 def test_accelerator_rows_stand_by_kind_with_the_columns_that_they_fill(page: Reader) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REQUIRED = ("claims", "accuracy", "samples")
 OPTIONAL = ("storage", "scaling", "kernels", "decode", "fpga", "coherence")
 TABLES = REQUIRED + OPTIONAL
-LEDGER = ["claim", "verdict", "ours", "interval", "claimed", "platform", "baseline"]
+LEDGER = ["claim", "verdict", "ours", "claimed", "platform", "baseline"]
 KERNELS = ["kernel", "family", "pattern", "bits", "stage", "device", "isa", "threads", "m", "n", "k", "cache",
            "median_us", "spread_us", "repeats", "weight_bytes"]  # fmt: skip
 SCALING = [
@@ -137,11 +137,16 @@ def report(run: Run) -> Page:
 
 
 def answer_section(claims: pd.DataFrame, origins: Origins) -> Section:
-    """What the reader sees first: the rows marked `headline`, or the whole ledger where none was measured."""
-    marked = headlines(claims) if len(headlines(claims)) else claims
+    """What the reader sees first: the rows marked `headline`, or the whole ledger where none is marked and measured."""
+    marked = headlines(claims) if _has_headlines(claims) else claims
     counts = ", ".join(f"{count} {verdict}" for verdict, count in marked["verdict"].value_counts(sort=False).items())
     said = "" if marked is claims else f"{conclusion(claims)} "
     return Section("answer", "What holds", f"{said}Verdicts: {counts}.", (sheet("claims", marked, LEDGER, origins),))
+
+
+def _has_headlines(claims: pd.DataFrame) -> bool:
+    """Whether a row is marked and measured; a ledger of an earlier version has no column of marks."""
+    return "headline" in claims and not headlines(claims).empty
 
 
 def _tables(tables: Tables, origins: Origins) -> list[Section | None]:
@@ -163,7 +168,7 @@ def _plain(title: str, columns: list[str]) -> Callable[[pd.DataFrame, Origins], 
 
 def _ledger(claims: pd.DataFrame, origins: Origins) -> Section | None:
     """The whole ledger, where the answer shows a part of it."""
-    if headlines(claims).empty:
+    if not _has_headlines(claims):
         return None
     return Section("ledger", "Ledger of all claims", sheets=(sheet("claims", claims, LEDGER, origins),))
 

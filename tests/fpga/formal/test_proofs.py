@@ -37,7 +37,8 @@ def altered(folder: Path, name: str, old: str, new: str) -> list[Path]:
 def test_a_sparse_pe_sums_what_a_dense_one_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "proof.json"
     assert main(["fpga", "prove", "--pattern", "1:4", "--out", str(out)]) == 0
-    said = capsys.readouterr().out.splitlines()
+    *said, last = capsys.readouterr().out.splitlines()
+    assert last.startswith(f"wrote {out}")
     theorems = [
         "INT4 multiplier", "INT4 step in a window of 4",
         "1:4 INT4 gemm PE, 1 lane(s), sums", "1:4 INT4 gemm PE, 1 lane(s), missing ones",
